@@ -1,0 +1,73 @@
+//! Many jobs, one after another: a failing one is told and the others go on.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, OutputFile};
+use crate::event::{Event, Losses};
+use crate::image::{self, Limits};
+use crate::plan::{Job, Plan, PlanError, plan_job};
+use crate::render::{Engine, RenderError, Rendered, TargetStore, Watcher, render};
+
+/// What became of a run's jobs.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Pictures made, with their last losses, in job order.
+    pub finished: Vec<(PathBuf, Losses)>,
+    /// Jobs that could not be done, by name, and why.
+    pub failed: Vec<(String, RenderError)>,
+    /// Where the picture so far is, when the run was stopped.
+    pub interrupted: Option<PathBuf>,
+}
+
+/// Why one output of a configuration cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Its photograph cannot be used.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// Its size makes no sense.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be planned are returned
+/// beside the plan, each with its reason.
+pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut failed = Vec::new();
+    for output in config.outputs() {
+        match plan_output(config, &output, jobs.len()) {
+            Ok(job) => jobs.push(job),
+            Err(error) => failed.push((output, error)),
+        }
+    }
+    (Plan { pipeline: config.file.clone(), jobs }, failed)
+}
+
+fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
+    let content = &config.variants[output.variant].settings.input.content[output.content];
+    let probe = image::probe(content)?;
+    Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize))?)
+}
+
+/// Carries out a plan.
+pub fn run(plan: &Plan, engine: &mut Engine, limits: &Limits, watcher: &mut Watcher<'_>) -> Summary {
+    let mut summary = Summary::default();
+    let mut targets = TargetStore::new();
+    watcher.listener.hear(&Event::RunStarted { jobs: plan.jobs.len(), devices: engine.devices(), work: plan.work() });
+    for job in &plan.jobs {
+        match render(job, engine, &mut targets, limits, watcher) {
+            Ok(Rendered::Finished { path, losses, .. }) => summary.finished.push((path, losses)),
+            Ok(Rendered::Interrupted { path }) => {
+                summary.interrupted = Some(path);
+                break;
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                watcher.listener.hear(&Event::JobFailed { job: job.index, name: job.name.clone(), reason });
+                summary.failed.push((job.name.clone(), error));
+            }
+        }
+    }
+    summary
+}

@@ -1,0 +1,138 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns photographs into poster-size paintings.
+#[derive(Debug, Parser)]
+#[command(name = "impasto", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Log what happens; twice for more. RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Render the pictures of a pipeline.
+    Run(RunArguments),
+    /// Show what a run would do, without doing it.
+    Plan(PlanArguments),
+    /// Compute the losses of a picture, layer by layer.
+    Score(ScoreArguments),
+    /// Write a commented starter pipeline.
+    Init(InitArguments),
+    /// Look at the network's weights, or make a weights file.
+    Weights {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: WeightsCommand,
+    },
+}
+
+/// `impasto run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Override a key: `--set output.long-side-px=1024`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print events as JSON lines on standard output.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+    /// Print nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `impasto plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Override a key: `--set output.long-side-px=1024`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `impasto score`.
+#[derive(Debug, Args)]
+pub struct ScoreArguments {
+    /// The picture to judge.
+    pub image: PathBuf,
+    /// The photograph it should show; brought to the picture's size.
+    #[arg(long)]
+    pub content: PathBuf,
+    /// The painting it should resemble, looked at as it is.
+    #[arg(long)]
+    pub style: PathBuf,
+    /// Which loss: spst, gatys or neural-style.
+    #[arg(long, default_value = "spst")]
+    pub preset: String,
+    /// Pooling: max or average.
+    #[arg(long)]
+    pub pooling: Option<String>,
+    /// Compute in tiles with cores of this side, a multiple of 16 px, instead of as a whole.
+    #[arg(long, value_name = "N")]
+    pub core_px: Option<usize>,
+    /// A weights file instead of the weights inside.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Write the gradient with respect to the picture: float32 [3, H, W], key `gradient`.
+    #[arg(long, value_name = "OUT.safetensors")]
+    pub gradient: Option<PathBuf>,
+    /// Threads; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `impasto init`.
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// Where to; the current directory by default.
+    pub directory: Option<PathBuf>,
+}
+
+/// `impasto weights ...`.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// Check a safetensors file and write it as weights for impasto.
+    Import(ImportArguments),
+    /// Print layers, number format, hash and source.
+    Info(InfoArguments),
+}
+
+/// `impasto weights import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The file to read: VGG19's sixteen convolutions, `conv1_1.weight` .. `conv5_4.bias`.
+    pub file: PathBuf,
+    /// The number format of the weights: f16 or f32. Biases stay float32.
+    #[arg(long, default_value = "f16")]
+    pub dtype: String,
+    /// Where to write them; `vgg19.safetensors` beside the file read unless named.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Replace an existing file.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `impasto weights info`.
+#[derive(Debug, Args)]
+pub struct InfoArguments {
+    /// A weights file; the weights inside the program unless named.
+    pub file: Option<PathBuf>,
+}

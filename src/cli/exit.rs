@@ -1,0 +1,135 @@
+//! Exit codes, and failures that lead to them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::Problems;
+use crate::network::{NetworkError, WeightsError};
+use crate::render::RenderError;
+
+/// How the program ends. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all done.
+    Done,
+    /// 1: a fault of the program or the machine.
+    Internal,
+    /// 2: the command line was not understood.
+    Usage,
+    /// 3: the pipeline's settings are wrong.
+    Configuration,
+    /// 4: pictures or weights cannot be used.
+    Inputs,
+    /// 5: some jobs failed, the others are done.
+    SomeFailed,
+    /// 130: interrupted, and resumable.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Internal => 1,
+            Exit::Usage => 2,
+            Exit::Configuration => 3,
+            Exit::Inputs => 4,
+            Exit::SomeFailed => 5,
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+pub enum Failure {
+    /// The pipeline's settings, with all their problems.
+    Config(Problems),
+    /// Settings that are fine by themselves and wrong here, in words.
+    Settings(String),
+    /// An unusable input or output, in words.
+    Input(String),
+    /// Something that should not happen, in words.
+    Internal(String),
+}
+
+impl Failure {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Config(_) | Failure::Settings(_) => Exit::Configuration,
+            Failure::Input(_) => Exit::Inputs,
+            Failure::Internal(_) => Exit::Internal,
+        }
+    }
+
+    /// Tells the user on standard error.
+    pub fn print(&self) {
+        match self {
+            Failure::Config(problems) => problems.iter().for_each(|problem| eprintln!("{:?}", miette::Report::new(problem.clone()))),
+            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => eprintln!("error: {message}"),
+        }
+    }
+
+    /// A file that cannot be written.
+    pub fn write(path: impl Into<PathBuf>, error: impl fmt::Display) -> Self {
+        Failure::Input(format!("cannot write {}: {error}", path.into().display()))
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Failure::Config(problems)
+    }
+}
+
+impl From<crate::image::Error> for Failure {
+    fn from(error: crate::image::Error) -> Self {
+        Failure::Input(error.to_string())
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
+        Failure::Input(error.to_string())
+    }
+}
+
+impl From<crate::files::Error> for Failure {
+    fn from(error: crate::files::Error) -> Self {
+        Failure::Input(error.to_string())
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        match error {
+            NetworkError::NoCells { .. } | NetworkError::Shape { .. } => Failure::Input(error.to_string()),
+            NetworkError::Cpu(_) | NetworkError::Mixed | NetworkError::Candle(_) => Failure::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<candle_core::Error> for Failure {
+    fn from(error: candle_core::Error) -> Self {
+        Failure::Internal(error.to_string())
+    }
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Network(error) => error.into(),
+            RenderError::NotFinite { .. } => Failure::Settings(error.to_string()),
+            _ => Failure::Input(error.to_string()),
+        }
+    }
+}

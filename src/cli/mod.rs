@@ -1,0 +1,67 @@
+//! The command line: arguments in, exit code out.
+//!
+//! Every command is a function of its parsed arguments that returns an [`Exit`] or a [`Failure`]; only this module and
+//! its children print.
+
+mod args;
+mod exit;
+mod progress;
+mod run;
+mod score;
+mod starter;
+mod style;
+mod watch;
+mod weights;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use crate::kernels::Isa;
+use crate::network::Weights;
+use crate::network::cpu::Precision;
+use crate::render::Engine;
+use args::{Arguments, Command, WeightsCommand};
+pub use exit::{Exit, Failure};
+
+/// Parses `arguments` (the program's name first), does what they say, and returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too, and are no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match dispatch(&arguments) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.print();
+            failure.exit()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.command {
+        Command::Run(command) => run::run(command, arguments),
+        Command::Plan(command) => run::plan(command),
+        Command::Score(command) => score::score(command),
+        Command::Init(command) => starter::init(command),
+        Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),
+        Command::Weights { command: WeightsCommand::Info(command) } => weights::info(command),
+    }
+}
+
+/// An engine over `weights`, with the instruction set that `IMPASTO_ISA` names or the best there is.
+fn engine(weights: Weights, precision: Precision, threads: usize) -> Result<Engine, Failure> {
+    let isa = match std::env::var("IMPASTO_ISA") {
+        Ok(name) => Isa::from_name(&name).map_err(|error| Failure::Settings(format!("IMPASTO_ISA: {error}")))?,
+        Err(_) => Isa::detect(),
+    };
+    if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
+        return Err(Failure::Settings("compute.precision is bfloat16, which this processor has no products for; use float32".into()));
+    }
+    Engine::new(weights, isa, precision, threads).map_err(|error| Failure::Internal(error.to_string()))
+}

@@ -1,0 +1,184 @@
+//! `impasto run` and `impasto plan`.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use super::args::{Arguments, PlanArguments, RunArguments};
+use super::progress::{Bar, Lines};
+use super::watch::{JsonLines, LossLog};
+use super::{Exit, Failure};
+use crate::batch::{self, JobError, Summary};
+use crate::config::{self, Config, OutputFile};
+use crate::event::Listeners;
+use crate::image::Limits;
+use crate::network::{Weights, cpu};
+use crate::plan::Plan;
+use crate::render::Watcher;
+use crate::stop::Stop;
+
+/// `impasto run`.
+pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
+    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
+    let (plan, unplanned) = batch::plan(&config);
+    report_unplanned(&unplanned);
+    if plan.jobs.is_empty() {
+        return Ok(Exit::Inputs);
+    }
+    refuse_existing(&plan)?;
+    let weights = weights(&config)?;
+    let compute = &config.variants[0].settings.compute;
+    let mut engine = super::engine(weights, precision(compute.precision)?, compute.threads)?;
+
+    let stop = Stop::new();
+    watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
+    let bar = progress_bar(arguments);
+    start_log(global.verbose, bar.clone());
+    let mut listeners = Listeners::new();
+    listeners.add(LossLog::new(&plan));
+    match (arguments.json, arguments.quiet) {
+        (true, _) => listeners.add(JsonLines),
+        (_, true) => {}
+        _ if bar.is_hidden() => listeners.add(Lines::new()),
+        _ => listeners.add(Bar::new(bar)),
+    }
+    let mut watcher = Watcher { listener: &mut listeners, stop: &stop };
+    let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
+    drop(listeners);
+    Ok(finish(summary, unplanned.len(), arguments))
+}
+
+/// Tells where the pictures are, and decides the exit code.
+fn finish(summary: Summary, unplanned: usize, arguments: &RunArguments) -> Exit {
+    let talkative = !arguments.quiet && !arguments.json;
+    if talkative {
+        for (path, _) in &summary.finished {
+            println!("{}", path.display());
+        }
+    }
+    if let Some(path) = &summary.interrupted {
+        if talkative {
+            println!("interrupted; the picture so far is {}", path.display());
+        }
+        return Exit::Interrupted;
+    }
+    if arguments.quiet || arguments.json {
+        summary.failed.iter().for_each(|(name, error)| eprintln!("error: {name}: {error}"));
+    }
+    match (summary.failed.len() + unplanned, summary.finished.len()) {
+        (0, _) => Exit::Done,
+        (_, 0) => summary.failed.into_iter().next().map_or(Exit::Inputs, |(_, error)| Failure::from(error).exit()),
+        _ => Exit::SomeFailed,
+    }
+}
+
+fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
+    // One bad photograph may stand behind several outputs; it is told once.
+    let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
+    reasons.iter().for_each(|reason| eprintln!("error: {reason}"));
+}
+
+fn refuse_existing(plan: &Plan) -> Result<(), Failure> {
+    let existing: Vec<String> = plan
+        .jobs
+        .iter()
+        .filter(|job| !job.settings.output.overwrite && job.output.exists())
+        .map(|job| job.output.display().to_string())
+        .collect();
+    match existing.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Failure::Settings(format!("{one} already exists; move it away, or set output.overwrite = true to replace it"))),
+        many => Err(Failure::Settings(format!(
+            "these pictures already exist; move them away, or set output.overwrite = true to replace them:\n  {}",
+            many.join("\n  ")
+        ))),
+    }
+}
+
+/// The weights that the pipeline names, or those inside. Variants share one network.
+fn weights(config: &Config) -> Result<Weights, Failure> {
+    let paths: BTreeSet<Option<&PathBuf>> = config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
+    match paths.into_iter().collect::<Vec<_>>().as_slice() {
+        [] | [None] => Ok(Weights::embedded()?),
+        [Some(path)] => Ok(Weights::open(path)?),
+        _ => Err(Failure::Settings("variants name different network.weights; a pipeline renders with one network".into())),
+    }
+}
+
+fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
+    match precision {
+        config::Precision::Float32 => Ok(cpu::Precision::Float32),
+        config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
+        config::Precision::Tf32 => {
+            Err(Failure::Settings("compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16".into()))
+        }
+    }
+}
+
+/// Ctrl-C and SIGTERM ask to stop; a second one ends the program at once.
+fn watch_signals(stop: &Stop) -> std::io::Result<()> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(Exit::Interrupted.code()), stop.flag())?;
+        signal_hook::flag::register(signal, stop.flag())?;
+    }
+    Ok(())
+}
+
+fn progress_bar(arguments: &RunArguments) -> ProgressBar {
+    let shown = std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet;
+    ProgressBar::with_draw_target(Some(1), if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() })
+}
+
+/// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is set.
+pub fn start_log(verbose: u8, bar: ProgressBar) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "impasto=info",
+        2 => "impasto=debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let writer = move || LogWriter { bar: bar.clone() };
+    // A log that is already there (in tests) stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer).try_init();
+}
+
+/// Writes log lines above the bar.
+struct LogWriter {
+    bar: ProgressBar,
+}
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bar.suspend(|| std::io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// `impasto plan`.
+pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
+    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
+    let (plan, unplanned) = batch::plan(&config);
+    report_unplanned(&unplanned);
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&plan).map_err(|e| Failure::Internal(e.to_string()))?);
+    } else {
+        for job in &plan.jobs {
+            println!("{}  from {}", job.name, job.content.display());
+            for (number, level) in job.levels.iter().enumerate() {
+                println!("  level {}  {}x{}  {} evaluations", number + 1, level.width, level.height, level.evaluations);
+            }
+        }
+        println!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
+    }
+    Ok(match (unplanned.is_empty(), plan.jobs.is_empty()) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Inputs,
+        (false, false) => Exit::SomeFailed,
+    })
+}

@@ -1,0 +1,123 @@
+//! `impasto score`: the losses of any picture, and their exact gradient.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
+
+use super::args::ScoreArguments;
+use super::{Exit, Failure};
+use crate::config::{Choice, Preset};
+use crate::files::{self, Overwrite};
+use crate::image::{self, Limits};
+use crate::network::cpu::Precision;
+use crate::network::{Layer, Network, Pooling, Weights};
+use crate::objective::Spec;
+use crate::plan::resolve_spec;
+use crate::render::{Evaluation, RenderError, Sweep, picture_tensor, style_targets};
+use crate::tensor::HostView;
+use crate::tiling::{ALIGNMENT, Grid};
+
+/// `impasto score`.
+pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
+    let spec = spec(arguments)?;
+    if let Some(core) = arguments.core_px
+        && (core == 0 || !core.is_multiple_of(ALIGNMENT))
+    {
+        return Err(Failure::Settings(format!("--core-px is {core}; accepted are multiples of {ALIGNMENT}")));
+    }
+    if let Some(path) = &arguments.gradient
+        && path.exists()
+    {
+        return Err(Failure::Input(format!("{} already exists; move it away or name another file", path.display())));
+    }
+    let weights = match &arguments.weights {
+        Some(path) => Weights::open(path)?,
+        None => Weights::embedded()?,
+    };
+    let mut engine = super::engine(weights, Precision::Float32, arguments.threads)?;
+    let deepest = spec.deepest().expect("every preset has taps");
+    let network = engine.network(deepest, spec.pooling)?;
+    let evaluation = engine.install(|| evaluate(arguments, &spec, network.as_ref()))?;
+    if let Some(path) = &arguments.gradient {
+        write_gradient(path, &evaluation.gradient)?;
+    }
+    if arguments.json {
+        print_json(arguments, &spec, &evaluation)
+    } else {
+        print_table(&evaluation)
+    }
+    Ok(Exit::Done)
+}
+
+fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
+    let preset = Preset::ALL.iter().copied().find(|preset| preset.word() == arguments.preset).ok_or_else(|| {
+        let words: Vec<&str> = Preset::ALL.iter().map(|preset| preset.word()).collect();
+        Failure::Settings(format!("--preset is `{}`; accepted are {}", arguments.preset, words.join(", ")))
+    })?;
+    let mut spec = resolve_spec(&crate::config::Objective { preset, ..Default::default() });
+    match arguments.pooling.as_deref() {
+        None => {}
+        Some("max") => spec.pooling = Pooling::Max,
+        Some("average") => spec.pooling = Pooling::Average,
+        Some(other) => return Err(Failure::Settings(format!("--pooling is `{other}`; accepted are max and average"))),
+    }
+    Ok(spec)
+}
+
+fn evaluate(arguments: &ScoreArguments, spec: &Spec, network: &dyn Network) -> Result<Evaluation, RenderError> {
+    let limits = Limits::default();
+    let picture = image::decode(&arguments.image, &limits)?;
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let canvas = picture_tensor(&picture, width, height)?;
+    let content = picture_tensor(&image::decode(&arguments.content, &limits)?, width, height)?;
+    let style = image::decode(&arguments.style, &limits)?;
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
+    let grid = arguments.core_px.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
+    let sweep = Sweep::new(Some(network), spec, targets, Some(&content), grid)?;
+    Ok(sweep.evaluate(&canvas)?)
+}
+
+fn write_gradient(path: &std::path::Path, gradient: &Tensor) -> Result<(), Failure> {
+    let view = HostView::new(gradient)?;
+    let bytes: Vec<u8> = view.values().iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensor = TensorView::new(Dtype::F32, gradient.dims().to_vec(), &bytes).map_err(|e| Failure::Internal(e.to_string()))?;
+    let file =
+        safetensors::serialize([("gradient", tensor)], None::<HashMap<String, String>>).map_err(|e| Failure::Internal(e.to_string()))?;
+    files::write(path, &file, Overwrite::Refuse)?;
+    Ok(())
+}
+
+fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) {
+    let layers: serde_json::Map<String, serde_json::Value> = evaluation
+        .taps
+        .iter()
+        .map(|(layer, tap)| {
+            let entry = json!({ "content": tap.content, "gram": tap.style.gram, "statistics": tap.style.statistics });
+            (layer.to_string(), entry)
+        })
+        .collect();
+    let document = json!({
+        "image": arguments.image,
+        "preset": arguments.preset,
+        "pooling": spec.pooling,
+        "losses": evaluation.losses,
+        "layers": layers,
+    });
+    println!("{document:#}");
+}
+
+fn print_table(evaluation: &Evaluation) {
+    println!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
+    for (layer, tap) in &evaluation.taps {
+        println!("{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}", tap.content, tap.style.gram, tap.style.statistics);
+    }
+    let losses = &evaluation.losses;
+    println!();
+    println!("content    {:>16.6e}", losses.content);
+    println!("style      {:>16.6e}", losses.style);
+    println!("variation  {:>16.6e}", losses.variation);
+    println!("total      {:>16.6e}", losses.total);
+}

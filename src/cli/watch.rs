@@ -1,0 +1,59 @@
+//! Listeners for machines and for the log.
+
+use std::io::Write;
+
+use crate::event::{Event, Listener};
+use crate::plan::Plan;
+
+/// Every event as one JSON object on a line of standard output.
+pub struct JsonLines;
+
+impl Listener for JsonLines {
+    fn hear(&mut self, event: &Event) {
+        if let Ok(line) = serde_json::to_string(event) {
+            let mut out = std::io::stdout().lock();
+            // Nobody may be reading any more; the work goes on.
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    }
+}
+
+/// Losses in the log, every `watch.print-every` evaluations of each job.
+pub struct LossLog {
+    every: Vec<u32>,
+}
+
+impl LossLog {
+    /// Takes each job's interval from its settings.
+    pub fn new(plan: &Plan) -> Self {
+        Self { every: plan.jobs.iter().map(|job| job.settings.watch.print_every).collect() }
+    }
+}
+
+impl Listener for LossLog {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Evaluated { job, level, evaluation, losses, .. } => {
+                let every = self.every.get(*job).copied().unwrap_or(0) as usize;
+                if every > 0 && evaluation.is_multiple_of(every) {
+                    tracing::info!(
+                        job,
+                        level,
+                        "iteration {evaluation}: content loss {:.6e}, style loss {:.6e}, variation loss {:.6e}, total {:.6e}",
+                        losses.content,
+                        losses.style,
+                        losses.variation,
+                        losses.total
+                    );
+                }
+            }
+            Event::Targets { style, width, height, origin, seconds } => {
+                tracing::info!("style {} at {width}x{height}: {origin:?} in {seconds:.2} s", style.display());
+            }
+            Event::LevelStarted { level, levels, width, height, evaluations, tiles, .. } => {
+                tracing::info!("level {}/{levels}: {width}x{height}, {evaluations} evaluations, {tiles} tiles", level + 1);
+            }
+            _ => {}
+        }
+    }
+}

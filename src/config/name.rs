@@ -1,0 +1,243 @@
+//! Names of finished pictures: a template with placeholders, checked once and filled for each picture.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::reader::{Reader, shorten};
+use super::schema;
+
+/// Format of a finished picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// PNG.
+    Png,
+    /// TIFF.
+    Tiff,
+    /// JPEG.
+    Jpeg,
+}
+
+impl Format {
+    fn of_extension(extension: &str) -> Option<Format> {
+        match extension.to_ascii_lowercase().as_str() {
+            "png" => Some(Format::Png),
+            "tif" | "tiff" => Some(Format::Tiff),
+            "jpg" | "jpeg" => Some(Format::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placeholder {
+    Content,
+    Style,
+    Variant,
+    Index,
+}
+
+const PLACEHOLDERS: [(&str, Placeholder); 4] =
+    [("content", Placeholder::Content), ("style", Placeholder::Style), ("variant", Placeholder::Variant), ("index", Placeholder::Index)];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Fill(Placeholder),
+}
+
+/// A file name with placeholders, such as `{content}-{style}.png`; its extension is that of a known format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NameTemplate {
+    parts: Vec<Part>,
+    format: Format,
+}
+
+/// What the placeholders of a name stand for.
+#[derive(Clone, Copy, Debug)]
+pub struct NameParts<'a> {
+    /// Stem of the photograph's file.
+    pub content: &'a str,
+    /// Stems of the styles' files, joined by `+`.
+    pub style: &'a str,
+    /// Name of the variant; empty if it has none.
+    pub variant: &'a str,
+    /// Place of the photograph in the sorted list, counted from 1; written with at least four digits.
+    pub index: usize,
+}
+
+/// Why a text is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// It has a separator, a control character, or begins with a dot or a space.
+    #[error("a file name has no `/`, `\\`, `:` or control characters and does not begin with a dot or a space")]
+    Characters,
+    /// A brace without its partner.
+    #[error("a `{{` or `}}` stands alone")]
+    Brace,
+    /// A placeholder that does not exist.
+    #[error("`{{{0}}}` is no placeholder")]
+    Placeholder(String),
+    /// No extension, or that of another format.
+    #[error("the extension is not one of a known format")]
+    Extension,
+}
+
+impl NameTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// [`BadName`] says which rule the text breaks.
+    pub fn parse(text: &str) -> Result<NameTemplate, BadName> {
+        if text.contains(['/', '\\', ':']) || text.chars().any(char::is_control) || text.starts_with(['.', ' ']) {
+            return Err(BadName::Characters);
+        }
+        let (stem, extension) = text.rsplit_once('.').ok_or(BadName::Extension)?;
+        let mut parts = Vec::new();
+        let mut rest = stem;
+        while let Some(start) = rest.find(['{', '}']) {
+            let (before, braced) = rest.split_at(start);
+            let (name, after) = braced.strip_prefix('{').and_then(|inner| inner.split_once('}')).ok_or(BadName::Brace)?;
+            let known = PLACEHOLDERS.iter().find(|(word, _)| *word == name);
+            let (_, placeholder) = known.ok_or_else(|| BadName::Placeholder(shorten(name)))?;
+            parts.extend([Part::Text(before.to_owned()), Part::Fill(*placeholder)]);
+            rest = after;
+        }
+        let format = Format::of_extension(extension).filter(|_| !stem.is_empty()).ok_or(BadName::Extension)?;
+        parts.push(Part::Text(format!("{rest}.{extension}")));
+        parts.retain(|part| *part != Part::Text(String::new()));
+        Ok(NameTemplate { parts, format })
+    }
+
+    /// The template of a pipeline that names none: as many placeholders as tell its pictures apart.
+    fn standard(styled: bool, variant: bool) -> NameTemplate {
+        let text = |text: &str| Part::Text(text.to_owned());
+        let mut parts = vec![Part::Fill(Placeholder::Content)];
+        if styled {
+            parts.extend([text("-"), Part::Fill(Placeholder::Style)]);
+        }
+        if variant {
+            parts.extend([text("-"), Part::Fill(Placeholder::Variant)]);
+        }
+        parts.push(text(".png"));
+        NameTemplate { parts, format: Format::Png }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>, styled: bool, variant: bool) -> NameTemplate {
+        const KEY: &str = "output.name";
+        let standard = NameTemplate::standard(styled, variant);
+        let Some((text, origin)) = reader.text(KEY) else {
+            return standard;
+        };
+        match NameTemplate::parse(&text) {
+            Ok(template) => {
+                let uses = |placeholder| template.parts.contains(&Part::Fill(placeholder));
+                if uses(Placeholder::Style) && !styled && !reader.torn {
+                    reader.bad(KEY, Some(origin.clone()), "the name has {style}, but there is no style", "leave `{style}` out");
+                }
+                if uses(Placeholder::Variant) && !variant {
+                    reader.bad(KEY, Some(origin), "the name has {variant}, but there is no [[variant]]", "leave `{variant}` out");
+                }
+                template
+            }
+            Err(error) => {
+                let label = match &error {
+                    BadName::Placeholder(name) => schema::nearest(name, PLACEHOLDERS.map(|(word, _)| word)),
+                    _ => None,
+                };
+                let label = label.map_or("not a name for pictures".to_owned(), |near| format!("did you mean `{{{near}}}`?"));
+                let help = format!("`{KEY}` takes {}", schema::find(KEY).accepts.text());
+                let problem = Problem::new(format!("`{KEY}`: {error}")).help(help);
+                reader.tell(problem, Some(origin), label);
+                standard
+            }
+        }
+    }
+
+    /// The format that the extension chooses.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The file name of one picture.
+    pub fn fill(&self, names: &NameParts<'_>) -> String {
+        let mut filled = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::Fill(Placeholder::Content) => filled.push_str(names.content),
+                Part::Fill(Placeholder::Style) => filled.push_str(names.style),
+                Part::Fill(Placeholder::Variant) => filled.push_str(names.variant),
+                Part::Fill(Placeholder::Index) => filled.push_str(&format!("{:04}", names.index)),
+            }
+        }
+        filled
+    }
+}
+
+impl fmt::Display for NameTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Fill(placeholder) => {
+                let word = PLACEHOLDERS.iter().find(|(_, known)| known == placeholder).map_or("", |(word, _)| word);
+                write!(f, "{{{word}}}")
+            }
+        })
+    }
+}
+
+impl From<NameTemplate> for String {
+    fn from(template: NameTemplate) -> String {
+        template.to_string()
+    }
+}
+
+impl TryFrom<String> for NameTemplate {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        NameTemplate::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: NameParts<'static> = NameParts { content: "cat", style: "night", variant: "soft", index: 7 };
+
+    #[test]
+    fn placeholders_are_filled_and_written_again() {
+        let template = NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
+        assert_eq!(template.fill(&NAMES), "0007_catnight-x-soft.v2.TIF");
+        assert_eq!(template.format(), Format::Tiff);
+        assert_eq!(template.to_string(), "{index}_{content}{style}-x-{variant}.v2.TIF");
+        assert_eq!(NameTemplate::parse("all.jpeg").expect("a name").format(), Format::Jpeg);
+    }
+
+    #[test]
+    fn standard_names_tell_apart_what_there_is() {
+        assert_eq!(NameTemplate::standard(true, true).to_string(), "{content}-{style}-{variant}.png");
+        assert_eq!(NameTemplate::standard(true, false).to_string(), "{content}-{style}.png");
+        assert_eq!(NameTemplate::standard(false, false).fill(&NAMES), "cat.png");
+    }
+
+    #[test]
+    fn bad_names_say_which_rule_they_break() {
+        for text in ["a/b.png", "..\\b.png", ".png", "c:x.png", "a\n.png", " a.png"] {
+            assert_eq!(NameTemplate::parse(text), Err(BadName::Characters), "{text:?}");
+        }
+        for text in ["", "a", "a.gif", "a.png ", "a."] {
+            assert_eq!(NameTemplate::parse(text), Err(BadName::Extension), "{text:?}");
+        }
+        for text in ["{content.png", "content}.png", "{{content}}.png"] {
+            assert!(matches!(NameTemplate::parse(text), Err(BadName::Brace | BadName::Placeholder(_))), "{text:?}");
+        }
+        assert_eq!(NameTemplate::parse("{photo}.png"), Err(BadName::Placeholder("photo".to_owned())));
+    }
+}

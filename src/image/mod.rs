@@ -1,0 +1,27 @@
+//! Pictures in and out: decoding, colour, resizing, encoding.
+//!
+//! Owns everything between a file and a planar float canvas, in both directions. It does not know what the pictures
+//! are for, how large a print is, or where jobs keep their files.
+//!
+//! The working space is display-coded sRGB in 0..1 as `f32`, planar `[3, H, W]`.
+
+mod assemble;
+mod bleed;
+mod colour;
+mod error;
+mod exif;
+mod format;
+mod orientation;
+mod picture;
+mod read;
+mod resize;
+mod write;
+
+pub use colour::{Intent, coded_from_linear, content_colours, linear_from_coded, srgb_profile};
+pub use error::Error;
+pub use format::Format;
+pub use orientation::Orientation;
+pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
+pub use read::{decode, probe};
+pub use resize::{Filter, Light, resize};
+pub use write::{Compression, Encoding, OutputFormat, OutputProfile, Rows, Writer, encode_picture};

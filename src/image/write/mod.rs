@@ -1,0 +1,329 @@
+//! Writing: rows go in from top to bottom, a finished file appears at the end.
+//!
+//! [`Writer`] converts sRGB rows to the output's profile, makes integers of them and hands them to the format's own
+//! row writer. It holds a few rows (for TIFF: strips) whatever the picture's size.
+
+mod jpeg;
+mod png;
+mod quantise;
+mod tiff;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::colour::{FromWorking, Intent, srgb_profile};
+use super::{Error, SourceInfo, exif};
+use crate::files::{AtomicFile, Overwrite};
+use quantise::Quantiser;
+
+/// What made a picture, in the words that go into its file.
+pub(crate) const SOFTWARE: &str = concat!("impasto ", env!("CARGO_PKG_VERSION"));
+
+/// A format that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// PNG, 8 or 16 bits a channel.
+    Png,
+    /// TIFF, 8 or 16 bits a channel; BigTIFF where the pixels may not fit in 4 GiB.
+    Tiff,
+    /// JPEG, 8 bits, no alpha, at most 65535 pixels a side; chroma at full resolution (4:4:4).
+    Jpeg,
+}
+
+impl OutputFormat {
+    /// By the extension of a name: `png`, `tif`, `tiff`, `jpg`, `jpeg`, in any case.
+    pub fn from_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "png" => Some(OutputFormat::Png),
+            "tif" | "tiff" => Some(OutputFormat::Tiff),
+            "jpg" | "jpeg" => Some(OutputFormat::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+/// How pixels are packed. JPEG has its own way and ignores this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZW with differencing; TIFF only.
+    Lzw,
+    /// Deflate with differencing (PNG: with its filters).
+    #[default]
+    Deflate,
+}
+
+/// The colour space of the output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OutputProfile {
+    /// sRGB, the working space: pixels are not converted; a small sRGB profile is embedded.
+    #[default]
+    Srgb,
+    /// The RGB profile in these bytes (the photograph's own, or a file's): pixels are converted, the profile embedded.
+    Icc(Vec<u8>),
+}
+
+/// Everything about an output but its pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoding {
+    /// The format; see [`OutputFormat::from_path`].
+    pub format: OutputFormat,
+    /// Bits of one channel: 8, or 16 for PNG and TIFF.
+    pub bit_depth: u8,
+    /// How pixels are packed.
+    pub compression: Compression,
+    /// JPEG's quality, 1..=100.
+    pub quality: u8,
+    /// Dots per inch, for the resolution tags.
+    pub dpi: Option<f64>,
+    /// The colour space.
+    pub profile: OutputProfile,
+    /// How colours are brought into it.
+    pub intent: Intent,
+    /// Whether 8-bit outputs are dithered; a value that 8 bits hold exactly is never changed by it.
+    pub dither: bool,
+    /// Seed of the dither's pattern.
+    pub seed: u64,
+    /// EXIF blob of the photograph (see [`SourceInfo::exif`]), carried over: orientation, sizes and resolution made
+    /// true, thumbnail dropped.
+    pub exif: Option<Vec<u8>>,
+    /// XMP packet of the photograph, carried over.
+    pub xmp: Option<Vec<u8>>,
+    /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF ImageDescription
+    /// and JPEG's comment.
+    pub recipe: String,
+    /// Whether rows come with alpha.
+    pub alpha: bool,
+}
+
+impl Encoding {
+    /// The defaults for a format: 8 bits, Deflate, quality 95, sRGB, relative colorimetric, dithered, no metadata.
+    pub fn new(format: OutputFormat) -> Self {
+        Encoding {
+            format,
+            bit_depth: 8,
+            compression: Compression::Deflate,
+            quality: 95,
+            dpi: None,
+            profile: OutputProfile::Srgb,
+            intent: Intent::Relative,
+            dither: true,
+            seed: 0,
+            exif: None,
+            xmp: None,
+            recipe: String::new(),
+            alpha: false,
+        }
+    }
+
+    /// Takes EXIF and XMP from a photograph.
+    pub fn carry(mut self, source: &SourceInfo) -> Self {
+        self.exif = source.exif.clone();
+        self.xmp = source.xmp.clone();
+        self
+    }
+
+    /// What is wrong with this encoding for a picture of `width` x `height`, in words; nothing when it can be written.
+    pub fn problem(&self, width: u32, height: u32) -> Option<String> {
+        let jpeg = self.format == OutputFormat::Jpeg;
+        if width == 0 || height == 0 {
+            Some(format!("a picture of {width} x {height} pixels cannot be written"))
+        } else if !matches!(self.bit_depth, 8 | 16) {
+            Some(format!("{} bits a channel cannot be written; 8 and 16 can", self.bit_depth))
+        } else if jpeg && self.bit_depth == 16 {
+            Some("JPEG holds 8 bits a channel; use PNG or TIFF for 16".to_owned())
+        } else if jpeg && self.alpha {
+            Some("JPEG holds no transparency; use PNG or TIFF".to_owned())
+        } else if jpeg && (width > 65535 || height > 65535) {
+            Some(format!("JPEG holds at most 65535 pixels a side, this is {width} x {height}; use PNG or TIFF"))
+        } else if jpeg && !(1..=100).contains(&self.quality) {
+            Some(format!("JPEG's quality is 1 to 100, not {}", self.quality))
+        } else if self.format == OutputFormat::Png && self.compression == Compression::Lzw {
+            Some("PNG knows no LZW; use deflate or none".to_owned())
+        } else if self.format == OutputFormat::Png && (width > i32::MAX as u32 || height > i32::MAX as u32) {
+            Some(format!("PNG holds at most {} pixels a side", i32::MAX))
+        } else {
+            match self.dpi {
+                Some(dpi) if !(dpi.is_finite() && dpi > 0.0 && dpi <= 1e6) => Some(format!("{dpi} dots per inch are no resolution")),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// What the format's own writers need to know.
+struct Job {
+    width: u32,
+    height: u32,
+    /// Channels of a pixel: 3, or 4 with alpha.
+    channels: usize,
+    encoding: Encoding,
+    /// The profile to embed.
+    icc: Vec<u8>,
+}
+
+/// A format's row writer. Rows are interleaved; 16-bit samples come as numbers, 8-bit ones in the low byte.
+trait RowSink: Send {
+    fn write(&mut self, row: &[u16]) -> std::io::Result<()>;
+    fn finish(self: Box<Self>) -> std::io::Result<AtomicFile>;
+}
+
+/// Some rows of a planar picture: for each channel the same number of whole rows, display-coded sRGB 0..1.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Red, green, blue.
+    pub colours: [&'a [f32]; 3],
+    /// Alpha, 0 transparent .. 1 opaque; given exactly when [`Encoding::alpha`] is set.
+    pub alpha: Option<&'a [f32]>,
+}
+
+/// A picture being written, row by row from the top.
+///
+/// The file appears under its final name at [`Writer::finish`]; a writer that is dropped leaves nothing behind.
+pub struct Writer {
+    sink: Box<dyn RowSink>,
+    path: PathBuf,
+    width: usize,
+    height: u32,
+    row: u32,
+    alpha: bool,
+    from_working: FromWorking,
+    quantiser: Quantiser,
+    pixels: Vec<f32>,
+    scratch: Vec<f32>,
+    samples: Vec<u16>,
+}
+
+impl Writer {
+    /// Opens a writer for a picture of `width` x `height` pixels that will be at `path`; its directory is created if
+    /// it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encoding`] for what [`Encoding::problem`] says, [`Error::Profile`] for a profile that is no usable RGB
+    /// profile, [`Error::File`] when `path` exists and may not be replaced or its directory cannot be written.
+    pub fn create(path: &Path, width: u32, height: u32, encoding: &Encoding, overwrite: Overwrite) -> Result<Self, Error> {
+        if let Some(reason) = encoding.problem(width, height) {
+            return Err(Error::Encoding { path: path.to_path_buf(), reason });
+        }
+        let of_profile = |reason| Error::Profile { name: "the output's colour profile".to_owned(), reason };
+        let (icc, from_working) = match &encoding.profile {
+            OutputProfile::Srgb => (srgb_profile().map_err(of_profile)?, FromWorking::new(None, encoding.intent)),
+            OutputProfile::Icc(icc) => (icc.clone(), FromWorking::new(Some(icc), encoding.intent)),
+        };
+        let from_working = from_working.map_err(of_profile)?;
+        let mut encoding = encoding.clone();
+        let dpi = encoding.dpi.map(|d| (d, d));
+        encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, width, height, dpi));
+        let quantiser = Quantiser::new(encoding.bit_depth, encoding.dither, encoding.seed);
+        let (alpha, channels) = (encoding.alpha, if encoding.alpha { 4 } else { 3 });
+        let file = AtomicFile::create(path, overwrite)?;
+        let format = encoding.format;
+        let job = Job { width, height, channels, encoding, icc };
+        let failed = |source| Error::Write { path: path.to_path_buf(), source };
+        let sink = match format {
+            OutputFormat::Png => png::start(job, file).map_err(failed)?,
+            OutputFormat::Tiff => tiff::start(job, file).map_err(failed)?,
+            OutputFormat::Jpeg => jpeg::start(job, file).map_err(failed)?,
+        };
+        Ok(Writer {
+            sink,
+            path: path.to_path_buf(),
+            width: width as usize,
+            height,
+            row: 0,
+            alpha,
+            from_working,
+            quantiser,
+            pixels: Vec::new(),
+            scratch: Vec::new(),
+            samples: Vec::new(),
+        })
+    }
+
+    /// Writes the next rows: any whole number of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] when they do not fit the picture, [`Error::Write`] when the disk is full or the like.
+    pub fn write_rows(&mut self, rows: Rows) -> Result<(), Error> {
+        let count = self.check(&rows)?;
+        for y in 0..count {
+            let range = y * self.width..(y + 1) * self.width;
+            let [r, g, b] = rows.colours.map(|c| &c[range.clone()]);
+            self.pixels.clear();
+            for x in 0..self.width {
+                self.pixels.extend([r[x], g[x], b[x]]);
+            }
+            self.from_working.run(&mut self.pixels, &mut self.scratch);
+            let alpha = rows.alpha.map(|a| &a[range]);
+            self.quantiser.row(&self.pixels, alpha, self.row, &mut self.samples);
+            let written = self.sink.write(&self.samples);
+            written.map_err(|source| Error::Write { path: self.path.clone(), source })?;
+            self.row += 1;
+        }
+        Ok(())
+    }
+
+    /// How many rows there are in `rows`.
+    fn check(&self, rows: &Rows) -> Result<usize, Error> {
+        let n = rows.colours[0].len();
+        let same = rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
+        let reason = if !same || !n.is_multiple_of(self.width) {
+            format!("rows of {} pixels are expected, with as many for every channel", self.width)
+        } else if rows.alpha.is_some() != self.alpha {
+            "alpha must come with the rows exactly when the encoding says so".to_owned()
+        } else if n / self.width > (self.height - self.row) as usize {
+            format!("more rows than the picture's {}", self.height)
+        } else {
+            return Ok(n / self.width);
+        };
+        Err(Error::Rows { path: self.path.clone(), reason })
+    }
+
+    /// Completes the file, syncs it and gives it its final name. Returns that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] when rows are missing, [`Error::Write`], and [`Error::File`] when the name has been taken
+    /// meanwhile. On an error nothing appears.
+    pub fn finish(self) -> Result<PathBuf, Error> {
+        if self.row != self.height {
+            let reason = format!("{} of {} rows were written", self.row, self.height);
+            return Err(Error::Rows { path: self.path, reason });
+        }
+        let path = self.path;
+        let mut file = self.sink.finish().map_err(|source| Error::Write { path: path.clone(), source })?;
+        file.flush().map_err(|source| Error::Write { path, source })?;
+        Ok(file.commit()?)
+    }
+}
+
+/// Writes a picture that is in memory: `pixels` `[3, H, W]`, `alpha` `[H, W]`; [`Encoding::alpha`] follows `alpha`.
+///
+/// # Errors
+///
+/// As [`Writer`].
+pub fn encode_picture(
+    path: &Path,
+    (width, height): (u32, u32),
+    pixels: &[f32],
+    alpha: Option<&[f32]>,
+    encoding: &Encoding,
+    overwrite: Overwrite,
+) -> Result<PathBuf, Error> {
+    let plane = width as usize * height as usize;
+    if pixels.len() != plane * 3 || alpha.is_some_and(|a| a.len() != plane) {
+        let reason = format!("{} values are not three planes of {width} x {height}", pixels.len());
+        return Err(Error::Rows { path: path.to_path_buf(), reason });
+    }
+    let mut encoding = encoding.clone();
+    encoding.alpha = alpha.is_some();
+    let mut writer = Writer::create(path, width, height, &encoding, overwrite)?;
+    let (r, rest) = pixels.split_at(plane);
+    let (g, b) = rest.split_at(plane);
+    writer.write_rows(Rows { colours: [r, g, b], alpha })?;
+    writer.finish()
+}

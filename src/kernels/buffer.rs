@@ -1,0 +1,245 @@
+//! Large working memory: aligned buffers, handed out from one reserved stretch that is kept between calls.
+//!
+//! A fresh buffer comes zeroed from the system (which costs nothing until it is touched); a used one holds whatever
+//! was written last. Nobody may rely on the contents, but they are always initialised values.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex};
+
+/// Bytes of a cache line, the smallest alignment.
+const LINE: usize = 64;
+/// Bytes of a large page; big buffers are aligned to it so that the system can use such pages.
+const PAGE: usize = 2 << 20;
+
+struct Buffer {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: a buffer owns its memory like a `Vec<u8>` does.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared references only read.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    fn layout(bytes: usize) -> Layout {
+        let align = if bytes >= 2 * PAGE { PAGE } else { LINE };
+        Layout::from_size_align(bytes, align).expect("the size of a buffer fits the address space")
+    }
+
+    fn new(bytes: usize) -> Self {
+        let bytes = bytes.max(LINE).next_multiple_of(LINE);
+        let layout = Self::layout(bytes);
+        // SAFETY: the layout's size is not zero.
+        let start = unsafe { alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        if bytes >= 2 * PAGE {
+            prefer_large_pages(start, bytes);
+        }
+        Self { start, bytes }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with the same layout.
+        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.bytes)) }
+    }
+}
+
+/// Tells Linux that large pages are welcome here; a refusal changes nothing but speed.
+#[cfg(target_os = "linux")]
+fn prefer_large_pages(start: NonNull<u8>, bytes: usize) {
+    unsafe extern "C" {
+        fn madvise(start: *mut core::ffi::c_void, length: usize, advice: i32) -> i32;
+    }
+    const MADV_HUGEPAGE: i32 = 14;
+    // SAFETY: the range is our own allocation, and this advice never changes its contents.
+    unsafe {
+        madvise(start.as_ptr().cast(), bytes / 4096 * 4096, MADV_HUGEPAGE);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn prefer_large_pages(_: NonNull<u8>, _: usize) {}
+
+/// Values that any bytes are valid for and that hold no pointers.
+///
+/// # Safety
+/// Every bit pattern must be a value.
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
+// SAFETY: every bit pattern is a value.
+unsafe impl Plain for f32 {}
+// SAFETY: every bit pattern is a value.
+unsafe impl Plain for u16 {}
+// SAFETY: every bit pattern is a value.
+unsafe impl Plain for i64 {}
+
+/// Which parts of a stretch of memory are free: first fit from the low end, neighbours joined.
+///
+/// Only numbers, so that memory can be planned with the same code that hands it out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    /// `(start, length)`, ascending, never touching.
+    holes: Vec<(usize, usize)>,
+    /// Bytes given out.
+    live: usize,
+    /// The highest end that was ever given out.
+    high: usize,
+}
+
+impl Ledger {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { holes: vec![(0, bytes)], live: 0, high: 0 }
+    }
+
+    /// Bytes as they are accounted: whole cache lines.
+    pub(crate) fn round(bytes: usize) -> usize {
+        bytes.max(LINE).next_multiple_of(LINE)
+    }
+
+    pub(crate) fn high(&self) -> usize {
+        self.high
+    }
+
+    pub(crate) fn take(&mut self, bytes: usize) -> Option<usize> {
+        let bytes = Self::round(bytes);
+        let at = self.holes.iter().position(|hole| hole.1 >= bytes)?;
+        let start = self.holes[at].0;
+        self.holes[at] = (start + bytes, self.holes[at].1 - bytes);
+        if self.holes[at].1 == 0 {
+            self.holes.remove(at);
+        }
+        self.live += bytes;
+        self.high = self.high.max(start + bytes);
+        Some(start)
+    }
+
+    pub(crate) fn give(&mut self, start: usize, bytes: usize) {
+        let bytes = Self::round(bytes);
+        self.live -= bytes;
+        let at = self.holes.partition_point(|hole| hole.0 < start);
+        self.holes.insert(at, (start, bytes));
+        if at + 1 < self.holes.len() && start + bytes == self.holes[at + 1].0 {
+            self.holes[at].1 += self.holes.remove(at + 1).1;
+        }
+        if at > 0 && self.holes[at - 1].0 + self.holes[at - 1].1 == start {
+            self.holes[at - 1].1 += self.holes.remove(at).1;
+        }
+    }
+}
+
+/// Working memory kept between calls, so that the system need not hand out and clear hundreds of megabytes every evaluation.
+///
+/// One stretch is reserved for what is known to be needed; what does not fit there is allocated alone and freed at once.
+#[derive(Default)]
+pub struct Pool {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    main: Option<(Arc<Buffer>, Ledger)>,
+    /// The largest need so far.
+    wanted: usize,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Says that `bytes` more will be needed; takes effect when nothing is in use.
+    pub fn reserve(&self, bytes: usize) {
+        let mut state = self.state();
+        let (live, size) = state.main.as_ref().map_or((0, 0), |(buffer, ledger)| (ledger.live, buffer.bytes));
+        state.wanted = state.wanted.max(live + bytes);
+        if live == 0 && size < state.wanted {
+            let wanted = state.wanted;
+            // The old stretch goes before the new one comes.
+            state.main = None;
+            let buffer = Buffer::new(wanted);
+            let ledger = Ledger::new(buffer.bytes);
+            state.main = Some((Arc::new(buffer), ledger));
+        }
+    }
+
+    /// A buffer of `length` values with unspecified contents.
+    pub fn take<T: Plain>(self: &Arc<Self>, length: usize) -> Store<T> {
+        let bytes = length * size_of::<T>();
+        if let Some((buffer, ledger)) = &mut self.state().main
+            && let Some(offset) = ledger.take(bytes)
+        {
+            let (buffer, pool) = (Arc::clone(buffer), Some(Arc::clone(self)));
+            return Store { buffer, offset, length, pool, kind: std::marker::PhantomData };
+        }
+        Store { buffer: Arc::new(Buffer::new(bytes)), offset: 0, length, pool: None, kind: std::marker::PhantomData }
+    }
+
+    /// Gives the reserved memory back to the system, if none of it is in use.
+    pub fn clear(&self) {
+        let mut state = self.state();
+        state.wanted = 0;
+        if state.main.as_ref().is_some_and(|(_, ledger)| ledger.live == 0) {
+            state.main = None;
+        }
+    }
+}
+
+/// A slice of working memory that returns to its pool when dropped.
+pub struct Store<T: Plain> {
+    buffer: Arc<Buffer>,
+    /// Bytes from the buffer's start.
+    offset: usize,
+    length: usize,
+    /// Where it came from; nothing for memory of its own.
+    pool: Option<Arc<Pool>>,
+    kind: std::marker::PhantomData<T>,
+}
+
+impl<T: Plain> Deref for Store<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: the pool gave this part of the buffer to this store alone; it is aligned, long enough and initialised, and any
+        // bytes are values of a plain type.
+        unsafe { std::slice::from_raw_parts(self.buffer.start.as_ptr().add(self.offset).cast(), self.length) }
+    }
+}
+
+impl<T: Plain> DerefMut for Store<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and the exclusive borrow of the store makes this the only reference.
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.start.as_ptr().add(self.offset).cast(), self.length) }
+    }
+}
+
+impl<T: Plain> Drop for Store<T> {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool
+            && let Some((buffer, ledger)) = &mut pool.state().main
+            && Arc::ptr_eq(buffer, &self.buffer)
+        {
+            ledger.give(self.offset, self.length * size_of::<T>());
+        }
+    }
+}
+
+/// A pointer that the workers of one stage share. Each stage says why its workers never write the same place.
+pub(crate) struct Shared<T>(pub(crate) *mut T);
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Shared<T> {}
+// SAFETY: only a pointer; every use of it is an unsafe block of its own.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}

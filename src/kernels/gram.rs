@@ -1,0 +1,416 @@
+//! Sums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the order.
+//!
+//! Cells are taken in fixed groups of at most 256 (rectangles of the picture that lie on multiples of 64 px). Inside a group the
+//! sums are float32, in registers, cell after cell. A group's sum is then rounded once to a multiple of a fixed power of two
+//! and added as an integer: integer addition is associative, so tiles, threads and their order cannot change a bit.
+//! The rounding is the well-known trick of adding 2^52 + 2^51: the integer then stands in the low bits of the double.
+//! Only blocks of 16 x 16 entries on and above the diagonal are computed.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::buffer::Pool;
+use super::first::{First, Pixels};
+use super::isa::{Isa, Kernel};
+use super::map::{BLOCK, Map};
+use super::simd::Simd;
+
+/// Blocks of rows of one work unit.
+const ROWS: usize = 2;
+/// Blocks of columns of one work unit.
+const COLUMNS: usize = 4;
+/// Cells of a group at most.
+const GROUP: usize = 256;
+/// Group sums must be smaller than this many units, or the rounding trick would fail.
+const LIMIT: f64 = (1u64 << 51) as f64;
+const MAGIC: f64 = ((1u64 << 52) + (1u64 << 51)) as f64;
+
+/// Integer sums over cells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// Blocks of 16 channels.
+    pub blocks: usize,
+    /// `[block row][block column][16][16]`; blocks below the diagonal are zero.
+    pub gram: Vec<i64>,
+    /// `[channels padded to 16]`.
+    pub features: Vec<i64>,
+    /// False when a group's sum was not finite or out of range.
+    pub finite: bool,
+}
+
+impl Sums {
+    /// No cells yet.
+    pub fn new(blocks: usize) -> Self {
+        Self { blocks, gram: vec![0; blocks * blocks * 256], features: vec![0; blocks * BLOCK], finite: true }
+    }
+}
+
+/// Where the features come from.
+#[derive(Clone, Copy)]
+pub enum Features<'a> {
+    /// A map.
+    Map(&'a Map),
+    /// relu1_1, computed group by group.
+    First(&'a First, &'a Pixels),
+}
+
+/// What to sum.
+pub struct Job<'a> {
+    /// Instructions.
+    pub isa: Isa,
+    /// Where scratch comes from.
+    pub pool: &'a Arc<Pool>,
+    /// The features.
+    pub features: Features<'a>,
+    /// Rows of cells.
+    pub rows: std::ops::Range<usize>,
+    /// Columns of cells.
+    pub columns: std::ops::Range<usize>,
+    /// Cells along 64 px.
+    pub side: usize,
+    /// One over the unit of products, a power of two.
+    pub product_scale: f32,
+    /// One over the unit of features, a power of two.
+    pub feature_scale: f32,
+}
+
+/// A group: `(y, x, rows, columns)`.
+type Group = (usize, usize, usize, usize);
+
+impl Job<'_> {
+    /// The groups that the rectangle touches, cut to it.
+    fn groups(&self) -> Vec<Group> {
+        let (wide, high) = (self.side, (GROUP / self.side).clamp(1, self.side));
+        let mut found = Vec::new();
+        if self.rows.is_empty() || self.columns.is_empty() {
+            return found;
+        }
+        for gy in self.rows.start / high..self.rows.end.div_ceil(high) {
+            for gx in self.columns.start / wide..self.columns.end.div_ceil(wide) {
+                let (y0, y1) = ((gy * high).max(self.rows.start), ((gy + 1) * high).min(self.rows.end));
+                let (x0, x1) = ((gx * wide).max(self.columns.start), ((gx + 1) * wide).min(self.columns.end));
+                found.push((y0, x0, y1 - y0, x1 - x0));
+            }
+        }
+        found
+    }
+
+    /// Sums with all threads of the current pool.
+    pub fn run(&self) -> Sums {
+        let groups = self.groups();
+        let blocks = match self.features {
+            Features::Map(map) => map.shape.blocks(),
+            Features::First(first, _) => first.outputs().div_ceil(BLOCK),
+        };
+        let entries: Vec<(usize, usize)> =
+            (0..blocks).step_by(ROWS).flat_map(|i| (i..blocks).step_by(COLUMNS).map(move |j| (i, j))).collect();
+        let threads = rayon::current_num_threads();
+        // A copy of relu1_1 serves all entries, so there only the groups are shared out.
+        let own = matches!(self.features, Features::First(..));
+        let wanted = if own { 16 * threads } else { (16 * threads).div_ceil(entries.len()) };
+        let ranges = wanted.min(groups.len()).max(1);
+        let units = if own { ranges } else { ranges * entries.len() };
+        let total = Mutex::new(Sums::new(blocks));
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut tile = vec![0i64; ROWS * COLUMNS * 256];
+            let mut local = match self.features {
+                Features::First(..) => Some((self.pool.take::<f32>(blocks * GROUP * BLOCK), Sums::new(blocks))),
+                Features::Map(_) => None,
+            };
+            loop {
+                let unit = next.fetch_add(1, Ordering::Relaxed);
+                if unit >= units {
+                    break;
+                }
+                let range = unit % ranges;
+                let mine = &groups[range * groups.len() / ranges..(range + 1) * groups.len() / ranges];
+                match (&self.features, &mut local) {
+                    (Features::First(first, pixels), Some((copy, sums))) => {
+                        for group in mine {
+                            let cells = self.copy(first, pixels, copy, *group);
+                            for &(i, j) in &entries {
+                                self.add_direct(sums, cells, *group, i, j);
+                            }
+                        }
+                    }
+                    (Features::Map(map), _) => {
+                        let (i, j) = entries[unit / ranges];
+                        let mut part = Part::new(&mut tile, blocks, i, j);
+                        for &group in mine {
+                            let start = map.data.as_ptr().wrapping_add(map.at(0, group.0, group.1));
+                            let cells = Cells { start, pitch: map.shape.pitch(), plane: map.shape.plane() };
+                            self.add(&mut part, cells, group);
+                        }
+                        part.merge(&mut total.lock().unwrap_or_else(|e| e.into_inner()));
+                    }
+                    (Features::First(..), None) => unreachable!("the copy was made above"),
+                }
+            }
+            if let Some((_, sums)) = local {
+                let mut total = total.lock().unwrap_or_else(|e| e.into_inner());
+                total.gram.iter_mut().zip(&sums.gram).for_each(|(a, b)| *a += b);
+                total.features.iter_mut().zip(&sums.features).for_each(|(a, b)| *a += b);
+                total.finite &= sums.finite;
+            }
+        };
+        let workers = threads.min(units);
+        if workers == 1 {
+            work();
+        } else {
+            rayon::scope(|scope| (0..workers).for_each(|_| scope.spawn(|_| work())));
+        }
+        total.into_inner().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// relu1_1 of a group, computed into the worker's copy.
+    fn copy(&self, first: &First, pixels: &Pixels, copy: &mut [f32], group: Group) -> Cells {
+        let (y, x, rows, columns) = group;
+        let plane = rows * columns;
+        for row in 0..rows {
+            // SAFETY: the group lies in the picture, and the copy holds its rows.
+            unsafe {
+                let line = copy.as_mut_ptr().add(row * columns * BLOCK);
+                first.cells(pixels, y + row, x, columns, line, plane * BLOCK);
+            }
+        }
+        Cells { start: copy.as_ptr(), pitch: columns, plane }
+    }
+
+    fn add_direct(&self, sums: &mut Sums, cells: Cells, group: Group, i: usize, j: usize) {
+        let blocks = sums.blocks;
+        let mut part = Part {
+            tile: sums.gram.as_mut_ptr().wrapping_add((i * blocks + j) * 256),
+            row_stride: blocks * 256,
+            features: sums.features.as_mut_ptr(),
+            finite: true,
+            owned: [0; ROWS * BLOCK],
+            blocks,
+            i,
+            j,
+        };
+        self.add(&mut part, cells, group);
+        sums.finite &= part.finite;
+    }
+
+    fn add(&self, part: &mut Part, cells: Cells, group: Group) {
+        let features = if part.i != part.j {
+            std::ptr::null_mut()
+        } else if part.features.is_null() {
+            part.owned.as_mut_ptr()
+        } else {
+            part.features.wrapping_add(part.i * BLOCK)
+        };
+        let job = AddGroup {
+            cells,
+            rows: group.2,
+            columns: group.3,
+            i: part.i,
+            i_count: ROWS.min(part.blocks - part.i),
+            j: part.j,
+            j_count: COLUMNS.min(part.blocks - part.j),
+            tile: part.tile,
+            row_stride: part.row_stride,
+            features,
+            product_scale: self.product_scale,
+            feature_scale: self.feature_scale,
+        };
+        // SAFETY: the cells of the group lie in the map or the copy; the tile and the features hold these blocks.
+        part.finite &= unsafe { self.isa.run(job) };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Cells {
+    start: *const f32,
+    pitch: usize,
+    plane: usize,
+}
+
+/// The entries of one work unit.
+struct Part {
+    tile: *mut i64,
+    /// From one block row to the next.
+    row_stride: usize,
+    /// Null: into `owned`.
+    features: *mut i64,
+    owned: [i64; ROWS * BLOCK],
+    finite: bool,
+    blocks: usize,
+    i: usize,
+    j: usize,
+}
+
+impl Part {
+    fn new(tile: &mut [i64], blocks: usize, i: usize, j: usize) -> Self {
+        tile.fill(0);
+        Self {
+            tile: tile.as_mut_ptr(),
+            row_stride: COLUMNS * 256,
+            features: std::ptr::null_mut(),
+            owned: [0; ROWS * BLOCK],
+            finite: true,
+            blocks,
+            i,
+            j,
+        }
+    }
+
+    fn merge(self, total: &mut Sums) {
+        for i in 0..ROWS.min(self.blocks - self.i) {
+            for j in 0..COLUMNS.min(self.blocks - self.j) {
+                // SAFETY: the tile holds `ROWS x COLUMNS` blocks.
+                let from = unsafe { std::slice::from_raw_parts(self.tile.add(i * self.row_stride + j * 256), 256) };
+                let at = ((self.i + i) * self.blocks + self.j + j) * 256;
+                total.gram[at..at + 256].iter_mut().zip(from).for_each(|(a, b)| *a += b);
+            }
+            if self.i == self.j {
+                let at = (self.i + i) * BLOCK;
+                total.features[at..at + BLOCK].iter_mut().zip(&self.owned[i * BLOCK..]).for_each(|(a, b)| *a += b);
+            }
+        }
+        total.finite &= self.finite;
+    }
+}
+
+/// Adds one group to a tile of entries; returns whether all sums were in range.
+///
+/// # Safety
+/// `cells` must cover the group for all blocks named; `tile` must be writable for `j_count * 256` values at each of `i_count`
+/// strides, `features` (if not null) for `i_count * 16`.
+struct AddGroup {
+    cells: Cells,
+    rows: usize,
+    columns: usize,
+    i: usize,
+    i_count: usize,
+    j: usize,
+    j_count: usize,
+    tile: *mut i64,
+    row_stride: usize,
+    features: *mut i64,
+    product_scale: f32,
+    feature_scale: f32,
+}
+
+impl Kernel for AddGroup {
+    type Output = bool;
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self, s: S) -> bool {
+        let mut finite = true;
+        // SAFETY: the contract of `AddGroup`.
+        unsafe {
+            for i in 0..self.i_count {
+                let mut j = 0;
+                while j < self.j_count {
+                    // Blocks below the diagonal mirror those above.
+                    if self.j + j < self.i + i {
+                        j += 1;
+                        continue;
+                    }
+                    let wide = S::LANES == 16 && j + 2 <= self.j_count;
+                    let blocks = if wide { 2 } else { 1 };
+                    for lane in (0..16).step_by(S::GRAM_ROWS) {
+                        finite &= match (S::LANES, wide) {
+                            (16, true) => self.entries::<S, 8, 2>(s, i, lane, j),
+                            (16, false) => self.entries::<S, 8, 1>(s, i, lane, j),
+                            (8, _) => self.entries::<S, 4, 2>(s, i, lane, j),
+                            _ => self.entries::<S, 2, 4>(s, i, lane, j),
+                        };
+                    }
+                    j += blocks;
+                }
+                if !self.features.is_null() {
+                    finite &= self.sums(s, i);
+                }
+            }
+        }
+        finite
+    }
+}
+
+impl AddGroup {
+    /// Entries of `R` rows from `lane` of block row `i`, `N` registers of columns from block `j`.
+    ///
+    /// # Safety
+    /// As [`AddGroup`].
+    #[inline(always)]
+    unsafe fn entries<S: Simd, const R: usize, const N: usize>(&self, s: S, i: usize, lane: usize, j: usize) -> bool {
+        // SAFETY: the caller's.
+        unsafe {
+            let plane = self.cells.plane * BLOCK;
+            let left = self.cells.start.add((self.i + i) * plane + lane);
+            let right = self.cells.start.add((self.j + j) * plane);
+            let mut acc = [[s.splat(0.0); N]; R];
+            for y in 0..self.rows {
+                let line = y * self.cells.pitch * BLOCK;
+                for x in 0..self.columns {
+                    let mut column = [s.splat(0.0); N];
+                    for (n, value) in column.iter_mut().enumerate() {
+                        let channel = n * S::LANES;
+                        *value = s.load(right.add(channel / 16 * plane + channel % 16 + line + x * BLOCK));
+                    }
+                    for (r, row) in acc.iter_mut().enumerate() {
+                        let value = s.splat(*left.add(line + x * BLOCK + r));
+                        for n in 0..N {
+                            row[n] = s.fma(value, column[n], row[n]);
+                        }
+                    }
+                }
+            }
+            let mut finite = true;
+            for (r, row) in acc.iter().enumerate() {
+                for (n, value) in row.iter().enumerate() {
+                    let channel = n * S::LANES;
+                    let at = i * self.row_stride + (j + channel / 16) * 256 + (lane + r) * 16 + channel % 16;
+                    finite &= round_and_add(s, *value, self.product_scale, self.tile.add(at));
+                }
+            }
+            finite
+        }
+    }
+
+    /// Sums of the features of block row `i`.
+    ///
+    /// # Safety
+    /// As [`AddGroup`].
+    #[inline(always)]
+    unsafe fn sums<S: Simd>(&self, s: S, i: usize) -> bool {
+        let mut finite = true;
+        // SAFETY: the caller's.
+        unsafe {
+            for part in (0..16).step_by(S::LANES) {
+                let mut acc = s.splat(0.0);
+                for y in 0..self.rows {
+                    for x in 0..self.columns {
+                        let cell = (self.i + i) * self.cells.plane + y * self.cells.pitch + x;
+                        acc = s.add(acc, s.load(self.cells.start.add(cell * BLOCK + part)));
+                    }
+                }
+                finite &= round_and_add(s, acc, self.feature_scale, self.features.add(i * BLOCK + part));
+            }
+        }
+        finite
+    }
+}
+
+/// Rounds a register of sums to units and adds them as integers.
+///
+/// # Safety
+/// `target` must be writable for `LANES` values.
+#[inline(always)]
+unsafe fn round_and_add<S: Simd>(s: S, value: S::F, scale: f32, target: *mut i64) -> bool {
+    let mut sums = [0f32; 16];
+    // SAFETY: `LANES` is at most 16; the caller answers for the target.
+    unsafe {
+        s.store(sums.as_mut_ptr(), value);
+        let mut good = true;
+        for (lane, sum) in sums[..S::LANES].iter().enumerate() {
+            let units = f64::from(*sum * scale);
+            good &= units.abs() < LIMIT;
+            *target.add(lane) += (units + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i64;
+        }
+        good
+    }
+}

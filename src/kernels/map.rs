@@ -1,0 +1,118 @@
+//! Feature maps and masks in memory.
+//!
+//! A map of C channels is cut in blocks of 16: `[C/16][rows][pitch][16]`, the 16 channels of a cell beside each other (one
+//! cache line, one AVX-512 register). Channels that pad the last block are zero. The pitch is odd and so is the number
+//! of cells of a block: powers of two would put the six rows of a Winograd tile in one set of the cache.
+
+use std::sync::Arc;
+
+use super::buffer::{Pool, Store};
+
+/// Channels that lie beside each other.
+pub const BLOCK: usize = 16;
+
+/// Where the cells of a map lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// Channels, without padding.
+    pub channels: usize,
+    /// Rows of cells.
+    pub height: usize,
+    /// Cells of a row.
+    pub width: usize,
+}
+
+impl Shape {
+    /// Blocks of 16 channels.
+    pub fn blocks(&self) -> usize {
+        self.channels.div_ceil(BLOCK)
+    }
+
+    /// Cells from one row to the next.
+    pub fn pitch(&self) -> usize {
+        self.width | 1
+    }
+
+    /// Cells from one block of channels to the next.
+    pub fn plane(&self) -> usize {
+        (self.height * self.pitch()) | 1
+    }
+
+    /// Cells stored for all blocks.
+    pub fn cells(&self) -> usize {
+        self.blocks() * self.plane()
+    }
+
+    /// Bytes of a [`Map`] of this shape.
+    pub fn map_bytes(&self) -> usize {
+        self.cells() * BLOCK * size_of::<f32>()
+    }
+}
+
+/// A feature map or a gradient, float32.
+pub struct Map {
+    /// Its shape.
+    pub shape: Shape,
+    /// `[C/16][rows][pitch][16]`; cells between the width and the pitch are unspecified.
+    pub data: Store<f32>,
+}
+
+impl Map {
+    /// A map with unspecified contents.
+    pub fn new(pool: &Arc<Pool>, shape: Shape) -> Self {
+        Self { shape, data: pool.take(shape.cells() * BLOCK) }
+    }
+
+    /// Index of the first channel of a block at a cell.
+    pub fn at(&self, block: usize, y: usize, x: usize) -> usize {
+        (block * self.shape.plane() + y * self.shape.pitch() + x) * BLOCK
+    }
+
+    /// The map as `[C, height, width]`.
+    pub fn to_planar(&self) -> Vec<f32> {
+        let Shape { channels, height, width } = self.shape;
+        let mut planar = Vec::with_capacity(channels * height * width);
+        for c in 0..channels {
+            for y in 0..height {
+                for x in 0..width {
+                    planar.push(self.data[self.at(c / BLOCK, y, x) + c % BLOCK]);
+                }
+            }
+        }
+        planar
+    }
+
+    /// A map from `[C, height, width]`.
+    pub fn from_planar(pool: &Arc<Pool>, shape: Shape, planar: &[f32]) -> Self {
+        let Shape { channels, height, width } = shape;
+        let mut map = Self::new(pool, shape);
+        map.data.fill(0.0);
+        for c in 0..channels {
+            for y in 0..height {
+                for x in 0..width {
+                    let at = map.at(c / BLOCK, y, x) + c % BLOCK;
+                    map.data[at] = planar[(c * height + y) * width + x];
+                }
+            }
+        }
+        map
+    }
+}
+
+/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a pooled cell, one for
+/// each cell of the 2x2 window in raster order.
+pub struct Mask {
+    /// The shape of the cells: of the map itself, or of the pooled map.
+    pub shape: Shape,
+    /// Words a cell: 1, or 4 behind a pooling layer.
+    pub words: usize,
+    /// `[C/16][rows][pitch][words]`, bit i for channel i of the block.
+    pub data: Store<u16>,
+}
+
+impl Mask {
+    /// A mask with unspecified contents.
+    pub fn new(pool: &Arc<Pool>, shape: Shape, words: usize) -> Self {
+        Self { shape, words, data: pool.take(shape.cells() * words) }
+    }
+}

@@ -1,0 +1,7 @@
+//! The `impasto` program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impasto::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,145 @@
+//! Memory planned: what a pass takes, worked out by replaying its requests for memory on paper.
+
+use super::{CpuNetwork, Request, TapRequest};
+use crate::kernels::buffer::Ledger;
+use crate::kernels::convolve::scratch_bytes;
+use crate::kernels::map::Shape;
+use crate::network::layer::Layer;
+
+/// The same requests that a forward and a backward sweep make, in the same order, without the memory.
+struct Rehearsal<'n> {
+    network: &'n CpuNetwork,
+    height: usize,
+    width: usize,
+    threads: usize,
+    ledger: Ledger,
+}
+
+/// A piece of memory: where, and its bytes.
+type Piece = (usize, usize);
+
+impl Rehearsal<'_> {
+    fn shape(&self, layer: Layer) -> Shape {
+        self.network.shape(layer, self.height, self.width)
+    }
+
+    fn take(&mut self, bytes: usize) -> Piece {
+        let start = self.ledger.take(bytes).expect("the rehearsal's memory has no end");
+        (start, bytes)
+    }
+
+    fn give(&mut self, piece: Option<Piece>) {
+        if let Some((start, bytes)) = piece {
+            self.ledger.give(start, bytes);
+        }
+    }
+
+    fn convolve(&mut self, shape: Shape, inputs: usize) {
+        let (bytes, workers) = scratch_bytes(shape.height, shape.width, inputs, shape.channels, self.threads);
+        let taken: Vec<_> = (0..workers).flat_map(|_| bytes).map(|b| self.take(b)).collect();
+        taken.into_iter().for_each(|piece| self.give(Some(piece)));
+    }
+
+    fn run(&mut self, request: &Request) {
+        let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return };
+        let tap = |layer: Layer| request.taps.iter().find(|t| t.layer == layer).copied();
+        let stays = |t: Option<TapRequest>| t.is_some_and(|t| request.keep || t.features);
+        let half = |shape: Shape| Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
+        let pixels = self.take(3 * (self.height + 2) * (self.width + 2) * size_of::<f32>());
+        let count = top.index() + 1;
+        let (mut maps, mut masks) = (vec![None; count], vec![None; count]);
+        let mut previous: Option<Piece> = None;
+        for &layer in &Layer::ALL[1..count] {
+            let shape = self.shape(layer);
+            let pooled = layer.is_before_pool() && layer != top;
+            let out_shape = if pooled { half(shape) } else { shape };
+            let out = self.take(out_shape.map_bytes());
+            if request.keep {
+                masks[layer.index()] = Some(self.take(out_shape.cells() * if pooled { 8 } else { 2 }));
+            }
+            let full = (pooled && tap(layer).is_some()).then(|| self.take(shape.map_bytes()));
+            let before = Layer::ALL[layer.index() - 1];
+            self.convolve(shape, self.network.channels[before.index()]);
+            if let Some(map) = previous.take() {
+                if !before.is_before_pool() && stays(tap(before)) {
+                    maps[before.index()] = Some(map);
+                } else {
+                    self.give(Some(map));
+                }
+            }
+            if full.is_some() && !stays(tap(layer)) {
+                self.give(full);
+            } else {
+                maps[layer.index()] = full;
+            }
+            previous = Some(out);
+        }
+        if stays(tap(top)) {
+            maps[top.index()] = previous;
+        } else {
+            self.give(previous);
+        }
+        if request.keep {
+            self.back(top, &mut maps, &mut masks);
+        }
+        maps.into_iter().chain(masks).for_each(|piece| self.give(piece));
+        self.give(Some(pixels));
+    }
+
+    fn back(&mut self, top: Layer, maps: &mut [Option<Piece>], masks: &mut [Option<Piece>]) {
+        let mut gradient: Option<Vec<Piece>> = None;
+        for &layer in Layer::ALL[..=top.index()].iter().rev() {
+            let shape = self.shape(layer);
+            let mask = masks[layer.index()].take();
+            let next = match (&gradient, layer.is_before_pool() && layer != top) {
+                (Some(_), true) => {
+                    let small = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
+                    let pooled = self.take(small.map_bytes());
+                    self.convolve(small, self.network.channels[layer.index() + 1]);
+                    self.release(gradient.take());
+                    if maps[layer.index()].is_some() {
+                        let out = self.take(shape.map_bytes());
+                        self.convolve(shape, 0);
+                        self.give(Some(pooled));
+                        self.give(mask);
+                        vec![out]
+                    } else {
+                        std::iter::once(pooled).chain(mask).collect()
+                    }
+                }
+                (above, _) => {
+                    let inputs = if above.is_some() { self.network.channels[layer.index() + 1] } else { 0 };
+                    let out = self.take(shape.map_bytes());
+                    self.convolve(shape, inputs);
+                    self.release(gradient.take());
+                    self.give(mask);
+                    vec![out]
+                }
+            };
+            self.give(maps[layer.index()].take());
+            gradient = Some(next);
+        }
+        self.convolve(Shape { channels: 3, height: self.height, width: self.width }, self.network.channels[0]);
+        self.release(gradient);
+    }
+
+    fn release(&mut self, pieces: Option<Vec<Piece>>) {
+        pieces.into_iter().flatten().for_each(|piece| self.give(Some(piece)));
+    }
+}
+
+impl CpuNetwork {
+    /// Working memory of one pass over a region (and its way back, if the request keeps), with the scratch of the current pool's
+    /// threads. The caller's own vectors (pixels, gradient: 12 bytes a pixel each) are not counted.
+    pub fn peak_bytes(&self, height: usize, width: usize, request: &Request) -> usize {
+        self.peak_bytes_with(height, width, request, rayon::current_num_threads())
+    }
+
+    /// [`CpuNetwork::peak_bytes`] for a number of threads.
+    pub fn peak_bytes_with(&self, height: usize, width: usize, request: &Request, threads: usize) -> usize {
+        let ledger = Ledger::new(usize::MAX / 2);
+        let mut rehearsal = Rehearsal { network: self, height, width, threads, ledger };
+        rehearsal.run(request);
+        rehearsal.ledger.high()
+    }
+}

@@ -1,0 +1,200 @@
+//! VGG19 on the CPU: forward and backward sweeps over one region of the canvas, statistics on the way.
+//!
+//! The network is a chain, so the way back is written out. The forward sweep keeps the taps' features, one bit per ReLU and
+//! the pooling choice; relu1_1 is never stored but computed again where it is needed. This module owns the order of
+//! the stages and what is kept; the arithmetic is in [`crate::kernels`], the losses are the caller's.
+
+mod backward;
+mod bytes;
+mod error;
+mod features;
+mod forward;
+mod margins;
+mod moments;
+mod profile;
+
+use std::sync::{Arc, Mutex};
+
+pub use backward::{ContentTarget, TapGradient};
+pub use error::CpuError;
+pub use features::Features;
+pub use forward::{Pass, Request, TapRequest};
+pub use margins::BitwiseMargins;
+pub use moments::Moments;
+pub use profile::{Profile, Stage};
+
+use crate::geometry::Rect;
+use crate::kernels::Isa;
+use crate::kernels::buffer::Pool;
+use crate::kernels::convolve::Pool2;
+use crate::kernels::first::First;
+use crate::kernels::map::{BLOCK, Shape};
+use crate::kernels::winograd::{Direction, Filters};
+use crate::network::layer::{Layer, Pooling};
+use crate::network::weights::Weights;
+
+/// The arithmetic of the matrix products.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precision {
+    /// float32 throughout.
+    Float32,
+    /// Products of bfloat16 numbers summed in float32, everything else float32: a fast mode with 2-3 digits.
+    Bfloat16,
+}
+
+/// VGG19 prepared for this processor. Shared by any number of threads.
+pub struct CpuNetwork {
+    isa: Isa,
+    deepest: Layer,
+    pooling: Pooling,
+    first: First,
+    /// From the second convolution on.
+    forward: Vec<Filters>,
+    /// From the first convolution on.
+    backward: Vec<Filters>,
+    /// Padded to multiples of 16.
+    biases: Vec<Vec<f32>>,
+    channels: Vec<usize>,
+    /// Largest feature of each layer for a noise picture, rounded up to a power of two.
+    largest: Vec<f32>,
+    pool: Arc<Pool>,
+    profile: Mutex<Profile>,
+}
+
+/// Steps of the integer sums: this many powers of two below the (squared) largest feature.
+const UNIT_BITS: i32 = 30;
+
+impl CpuNetwork {
+    /// Prepares the layers up to `deepest`, in parallel in the current thread pool.
+    ///
+    /// # Errors
+    /// If the processor lacks the instructions for the precision.
+    ///
+    /// # Panics
+    /// If the sizes in `weights` contradict each other.
+    pub fn new(weights: &Weights, deepest: Layer, pooling: Pooling, precision: Precision, isa: Isa) -> Result<Self, CpuError> {
+        if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
+            return Err(CpuError::NoBfloat16);
+        }
+        let layers: Vec<_> = Layer::ALL[..=deepest.index()].iter().map(|layer| weights.convolution(*layer)).collect();
+        let kept = Pool::new();
+        let make = |i: usize, direction| {
+            let layer = &layers[i];
+            assert_eq!(layer.weight.len(), layer.outputs * layer.inputs * 9, "weights of convolution {i}");
+            // The mean of four passes a quarter of the gradient to each.
+            let averaged = pooling == Pooling::Average && i > 0 && Layer::ALL[i].is_first_of_block();
+            let scale = if direction == Direction::Backward && averaged { 0.25 } else { 1.0 };
+            Filters::new(isa, &kept, &layer.weight, layer.outputs, layer.inputs, direction, scale)
+        };
+        let forward = (1..layers.len()).map(|i| make(i, Direction::Forward)).collect();
+        let backward = (0..layers.len()).map(|i| make(i, Direction::Backward)).collect();
+        let pad = |bias: &Vec<f32>| {
+            let mut padded = bias.clone();
+            padded.resize(bias.len().next_multiple_of(BLOCK), 0.0);
+            padded
+        };
+        let mut network = Self {
+            isa,
+            deepest,
+            pooling,
+            first: First::new(isa, &layers[0].weight, &layers[0].bias),
+            forward,
+            backward,
+            biases: layers.iter().map(|l| pad(&l.bias)).collect(),
+            channels: layers.iter().map(|l| l.outputs).collect(),
+            largest: vec![1.0; layers.len()],
+            pool: Pool::new(),
+            profile: Mutex::default(),
+        };
+        network.calibrate()?;
+        network.reset_profile();
+        Ok(network)
+    }
+
+    /// Sets the units of the statistics from the features of a noise picture.
+    fn calibrate(&mut self) -> Result<(), CpuError> {
+        const SIDE: usize = 64;
+        let mut state = 0x2545_F491_4F6C_DD1Du64;
+        let noise: Vec<f32> = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 24) as f32
+        })
+        .take(3 * SIDE * SIDE)
+        .collect();
+        let layers = &Layer::ALL[..=self.deepest.index()];
+        let taps: Vec<_> = layers.iter().map(|&layer| TapRequest { layer, moments: false, features: true }).collect();
+        let pass = self.forward(&noise, SIDE, SIDE, &Request { taps: &taps, core: Rect::whole(SIDE, SIDE), keep: false })?;
+        let mut largest = Vec::new();
+        for &layer in layers {
+            let most = pass.features(layer)?.to_planar().into_iter().fold(0f32, f32::max);
+            largest.push(if most > 0.0 && most.is_finite() { most.log2().ceil().exp2() } else { 1.0 });
+        }
+        drop(pass);
+        self.largest = largest;
+        Ok(())
+    }
+
+    /// One over the units of the sums of products and of features.
+    fn scales(&self, layer: Layer) -> (f32, f32) {
+        let largest = self.largest[layer.index()];
+        let steps = (UNIT_BITS as f32).exp2();
+        (steps / (largest * largest), steps / largest)
+    }
+
+    /// The deepest layer that is prepared.
+    pub fn deepest(&self) -> Layer {
+        self.deepest
+    }
+
+    /// Channels of a layer, if it is prepared.
+    pub fn channels(&self, layer: Layer) -> Option<usize> {
+        self.channels.get(layer.index()).copied()
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Time spent since the last reset.
+    pub fn profile(&self) -> Profile {
+        self.profile.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// Forgets the time spent.
+    pub fn reset_profile(&self) {
+        *self.profile.lock().unwrap_or_else(|e| e.into_inner()) = Profile::default();
+    }
+
+    /// Gives working memory kept between calls back to the system.
+    pub fn clear(&self) {
+        self.pool.clear();
+    }
+
+    /// Bytes of the prepared weights.
+    pub fn fixed_bytes(&self) -> usize {
+        self.forward.iter().chain(&self.backward).map(Filters::bytes).sum()
+    }
+
+    fn shape(&self, layer: Layer, height: usize, width: usize) -> Shape {
+        let stride = layer.stride();
+        Shape { channels: self.channels[layer.index()], height: height / stride, width: width / stride }
+    }
+
+    fn pool2(&self) -> Pool2 {
+        match self.pooling {
+            Pooling::Max => Pool2::Max,
+            Pooling::Average => Pool2::Average,
+        }
+    }
+
+    fn timed<R>(&self, layer: Layer, stage: Stage, work: impl FnOnce() -> R) -> R {
+        let start = std::time::Instant::now();
+        let result = work();
+        let seconds = start.elapsed().as_secs_f64();
+        self.profile.lock().unwrap_or_else(|e| e.into_inner()).add(layer, stage, seconds);
+        result
+    }
+}

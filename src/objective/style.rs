@@ -1,0 +1,157 @@
+//! The style terms: targets, values, and the gradient at a tap.
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, DType, Device, Tensor};
+
+use super::spec::Spec;
+use crate::network::{Layer, Moments, NetworkError};
+
+/// Added to a channel's variance before the root. A channel that is zero everywhere has deviation 0, where the root
+/// has no gradient; deviations of living channels are of the order 10 to 1000 and do not feel it.
+const VARIANCE_EPSILON: f64 = 1e-6;
+
+/// The statistics of an image at one tap, float64 on the CPU.
+#[derive(Clone, Debug)]
+pub struct TapStatistics {
+    /// `mean(F F^T)` over the cells, `[C, C]`.
+    pub gram: Tensor,
+    /// Channel means, `[C]`.
+    pub mean: Tensor,
+    /// Channel deviations, `[C]`.
+    pub deviation: Tensor,
+}
+
+impl TapStatistics {
+    /// From sums over all cells of an image.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn from_moments(moments: &Moments) -> Result<Self, NetworkError> {
+        let (gram, mean) = moments.means()?;
+        let channels = mean.elem_count();
+        // The Gram matrix's diagonal is the mean square of each channel.
+        let index = Tensor::from_vec((0..channels as u32).collect::<Vec<_>>(), (channels, 1), gram.device())?;
+        let square = gram.gather(&index, D::Minus1)?.squeeze(1)?;
+        let variance = (square - mean.sqr()?)?.relu()?;
+        let deviation = (variance + VARIANCE_EPSILON)?.sqrt()?;
+        Ok(Self { gram, mean, deviation })
+    }
+
+    fn scaled(&self, factor: f64) -> candle_core::Result<Self> {
+        Ok(Self { gram: (&self.gram * factor)?, mean: (&self.mean * factor)?, deviation: (&self.deviation * factor)? })
+    }
+
+    fn plus(&self, other: &Self) -> candle_core::Result<Self> {
+        Ok(Self { gram: (&self.gram + &other.gram)?, mean: (&self.mean + &other.mean)?, deviation: (&self.deviation + &other.deviation)? })
+    }
+}
+
+/// What the style terms pull towards: the statistics of a painting, or a blend of several paintings'.
+#[derive(Clone, Debug, Default)]
+pub struct StyleTargets {
+    /// By tap.
+    pub taps: BTreeMap<Layer, TapStatistics>,
+}
+
+impl StyleTargets {
+    /// The weighted mean of several paintings' statistics; weights are relative to their sum.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn blend(styles: &[(f64, &StyleTargets)]) -> Result<Self, NetworkError> {
+        let sum: f64 = styles.iter().map(|(weight, _)| weight).sum();
+        let mut taps: BTreeMap<Layer, TapStatistics> = BTreeMap::new();
+        for (weight, style) in styles {
+            for (layer, statistics) in &style.taps {
+                let part = statistics.scaled(weight / sum)?;
+                let blended = taps.get(layer).map_or(Ok(part.clone()), |before| before.plus(&part))?;
+                taps.insert(*layer, blended);
+            }
+        }
+        Ok(Self { taps })
+    }
+}
+
+/// Weighted values of the style terms at one tap.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StyleLoss {
+    /// The Gram term.
+    pub gram: f64,
+    /// The means and deviations.
+    pub statistics: f64,
+}
+
+impl StyleLoss {
+    /// Both terms.
+    pub fn total(&self) -> f64 {
+        self.gram + self.statistics
+    }
+}
+
+/// `dL/dF = matrix F + offset` at every cell of a tap.
+#[derive(Clone, Debug)]
+pub struct StyleGradient {
+    /// The tap.
+    pub layer: Layer,
+    /// `[C, C]`, float32.
+    pub matrix: Tensor,
+    /// `[C]`, float32.
+    pub offset: Tensor,
+}
+
+impl StyleTargets {
+    /// Value and gradient of the style terms at `layer`, given the canvas's statistics there.
+    ///
+    /// With `k` the Gram term's whole factor, `N` the cells and `C` the channels:
+    /// `L = k mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives `m` and `d`
+    /// of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole canvas; blocks of a canvas pass
+    /// their own number.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn compare(
+        &self,
+        spec: &Spec,
+        layer: Layer,
+        canvas: &TapStatistics,
+        cells: f64,
+    ) -> Result<Option<(StyleLoss, StyleGradient)>, NetworkError> {
+        let (Some(target), Some(weight)) = (self.taps.get(&layer), spec.style_layers.get(&layer)) else {
+            return Ok(None);
+        };
+        let channels = canvas.mean.elem_count();
+        let per_channel = 1.0 / channels as f64;
+        let per_pair = per_channel * per_channel;
+
+        let gram_weight = spec.style_weight * weight * spec.style_factor.at(channels);
+        let difference = (&canvas.gram - &target.gram)?;
+        let gram = gram_weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
+        let mut matrix = (difference * (4.0 * gram_weight * per_pair / cells))?;
+
+        let statistics_weight = spec.statistics_weight * weight;
+        let mut offset = canvas.mean.zeros_like()?;
+        let mut statistics = 0.0;
+        if statistics_weight > 0.0 {
+            let mean = (&canvas.mean - &target.mean)?;
+            let deviation = (&canvas.deviation - &target.deviation)?;
+            statistics = statistics_weight * per_channel * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
+            let step = 2.0 * statistics_weight * per_channel / cells;
+            let slope = ((deviation * step)? / &canvas.deviation)?;
+            offset = ((mean * step)? - (&slope * &canvas.mean)?)?;
+            matrix = (matrix + diagonal(&slope)?)?;
+        }
+        let gradient = StyleGradient { layer, matrix: matrix.to_dtype(DType::F32)?, offset: offset.to_dtype(DType::F32)? };
+        Ok(Some((StyleLoss { gram, statistics }, gradient)))
+    }
+}
+
+fn scalar(tensor: &Tensor) -> candle_core::Result<f64> {
+    tensor.to_dtype(DType::F64)?.to_device(&Device::Cpu)?.to_scalar::<f64>()
+}
+
+/// A vector as a diagonal matrix.
+fn diagonal(vector: &Tensor) -> candle_core::Result<Tensor> {
+    let eye = Tensor::eye(vector.elem_count(), vector.dtype(), vector.device())?;
+    eye.broadcast_mul(vector)
+}

@@ -1,0 +1,175 @@
+//! Optimisers that move the canvas down the loss: L-BFGS and Adam.
+//!
+//! This module knows no network and no picture. It sees a point, a loss and a gradient, so it is tested on Rosenbrock's
+//! function. Each step costs exactly one evaluation of the objective.
+
+mod adam;
+mod lbfgs;
+pub mod vector;
+
+use candle_core::Tensor;
+
+pub use adam::Adam;
+pub use lbfgs::Lbfgs;
+
+/// What became of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The optimiser moved on from it.
+    Accepted,
+    /// It was not finite or had exploded: the optimiser went back to the best point.
+    Rejected,
+    /// The gradient is zero: nothing is left to do.
+    Stationary,
+    /// The very first point has no finite loss: there is no point to go back to.
+    Hopeless,
+}
+
+/// One step of an optimiser.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The loss at the evaluated point.
+    pub loss: f64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The optimiser of a level.
+pub enum Optimiser {
+    /// L-BFGS.
+    Lbfgs(Lbfgs),
+    /// Adam.
+    Adam(Adam),
+}
+
+impl Optimiser {
+    /// Evaluates `objective` once, at the optimiser's next point, and moves on.
+    ///
+    /// The objective takes the canvas and returns the loss and its gradient, a tensor of the canvas's shape.
+    ///
+    /// # Errors
+    /// Those of the objective, and of tensor operations.
+    pub fn step<E: From<candle_core::Error>>(&mut self, mut objective: impl FnMut(&Tensor) -> Result<(f64, Tensor), E>) -> Result<Step, E> {
+        let (loss, gradient) = objective(self.next_point())?;
+        Ok(match self {
+            Optimiser::Lbfgs(lbfgs) => lbfgs.advance(loss, gradient)?,
+            Optimiser::Adam(adam) => adam.advance(loss, &gradient)?,
+        })
+    }
+
+    /// The point of the next evaluation.
+    pub fn next_point(&self) -> &Tensor {
+        match self {
+            Optimiser::Lbfgs(lbfgs) => lbfgs.next_point(),
+            Optimiser::Adam(adam) => adam.next_point(),
+        }
+    }
+
+    /// The best point evaluated so far; the start before the first evaluation.
+    pub fn best_point(&self) -> &Tensor {
+        match self {
+            Optimiser::Lbfgs(lbfgs) => lbfgs.best_point(),
+            Optimiser::Adam(adam) => adam.best_point(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Result};
+
+    /// Rosenbrock's function in many dimensions, `sum 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2`, and its gradient.
+    fn rosenbrock(x: &Tensor) -> Result<(f64, Tensor)> {
+        let v: Vec<f64> = x.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let mut gradient = vec![0f64; v.len()];
+        let mut loss = 0.0;
+        for i in 0..v.len() - 1 {
+            let (a, b) = (v[i + 1] - v[i] * v[i], 1.0 - v[i]);
+            loss += 100.0 * a * a + b * b;
+            gradient[i] += -400.0 * a * v[i] - 2.0 * b;
+            gradient[i + 1] += 200.0 * a;
+        }
+        let gradient: Vec<f32> = gradient.into_iter().map(|g| g as f32).collect();
+        Ok((loss, Tensor::from_vec(gradient, v.len(), &Device::Cpu)?))
+    }
+
+    fn start(n: usize) -> Tensor {
+        Tensor::from_vec((0..n).map(|i| if i % 2 == 0 { -0.6f32 } else { 0.5 }).collect(), n, &Device::Cpu).unwrap()
+    }
+
+    fn best_loss(optimiser: &Optimiser) -> f64 {
+        rosenbrock(optimiser.best_point()).unwrap().0
+    }
+
+    #[test]
+    fn lbfgs_solves_rosenbrock() {
+        let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(start(10), 20));
+        for _ in 0..200 {
+            optimiser.step(rosenbrock).unwrap();
+        }
+        assert!(best_loss(&optimiser) < 1e-6, "loss {}", best_loss(&optimiser));
+    }
+
+    #[test]
+    fn a_short_history_still_descends() {
+        let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(start(10), 2));
+        let before = rosenbrock(&start(10)).unwrap().0;
+        for _ in 0..200 {
+            optimiser.step(rosenbrock).unwrap();
+        }
+        assert!(best_loss(&optimiser) < 1e-2 * before, "loss {}", best_loss(&optimiser));
+    }
+
+    #[test]
+    fn adam_descends() {
+        let mut optimiser = Optimiser::Adam(Adam::new(start(10), 0.02));
+        for _ in 0..3000 {
+            optimiser.step(rosenbrock).unwrap();
+        }
+        assert!(best_loss(&optimiser) < 1.0, "loss {}", best_loss(&optimiser));
+    }
+
+    /// Injects a bad value at some evaluations: the optimiser must say so, go back and still arrive.
+    fn survives(mut optimiser: Optimiser, bad: f64, evaluations: usize, goal: f64) {
+        let mut count = 0;
+        for _ in 0..evaluations {
+            let step = optimiser
+                .step(|x: &Tensor| -> Result<_> {
+                    count += 1;
+                    let (loss, gradient) = rosenbrock(x)?;
+                    Ok(if count % 37 == 20 { (bad, gradient) } else { (loss, gradient) })
+                })
+                .unwrap();
+            if count % 37 == 20 {
+                assert_eq!(step.outcome, Outcome::Rejected, "evaluation {count}");
+            }
+        }
+        assert!(best_loss(&optimiser) < goal, "loss {}", best_loss(&optimiser));
+    }
+
+    #[test]
+    fn bad_steps_are_survived() {
+        for bad in [f64::NAN, f64::INFINITY, 1e30] {
+            survives(Optimiser::Lbfgs(Lbfgs::new(start(10), 20)), bad, 400, 1e-2);
+        }
+        survives(Optimiser::Adam(Adam::new(start(10), 0.05)), f64::NAN, 3000, 50.0);
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_rejected() {
+        let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(start(4), 5));
+        optimiser.step(rosenbrock).unwrap();
+        let step = optimiser.step(|x: &Tensor| -> Result<_> { Ok((1.0, (x * f64::NAN)?)) }).unwrap();
+        assert_eq!(step.outcome, Outcome::Rejected);
+        assert!(optimiser.next_point().to_vec1::<f32>().unwrap().iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn a_start_without_a_finite_loss_is_hopeless() {
+        for mut optimiser in [Optimiser::Lbfgs(Lbfgs::new(start(4), 5)), Optimiser::Adam(Adam::new(start(4), 0.1))] {
+            let step = optimiser.step(|x: &Tensor| -> Result<_> { Ok((f64::NAN, x.clone())) }).unwrap();
+            assert_eq!(step.outcome, Outcome::Hopeless);
+        }
+    }
+}

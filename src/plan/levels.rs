@@ -1,0 +1,64 @@
+//! The pyramid: sizes and evaluations of its levels.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Pyramid;
+
+/// One level of the pyramid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Level {
+    /// Canvas width, px.
+    pub width: usize,
+    /// Canvas height, px.
+    pub height: usize,
+    /// Evaluations of the loss.
+    pub evaluations: usize,
+}
+
+impl Level {
+    /// Megapixel-evaluations.
+    pub fn work(&self) -> f64 {
+        (self.width * self.height * self.evaluations) as f64 * 1e-6
+    }
+}
+
+/// Levels for a canvas of `size` (width, height) px: each half the next, the first with about `short-side-px` on its
+/// short side.
+pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
+    let short = size.0.min(size.1).max(1) as f64;
+    let doublings = (short / f64::from(pyramid.short_side.0)).log2().round().max(0.0) as u32;
+    (0..=doublings)
+        .map(|level| {
+            let halvings = f64::from(1u32 << (doublings - level).min(30));
+            let side = |pixels: usize| ((pixels as f64 / halvings).round() as usize).max(1);
+            Level { width: side(size.0), height: side(size.1), evaluations: pyramid.evaluations_at(level as usize) as usize }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Px;
+
+    fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
+        let pyramid = Pyramid { short_side: Px(short), evaluations: vec![600, 200] };
+        levels(size, &pyramid).iter().map(|l| (l.width, l.height)).collect()
+    }
+
+    #[test]
+    fn levels_double_from_about_the_short_side() {
+        assert_eq!(sizes((512, 340), 512), [(512, 340)]);
+        assert_eq!(sizes((2048, 2048), 512), [(512, 512), (1024, 1024), (2048, 2048)]);
+        assert_eq!(sizes((6048, 8064), 512), [(756, 1008), (1512, 2016), (3024, 4032), (6048, 8064)]);
+        assert_eq!(sizes((3001, 1999), 512), [(750, 500), (1501, 1000), (3001, 1999)]);
+    }
+
+    #[test]
+    fn the_last_number_of_evaluations_repeats() {
+        let pyramid = Pyramid { short_side: Px(64), evaluations: vec![9, 4] };
+        let counts: Vec<usize> = levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
+        assert_eq!(counts, [9, 4, 4, 4]);
+    }
+}

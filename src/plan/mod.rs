@@ -1,0 +1,129 @@
+//! From checked settings and the pictures' sizes to a plan: what will be computed, in numbers.
+//!
+//! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
+//! plan, record it, or carry it out.
+
+mod framing;
+mod levels;
+mod spec;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, OutputFile, Settings};
+use crate::objective::Spec;
+
+pub use framing::{Framing, frame};
+pub use levels::{Level, levels};
+pub use spec::resolve_spec;
+
+/// Everything a run will do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// One entry for each picture to make, in order.
+    pub jobs: Vec<Job>,
+}
+
+/// One picture to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Job {
+    /// Position in the run, from 0.
+    pub index: usize,
+    /// The output's file name.
+    pub name: String,
+    /// The variant's name, when the pipeline has variants.
+    pub variant: Option<String>,
+    /// The photograph.
+    pub content: PathBuf,
+    /// Where the finished picture goes.
+    pub output: PathBuf,
+    /// How the photograph meets the canvas.
+    pub framing: Framing,
+    /// The loss.
+    pub spec: Spec,
+    /// The pyramid, smallest level first.
+    pub levels: Vec<Level>,
+    /// The checked settings.
+    pub settings: Settings,
+}
+
+impl Job {
+    /// Megapixel-evaluations from the first level to the last.
+    pub fn work(&self) -> f64 {
+        self.levels.iter().map(Level::work).sum()
+    }
+}
+
+impl Plan {
+    /// Megapixel-evaluations of all jobs.
+    pub fn work(&self) -> f64 {
+        self.jobs.iter().map(Job::work).sum()
+    }
+}
+
+/// Why a job cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The canvas has a side too small for the deepest layer.
+    #[error("{name} would be {width}x{height} px; {layer} needs at least {least} px on each side")]
+    TooSmall {
+        /// The output's name.
+        name: String,
+        /// Canvas width, px.
+        width: usize,
+        /// Canvas height, px.
+        height: usize,
+        /// The deepest layer.
+        layer: crate::network::Layer,
+        /// The smallest side, px.
+        least: usize,
+    },
+    /// The canvas has more pixels than can be addressed sensibly.
+    #[error("{name} would be {width}x{height} px, more than {most} px on a side")]
+    TooLarge {
+        /// The output's name.
+        name: String,
+        /// Canvas width, px.
+        width: usize,
+        /// Canvas height, px.
+        height: usize,
+        /// The longest side, px.
+        most: usize,
+    },
+}
+
+/// The longest side of a canvas, px: 17 m at 300 dpi.
+const LONGEST_SIDE: usize = 200_000;
+
+/// Plans one output of `config` whose photograph measures `content_size` (width, height) in pixels.
+///
+/// # Errors
+/// When the canvas would be too small for the network or absurdly large.
+pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size: (usize, usize)) -> Result<Job, PlanError> {
+    let variant = &config.variants[output.variant];
+    let settings = variant.settings.clone();
+    let framing = frame(content_size, &settings.output);
+    let spec = resolve_spec(&settings.objective);
+    let name = file_name(&output.path);
+    let (width, height) = (framing.width, framing.height);
+    if width.max(height) > LONGEST_SIDE {
+        return Err(PlanError::TooLarge { name, width, height, most: LONGEST_SIDE });
+    }
+    if let Some(layer) = spec.deepest()
+        && width.min(height) < layer.stride()
+    {
+        return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
+    }
+    let levels = levels((width, height), &settings.pyramid);
+    let content = settings.input.content[output.content].clone();
+    Ok(Job { index, name, variant: variant.name.clone(), content, output: output.path.clone(), framing, spec, levels, settings })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,52 @@
+//! What can stop one picture from being made.
+
+use std::path::PathBuf;
+
+use crate::network::{NetworkError, WeightsError};
+
+/// Why a picture could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A photograph or painting could not be read, or the result not written.
+    #[error(transparent)]
+    Image(#[from] crate::image::Error),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] crate::files::Error),
+    /// The weights are unusable.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A sweep failed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The photograph changed between planning and rendering.
+    #[error("{path} measured {planned:?} px when the run was planned and measures {found:?} px now", path = .path.display())]
+    ContentChanged {
+        /// The photograph.
+        path: PathBuf,
+        /// Width and height in the plan.
+        planned: (usize, usize),
+        /// Width and height now.
+        found: (usize, usize),
+    },
+    /// The output's ICC profile cannot be read.
+    #[error("cannot read the profile {path}: {source}", path = .path.display())]
+    Profile {
+        /// The profile's file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The loss is not a number where the optimisation begins.
+    #[error("the loss is not a finite number at the start of level {level}: check the weights of the objective")]
+    NotFinite {
+        /// The level's number, from 1.
+        level: usize,
+    },
+}
+
+impl From<candle_core::Error> for RenderError {
+    fn from(error: candle_core::Error) -> Self {
+        NetworkError::from(error).into()
+    }
+}

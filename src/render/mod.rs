@@ -1,0 +1,19 @@
+//! One picture from start to end: pyramid, levels, sweeps over tiles.
+//!
+//! Owns the rendering of a [`crate::plan::Job`]; it sees neither command line nor pipeline file, tells a listener what
+//! happens and watches a [`crate::stop::Stop`].
+
+mod canvas;
+mod engine;
+mod error;
+mod finish;
+mod job;
+mod sweep;
+mod targets;
+
+pub use canvas::{picture_tensor, resized};
+pub use engine::Engine;
+pub use error::RenderError;
+pub use job::{Rendered, Watcher, render};
+pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
+pub use targets::{TargetStore, style_targets};

@@ -1,0 +1,154 @@
+//! The grid of tiles and the arithmetic of margins.
+//!
+//! A tap's cell of side `stride` sees `reach` pixels beyond its own square. Features of a core are exact when the tile
+//! holds `reach` more pixels on every side. Gradients at a core's pixels need every cell that sees such a pixel, which
+//! lie up to `reach`, rounded up to whole cells, outside, and each of these needs its own `reach` beyond. At the
+//! canvas's own borders nothing is missing: zero padding is the truth there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::Rect;
+
+/// Tile corners are multiples of this many pixels, so that every pooling window of the chain (up to 16 px) lies in a
+/// tile as it lies on the canvas.
+pub const ALIGNMENT: usize = 16;
+
+/// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest cells (4 x 16 px) at
+/// the same place whatever the tiling, which makes results equal to the last bit.
+pub const EXACT_ALIGNMENT: usize = 64;
+
+/// How much a tile holds beyond its core, px.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Margins {
+    /// Enough for exact features of the core.
+    pub features: usize,
+    /// Enough for exact gradients at the core's pixels.
+    pub gradient: usize,
+}
+
+impl Margins {
+    /// The smallest margins on multiples of 16 px for taps given as (reach, stride), both in px.
+    pub fn for_taps(taps: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let (mut features, mut gradient) = (0, 0);
+        for (reach, stride) in taps {
+            features = features.max(reach);
+            gradient = gradient.max(reach.next_multiple_of(stride) + reach);
+        }
+        Self { features: features.next_multiple_of(ALIGNMENT), gradient: gradient.next_multiple_of(ALIGNMENT) }
+    }
+
+    /// The same, rounded up so that tiles begin on multiples of 64 px.
+    pub fn aligned(self) -> Self {
+        Self { features: self.features.next_multiple_of(EXACT_ALIGNMENT), gradient: self.gradient.next_multiple_of(EXACT_ALIGNMENT) }
+    }
+}
+
+/// One tile of a grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Position in the grid, row by row.
+    pub index: usize,
+    /// The pixels this tile answers for. Cores of a grid partition the canvas.
+    pub core: Rect,
+}
+
+impl Tile {
+    /// The core with a margin, clamped to the canvas.
+    pub fn region(&self, margin: usize, width: usize, height: usize) -> Rect {
+        self.core.grown(margin, width, height)
+    }
+}
+
+/// A canvas cut into square cores, the last of each row and column being what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Canvas width, px.
+    pub width: usize,
+    /// Canvas height, px.
+    pub height: usize,
+    /// Side of a core, px; a multiple of 16 unless it covers the whole canvas.
+    pub core: usize,
+}
+
+impl Grid {
+    /// Cuts a canvas into cores of side `core`.
+    ///
+    /// # Panics
+    /// When `core` is not a positive multiple of 16 and smaller than the canvas: the planner's mistake.
+    pub fn new(width: usize, height: usize, core: usize) -> Self {
+        let whole = core >= width && core >= height;
+        assert!(core > 0 && (whole || core.is_multiple_of(ALIGNMENT)), "a core of {core} px is not a multiple of {ALIGNMENT}");
+        Self { width, height, core }
+    }
+
+    /// The canvas as one tile.
+    pub fn whole(width: usize, height: usize) -> Self {
+        Self::new(width, height, width.max(height).max(1))
+    }
+
+    /// Tiles in a row.
+    pub fn columns(&self) -> usize {
+        self.width.div_ceil(self.core)
+    }
+
+    /// Tiles in a column.
+    pub fn rows(&self) -> usize {
+        self.height.div_ceil(self.core)
+    }
+
+    /// Tiles in all.
+    pub fn len(&self) -> usize {
+        self.columns() * self.rows()
+    }
+
+    /// Whether the canvas has no pixels.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tile at `index`.
+    pub fn tile(&self, index: usize) -> Tile {
+        let (row, column) = (index / self.columns(), index % self.columns());
+        let (left, top) = (column * self.core, row * self.core);
+        let (width, height) = (self.core.min(self.width - left), self.core.min(self.height - top));
+        Tile { index, core: Rect { left, top, width, height } }
+    }
+
+    /// All tiles, row by row.
+    pub fn tiles(&self) -> impl Iterator<Item = Tile> {
+        let grid = *self;
+        (0..grid.len()).map(move |index| grid.tile(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn margins_are_those_of_the_deepest_tap() {
+        // relu5_1: 70 px of reach, cells of 16 px.
+        let margins = Margins::for_taps([(1, 1), (70, 16)]);
+        assert_eq!(margins, Margins { features: 80, gradient: 160 });
+        assert_eq!(margins.aligned(), Margins { features: 128, gradient: 192 });
+        assert_eq!(Margins::for_taps([]), Margins { features: 0, gradient: 0 });
+    }
+
+    proptest! {
+        #[test]
+        fn cores_partition_the_canvas(width in 1usize..300, height in 1usize..300, core in 1usize..12) {
+            let grid = Grid::new(width, height, core * 16);
+            let mut seen = vec![0u8; width * height];
+            for tile in grid.tiles() {
+                prop_assert!(tile.core.left % 16 == 0 && tile.core.top % 16 == 0 && tile.core.area() > 0);
+                for y in tile.core.top..tile.core.bottom() {
+                    for x in tile.core.left..tile.core.right() {
+                        seen[y * width + x] += 1;
+                    }
+                }
+            }
+            prop_assert!(seen.iter().all(|n| *n == 1));
+        }
+    }
+}
