@@ -14,6 +14,43 @@ pub struct Level {
     pub height: usize,
     /// Evaluations of the loss.
     pub evaluations: usize,
+    /// How they are computed.
+    pub execution: Execution,
+}
+
+/// How a level is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "mode")]
+pub enum Execution {
+    /// The whole image's loss and gradient, tile by tile; one optimiser moves the canvas.
+    Exact {
+        /// Side of a tile's core, px. A canvas no larger is one tile.
+        core: usize,
+        /// Pairs that L-BFGS keeps.
+        history: usize,
+        /// Whether the statistics sweep keeps what the gradient sweep needs, so that each tile runs forward once.
+        keep: bool,
+    },
+    /// Rounds in which every tile moves by an optimiser of its own on the whole image's loss.
+    Blocks(Visits),
+    /// Rounds in which every tile is optimised alone and the tiles are blended.
+    Feathered(Visits),
+}
+
+/// Rounds of visits to tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Visits {
+    /// Side of a tile's core, px.
+    pub core: usize,
+    /// How far a tile is free to move beyond its core and is blended with its neighbours, px.
+    pub overlap: usize,
+    /// Rounds over all tiles.
+    pub rounds: usize,
+    /// Evaluations of one tile in one round.
+    pub visit: usize,
+    /// Pairs that a tile's L-BFGS keeps.
+    pub history: usize,
 }
 
 impl Level {
@@ -32,7 +69,12 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
             let side = |pixels: usize| ((pixels as f64 / halvings).round() as usize).max(1);
-            Level { width: side(size.0), height: side(size.1), evaluations: pyramid.evaluations_at(level as usize) as usize }
+            Level {
+                width: side(size.0),
+                height: side(size.1),
+                evaluations: pyramid.evaluations_at(level as usize) as usize,
+                execution: Execution::Exact { core: size.0.max(size.1), history: 100, keep: true },
+            }
         })
         .collect()
 }

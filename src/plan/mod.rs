@@ -15,7 +15,7 @@ use crate::config::{Config, OutputFile, Settings};
 use crate::objective::Spec;
 
 pub use framing::{Framing, frame};
-pub use levels::{Level, levels};
+pub use levels::{Execution, Level, Visits, levels};
 pub use spec::resolve_spec;
 
 /// Everything a run will do.
