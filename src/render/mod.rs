@@ -16,4 +16,4 @@ pub use engine::Engine;
 pub use error::RenderError;
 pub use job::{Rendered, Watcher, render};
 pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
-pub use targets::{TargetStore, style_targets};
+pub use targets::{TargetStore, style_targets, tensor_targets};
