@@ -8,6 +8,7 @@ mod bench;
 mod exit;
 mod progress;
 mod run;
+mod say;
 mod score;
 mod starter;
 mod style;
