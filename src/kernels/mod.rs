@@ -32,7 +32,7 @@
 //!
 //! # The same bytes
 //!
-//! Every tile is computed alone, sums run in ascending order of channels, and [`simd`] has only operations that every vector length
+//! Every tile is computed alone, sums run in ascending order of channels, and `simd` has only operations that every vector length
 //! does lane by lane in the same way, so neither threads nor instruction sets (AVX-512, AVX2, or portable code where the target has
 //! fused multiply-add) change a byte. Statistics are float32 inside fixed groups of cells and integers beyond ([`gram`]).
 //!
