@@ -27,6 +27,9 @@ fn tensor(pixels: &[f32], (width, height): (usize, usize)) -> Tensor {
 
 fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &Spec) -> StyleTargets {
     let layers: Vec<Layer> = spec.style_taps().map(|(l, _)| l).collect();
+    if layers.is_empty() {
+        return StyleTargets::default();
+    }
     let request = Request { moments: layers.clone(), features: vec![], core: Rect::whole(size.0, size.1), keep: false };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();
     StyleTargets { taps: layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect() }
@@ -140,7 +143,7 @@ fn a_tiles_gradient_is_that_of_its_loss() {
         let moved: Vec<f32> = at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();
         for k in 0..4 {
             let direction: Vec<f32> = (0..at.len()).map(|i| noise.bell((k + 1) * 1_000_000 + i as u64)).collect();
-            let step = 1e-3f32;
+            let step = 1e-4f32;
             let along = |t: f32| -> Vec<f32> { moved.iter().zip(&direction).map(|(v, d)| v + t * d).collect() };
             let points = [at.clone(), moved.clone(), along(step), along(-step)];
             let found = scene.tile_losses(&snapshot, &layout, tile, &whole, &points).unwrap();

@@ -8,6 +8,7 @@ mod exit;
 mod progress;
 mod run;
 mod score;
+mod seams;
 mod starter;
 mod style;
 mod watch;
@@ -48,6 +49,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Run(command) => run::run(command, arguments),
         Command::Plan(command) => run::plan(command),
         Command::Score(command) => score::score(command),
+        Command::Seams(command) => seams::seams(command),
         Command::Init(command) => starter::init(command),
         Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),
         Command::Weights { command: WeightsCommand::Info(command) } => weights::info(command),
