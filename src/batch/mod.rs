@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, OutputFile};
+use crate::config::{Config, OutputFile, StartFrom};
 use crate::event::{Event, Losses};
 use crate::image::{self, Limits};
 use crate::plan::{Job, Plan, PlanError, plan_job};
@@ -45,8 +45,15 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 }
 
 fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
-    let content = &config.variants[output.variant].settings.input.content[output.content];
-    let probe = image::probe(content)?;
+    let settings = &config.variants[output.variant].settings;
+    let probe = image::probe(&settings.input.content[output.content])?;
+    // The other pictures need no size here, but an unusable one is better told now than after the first levels.
+    for style in &settings.styles {
+        image::probe(&style.image)?;
+    }
+    if let StartFrom::Image(path) = &settings.start.from {
+        image::probe(path)?;
+    }
     Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize))?)
 }
 

@@ -27,6 +27,8 @@ pub enum Command {
     Score(ScoreArguments),
     /// Measure how much a picture shows of the tiles it was made of.
     Seams(SeamsArguments),
+    /// Measure one evaluation of the loss and its gradient on this machine.
+    Bench(BenchArguments),
     /// Write a commented starter pipeline.
     Init(InitArguments),
     /// Look at the network's weights, or make a weights file.
@@ -111,6 +113,29 @@ pub struct SeamsArguments {
     /// The photograph, whose own steps in colour are subtracted; brought to the picture's size.
     #[arg(long)]
     pub content: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `impasto bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Side of the square canvas, px.
+    #[arg(long, default_value_t = 512)]
+    pub size: usize,
+    /// Evaluations to time, after one that is not timed.
+    #[arg(long, default_value_t = 5)]
+    pub evaluations: usize,
+    /// Threads; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Arithmetic: float32, or bfloat16 where the processor has it.
+    #[arg(long, default_value = "float32")]
+    pub precision: String,
+    /// Time the forward sweep and the statistics alone.
+    #[arg(long)]
+    pub forward: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

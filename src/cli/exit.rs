@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::say::complain;
 use crate::config::Problems;
 use crate::network::{NetworkError, WeightsError};
 use crate::render::RenderError;
@@ -74,8 +75,8 @@ impl Failure {
     /// Tells the user on standard error.
     pub fn print(&self) {
         match self {
-            Failure::Config(problems) => problems.iter().for_each(|problem| eprintln!("{:?}", miette::Report::new(problem.clone()))),
-            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => eprintln!("error: {message}"),
+            Failure::Config(problems) => problems.iter().for_each(|problem| complain!("{:?}", miette::Report::new(problem.clone()))),
+            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => complain!("error: {message}"),
         }
     }
 

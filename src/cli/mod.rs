@@ -4,9 +4,11 @@
 //! its children print.
 
 mod args;
+mod bench;
 mod exit;
 mod progress;
 mod run;
+mod say;
 mod score;
 mod seams;
 mod starter;
@@ -50,20 +52,32 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Plan(command) => run::plan(command),
         Command::Score(command) => score::score(command),
         Command::Seams(command) => seams::seams(command),
+        Command::Bench(command) => bench::bench(command),
         Command::Init(command) => starter::init(command),
         Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),
         Command::Weights { command: WeightsCommand::Info(command) } => weights::info(command),
     }
 }
 
-/// An engine over `weights`, with the instruction set that `IMPASTO_ISA` names or the best there is.
-fn engine(weights: Weights, precision: Precision, threads: usize) -> Result<Engine, Failure> {
+/// The instruction set that `IMPASTO_ISA` names, or the best there is.
+fn isa(precision: Precision) -> Result<Isa, Failure> {
     let isa = match std::env::var("IMPASTO_ISA") {
         Ok(name) => Isa::from_name(&name).map_err(|error| Failure::Settings(format!("IMPASTO_ISA: {error}")))?,
         Err(_) => Isa::detect(),
     };
     if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
-        return Err(Failure::Settings("compute.precision is bfloat16, which this processor has no products for; use float32".into()));
+        return Err(Failure::Settings("the precision is bfloat16, which this processor has no products for; use float32".into()));
     }
-    Engine::new(weights, isa, precision, threads).map_err(|error| Failure::Internal(error.to_string()))
+    Ok(isa)
+}
+
+/// A pool of `threads` threads; 0 takes all cores.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("impasto-{i}"));
+    builder.build().map_err(|error| Failure::Internal(format!("cannot start threads: {error}")))
+}
+
+/// An engine over `weights`.
+fn engine(weights: Weights, precision: Precision, threads: usize) -> Result<Engine, Failure> {
+    Ok(Engine::new(weights, isa(precision)?, precision, pool(threads)?))
 }

@@ -1,10 +1,10 @@
 //! What a person sees while the work goes on: a bar on a terminal, plain lines elsewhere.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::say::complain;
 use super::style::{duration, loss};
 use crate::event::{Event, Listener, Losses};
 
@@ -132,30 +132,24 @@ impl Lines {
     pub fn new() -> Self {
         Self { standing: Standing::default(), last: None }
     }
-
-    fn say(&mut self, line: &str) {
-        // Nobody may be reading any more; the work goes on.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }
 }
 
 impl Listener for Lines {
     fn hear(&mut self, event: &Event) {
         self.standing.hear(event);
         match event {
-            Event::RunStarted { devices, .. } => self.say(&format!("computing on {}", devices.join(", "))),
-            Event::Warning { message } => self.say(&format!("warning: {message}")),
+            Event::RunStarted { devices, .. } => complain!("computing on {}", devices.join(", ")),
+            Event::Warning { message } => complain!("warning: {message}"),
             Event::StepRejected { evaluation, .. } => {
-                self.say(&format!("evaluation {evaluation} went astray; back to the best picture so far"));
+                complain!("evaluation {evaluation} went astray; back to the best picture so far");
             }
-            Event::JobFailed { name, reason, .. } => self.say(&format!("{name}: {reason}")),
-            Event::Saved { path, .. } => self.say(&format!("saved {}", path.display())),
+            Event::JobFailed { name, reason, .. } => complain!("{name}: {reason}"),
+            Event::Saved { path, .. } => complain!("saved {}", path.display()),
             Event::Evaluated { evaluation, .. } => {
                 let due = self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY);
                 if due || *evaluation == self.standing.evaluations {
                     self.last = Some(Instant::now());
-                    let line = self.standing.line();
-                    self.say(&line);
+                    complain!("{}", self.standing.line());
                 }
             }
             _ => {}

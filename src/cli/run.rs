@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::args::{Arguments, PlanArguments, RunArguments};
 use super::progress::{Bar, Lines};
+use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
 use crate::batch::{self, JobError, Summary};
@@ -55,17 +56,17 @@ fn finish(summary: Summary, unplanned: usize, arguments: &RunArguments) -> Exit 
     let talkative = !arguments.quiet && !arguments.json;
     if talkative {
         for (path, _) in &summary.finished {
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
     }
     if let Some(path) = &summary.interrupted {
         if talkative {
-            println!("interrupted; the picture so far is {}", path.display());
+            say!("interrupted; the picture so far is {}", path.display());
         }
         return Exit::Interrupted;
     }
     if arguments.quiet || arguments.json {
-        summary.failed.iter().for_each(|(name, error)| eprintln!("error: {name}: {error}"));
+        summary.failed.iter().for_each(|(name, error)| complain!("error: {name}: {error}"));
     }
     match (summary.failed.len() + unplanned, summary.finished.len()) {
         (0, _) => Exit::Done,
@@ -77,7 +78,7 @@ fn finish(summary: Summary, unplanned: usize, arguments: &RunArguments) -> Exit 
 fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     // One bad photograph may stand behind several outputs; it is told once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
-    reasons.iter().for_each(|reason| eprintln!("error: {reason}"));
+    reasons.iter().for_each(|reason| complain!("error: {reason}"));
 }
 
 fn refuse_existing(plan: &Plan) -> Result<(), Failure> {
@@ -166,15 +167,15 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let (plan, unplanned) = batch::plan(&config);
     report_unplanned(&unplanned);
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&plan).map_err(|e| Failure::Internal(e.to_string()))?);
+        say!("{}", serde_json::to_string_pretty(&plan).map_err(|e| Failure::Internal(e.to_string()))?);
     } else {
         for job in &plan.jobs {
-            println!("{}  from {}", job.name, job.content.display());
+            say!("{}  from {}", job.name, job.content.display());
             for (number, level) in job.levels.iter().enumerate() {
-                println!("  level {}  {}x{}  {} evaluations", number + 1, level.width, level.height, level.evaluations);
+                say!("  level {}  {}x{}  {} evaluations", number + 1, level.width, level.height, level.evaluations);
             }
         }
-        println!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
+        say!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
     }
     Ok(match (unplanned.is_empty(), plan.jobs.is_empty()) {
         (true, _) => Exit::Done,

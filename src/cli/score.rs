@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
 use super::args::ScoreArguments;
+use super::say::say;
 use super::{Exit, Failure};
 use crate::config::{Choice, Preset};
 use crate::files::{self, Overwrite};
@@ -106,18 +107,18 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
         "losses": evaluation.losses,
         "layers": layers,
     });
-    println!("{document:#}");
+    say!("{document:#}");
 }
 
 fn print_table(evaluation: &Evaluation) {
-    println!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
+    say!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
     for (layer, tap) in &evaluation.taps {
-        println!("{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}", tap.content, tap.style.gram, tap.style.statistics);
+        say!("{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}", tap.content, tap.style.gram, tap.style.statistics);
     }
     let losses = &evaluation.losses;
-    println!();
-    println!("content    {:>16.6e}", losses.content);
-    println!("style      {:>16.6e}", losses.style);
-    println!("variation  {:>16.6e}", losses.variation);
-    println!("total      {:>16.6e}", losses.total);
+    say!();
+    say!("content    {:>16.6e}", losses.content);
+    say!("style      {:>16.6e}", losses.style);
+    say!("variation  {:>16.6e}", losses.variation);
+    say!("total      {:>16.6e}", losses.total);
 }

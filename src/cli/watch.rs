@@ -1,7 +1,6 @@
 //! Listeners for machines and for the log.
 
-use std::io::Write;
-
+use super::say::say;
 use crate::event::{Event, Listener};
 use crate::plan::Plan;
 
@@ -11,9 +10,7 @@ pub struct JsonLines;
 impl Listener for JsonLines {
     fn hear(&mut self, event: &Event) {
         if let Ok(line) = serde_json::to_string(event) {
-            let mut out = std::io::stdout().lock();
-            // Nobody may be reading any more; the work goes on.
-            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+            say!("{line}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::args::{ImportArguments, InfoArguments};
+use super::say::say;
 use super::{Exit, Failure};
 use crate::files::{self, Overwrite};
 use crate::network::{Layer, Weights, WeightsDtype};
@@ -28,7 +29,7 @@ pub fn import(arguments: &ImportArguments) -> Result<Exit, Failure> {
     let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_file_name("vgg19.safetensors"));
     let overwrite = if arguments.overwrite { Overwrite::Allow } else { Overwrite::Refuse };
     files::write(&output, &bytes, overwrite)?;
-    println!("{}", output.display());
+    say!("{}", output.display());
     Ok(Exit::Done)
 }
 
@@ -38,18 +39,18 @@ pub fn info(arguments: &InfoArguments) -> Result<Exit, Failure> {
         Some(path) => Weights::open(path)?,
         None => Weights::embedded()?,
     };
-    println!("{}", weights.origin());
-    println!("  sha256     {}", weights.sha256());
-    println!("  weights    {}, biases float32", weights.dtype());
+    say!("{}", weights.origin());
+    say!("  sha256     {}", weights.sha256());
+    say!("  weights    {}, biases float32", weights.dtype());
     for (key, value) in weights.metadata() {
-        println!("  {key:<10} {value}");
+        say!("  {key:<10} {value}");
     }
-    println!();
-    println!("  layer     shape                  largest weight  largest bias");
+    say!();
+    say!("  layer     shape                  largest weight  largest bias");
     for layer in Layer::all() {
         let convolution = weights.convolution(layer);
         let largest = |values: &[f32]| values.iter().fold(0f32, |m, v| m.max(v.abs()));
-        println!(
+        say!(
             "  {:<8}  [{:>3}, {:>3}, 3, 3]       {:>14.5}  {:>12.5}",
             layer.convolution(),
             convolution.outputs,

@@ -237,15 +237,6 @@ impl FromWorking {
     }
 }
 
-/// A small ICC profile of sRGB, to be embedded in outputs.
-///
-/// # Errors
-///
-/// Never in practice; the encoder's message.
-pub fn srgb_profile() -> Result<Vec<u8>, String> {
-    ColorProfile::new_srgb().encode().map_err(|e| format!("{e}"))
-}
-
 /// A value brought into 0..1; one that is not a number becomes 0, where `clamp` would keep it.
 pub(crate) fn unit(v: f32) -> f32 {
     if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) }

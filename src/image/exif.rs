@@ -3,6 +3,7 @@
 //! A blob is what files carry: a TIFF header (`II*\0` or `MM\0*`) with directories, without JPEG's `Exif\0\0`.
 
 use super::Orientation;
+use super::ifd::{Appender, Field, ratio, size_of_kind, to_little_endian};
 
 /// Tags that are read or changed.
 pub(crate) mod tag {
@@ -12,7 +13,12 @@ pub(crate) mod tag {
     pub const X_RESOLUTION: u16 = 0x011a;
     pub const Y_RESOLUTION: u16 = 0x011b;
     pub const RESOLUTION_UNIT: u16 = 0x0128;
+    pub const IMAGE_DESCRIPTION: u16 = 0x010e;
     pub const EXIF_IFD: u16 = 0x8769;
+    pub const GPS_IFD: u16 = 0x8825;
+    pub const MAKER_NOTE: u16 = 0x927c;
+    pub const COLOUR_SPACE: u16 = 0xa001;
+    pub const INTEROPERABILITY_IFD: u16 = 0xa005;
     pub const PIXEL_X: u16 = 0xa002;
     pub const PIXEL_Y: u16 = 0xa003;
 }
@@ -22,6 +28,7 @@ pub(crate) mod tag {
 struct Entry {
     tag: u16,
     kind: u16,
+    count: usize,
     /// Offset of the values: inside the entry when they fit in four bytes.
     at: usize,
 }
@@ -62,7 +69,7 @@ impl<'a> Blob<'a> {
             let size = n.saturating_mul(size_of_kind(kind));
             let value = if size <= 4 { entry + 8 } else { self.u32(entry + 8)? as usize };
             if value.checked_add(size).is_some_and(|end| end <= self.bytes.len()) {
-                entries.push(Entry { tag, kind, at: value });
+                entries.push(Entry { tag, kind, count: n, at: value });
             }
         }
         Some((entries, at + 2 + 12 * count))
@@ -88,17 +95,6 @@ impl<'a> Blob<'a> {
         }
         let (n, d) = (self.u32(entry.at)?, self.u32(entry.at + 4)?);
         (d != 0).then(|| f64::from(n) / f64::from(d))
-    }
-}
-
-/// Bytes of one value of a TIFF field type; 0 for one that is not known.
-pub(crate) fn size_of_kind(kind: u16) -> usize {
-    match kind {
-        1 | 2 | 6 | 7 => 1,
-        3 | 8 => 2,
-        4 | 9 | 11 | 13 => 4,
-        5 | 10 | 12 | 16 | 17 | 18 => 8,
-        _ => 0,
     }
 }
 
@@ -130,8 +126,10 @@ pub(crate) fn dpi(blob: &[u8]) -> Option<(f64, f64)> {
 /// resolution replaced where they are stated, the thumbnail (second directory) cut off and its bytes blanked. Nothing
 /// moves, so that makers' notes, which count offsets from the blob's start, stay readable.
 ///
+/// Its colour space becomes sRGB or, for any other profile, "uncalibrated".
+///
 /// Returns nothing when the blob is not readable as EXIF.
-pub(crate) fn refreshed(blob: &[u8], width: u32, height: u32, dpi: Option<(f64, f64)>) -> Option<Vec<u8>> {
+pub(crate) fn refreshed(blob: &[u8], (width, height): (u32, u32), dpi: Option<f64>, srgb: bool) -> Option<Vec<u8>> {
     let view = Blob::new(blob)?;
     let (first, link) = view.first()?;
     let mut out = Patch { bytes: blob.to_vec(), big_endian: view.big_endian };
@@ -142,8 +140,9 @@ pub(crate) fn refreshed(blob: &[u8], width: u32, height: u32, dpi: Option<(f64, 
             tag::ORIENTATION => out.number(entry, 1),
             tag::IMAGE_WIDTH | tag::PIXEL_X => out.number(entry, width),
             tag::IMAGE_LENGTH | tag::PIXEL_Y => out.number(entry, height),
-            tag::X_RESOLUTION => out.rational(entry, dpi.map(|d| d.0)),
-            tag::Y_RESOLUTION => out.rational(entry, dpi.map(|d| d.1)),
+            tag::X_RESOLUTION => out.rational(entry, dpi),
+            tag::Y_RESOLUTION => out.rational(entry, dpi),
+            tag::COLOUR_SPACE => out.number(entry, if srgb { 1 } else { 0xffff }),
             tag::RESOLUTION_UNIT if dpi.is_some() => out.number(entry, 2),
             _ => {}
         }
@@ -195,7 +194,8 @@ impl Patch {
         let value = |tag: u16| entries.iter().find(|e| e.tag == tag).and_then(|e| view.number(e));
         if let (Some(at), Some(length)) = (value(0x0201), value(0x0202)) {
             let (at, end) = (at as usize, at as usize + length as usize);
-            if end == self.bytes.len() && at > link + 4 {
+            // Within a few bytes of the end: blobs are often padded.
+            if at > link + 4 && at > next as usize && end <= self.bytes.len() && self.bytes.len() - end < 8 {
                 self.bytes.truncate(at);
             } else if let Some(thumbnail) = self.bytes.get_mut(at..end) {
                 thumbnail.fill(0);
@@ -205,11 +205,81 @@ impl Patch {
     }
 }
 
-/// A positive number as the fraction that files store, to a thousandth.
-pub(crate) fn ratio(value: f64) -> (u32, u32) {
-    if value.fract() == 0.0 {
-        (value.clamp(0.0, f64::from(u32::MAX)) as u32, 1)
-    } else {
-        ((value * 1000.0).round().clamp(0.0, f64::from(u32::MAX)) as u32, 1000)
+/// The fields of a blob by the directory that they belong in, for files that hold directories of their own (TIFF).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Groups {
+    /// About the photograph: maker, author, date.
+    pub main: Vec<Field>,
+    /// About the exposure.
+    pub exif: Vec<Field>,
+    /// About the place.
+    pub gps: Vec<Field>,
+}
+
+/// Fields of the first directory that say something about the photograph rather than about its pixels: description,
+/// make, model, date, artist, host, rating, copyright, Windows' title to subject.
+pub(crate) const CARRIED: [u16; 14] =
+    [0x010e, 0x010f, 0x0110, 0x0132, 0x013b, 0x013c, 0x4746, 0x4749, 0x8298, 0x9c9b, 0x9c9c, 0x9c9d, 0x9c9e, 0x9c9f];
+
+impl Groups {
+    /// Whether a field of the EXIF directory goes into a TIFF: not makers' notes, which count offsets from where they
+    /// lay, nor what TIFF itself says of its pixels.
+    pub fn movable(tag: u16) -> bool {
+        const STAYING: [u16; 6] = [0x9101, 0x9102, tag::MAKER_NOTE, tag::PIXEL_X, tag::PIXEL_Y, tag::INTEROPERABILITY_IFD];
+        !STAYING.contains(&tag)
+    }
+
+    /// The groups of a blob; empty where it is not readable.
+    pub fn from_blob(blob: &[u8]) -> Self {
+        let Some(view) = Blob::new(blob) else { return Groups::default() };
+        let Some((first, _)) = view.first() else { return Groups::default() };
+        let sub = |pointer: u16| {
+            let at = first.iter().find(|e| e.tag == pointer).and_then(|e| view.number(e));
+            at.and_then(|at| view.directory(at as usize)).map(|(entries, _)| entries).unwrap_or_default()
+        };
+        let fields =
+            |entries: &[Entry], keep: fn(u16) -> bool| entries.iter().filter(|e| keep(e.tag)).filter_map(|e| view.field(e)).collect();
+        Groups {
+            main: fields(&first, |tag| CARRIED.contains(&tag)),
+            exif: fields(&sub(tag::EXIF_IFD), Groups::movable),
+            gps: fields(&sub(tag::GPS_IFD), |_| true),
+        }
+    }
+
+    /// A blob of these groups; nothing when all are empty.
+    pub fn to_blob(&self) -> Option<Vec<u8>> {
+        if self.main.is_empty() && self.exif.is_empty() && self.gps.is_empty() {
+            return None;
+        }
+        let mut out = b"II*\0\0\0\0\0".to_vec();
+        let mut appender = Appender { position: out.len() as u64, out: &mut out, big: false };
+        let fields = self.with_directories(&mut appender).ok()?;
+        let first = appender.directory(fields).ok()?;
+        out[4..8].copy_from_slice(&u32::try_from(first).ok()?.to_le_bytes());
+        Some(out)
+    }
+
+    /// Writes the EXIF and GPS directories. Returns the first directory's fields with pointers to them.
+    pub fn with_directories(&self, appender: &mut Appender) -> std::io::Result<Vec<Field>> {
+        let mut fields = self.main.clone();
+        for (pointer, group) in [(tag::EXIF_IFD, &self.exif), (tag::GPS_IFD, &self.gps)] {
+            if !group.is_empty() {
+                let at = appender.directory(group.clone())?;
+                fields.push(Field::pointer(pointer, at, appender.big));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+impl Blob<'_> {
+    /// An entry with its values, little-endian.
+    fn field(&self, entry: &Entry) -> Option<Field> {
+        let size = entry.count.checked_mul(size_of_kind(entry.kind))?;
+        let mut bytes = self.bytes.get(entry.at..entry.at.checked_add(size)?)?.to_vec();
+        if self.big_endian {
+            to_little_endian(entry.kind, &mut bytes);
+        }
+        (!bytes.is_empty()).then_some(Field { tag: entry.tag, kind: entry.kind, count: entry.count, bytes })
     }
 }

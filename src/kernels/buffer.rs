@@ -144,6 +144,8 @@ struct State {
     main: Option<(Arc<Buffer>, Ledger)>,
     /// The largest need so far.
     wanted: usize,
+    /// Requests that the reserved stretch could not serve.
+    overflows: usize,
 }
 
 impl Pool {
@@ -174,19 +176,34 @@ impl Pool {
     /// A buffer of `length` values with unspecified contents.
     pub fn take<T: Plain>(self: &Arc<Self>, length: usize) -> Store<T> {
         let bytes = length * size_of::<T>();
-        if let Some((buffer, ledger)) = &mut self.state().main
-            && let Some(offset) = ledger.take(bytes)
         {
-            let (buffer, pool) = (Arc::clone(buffer), Some(Arc::clone(self)));
-            return Store { buffer, offset, length, pool, kind: std::marker::PhantomData };
+            let mut state = self.state();
+            if let Some((buffer, ledger)) = &mut state.main
+                && let Some(offset) = ledger.take(bytes)
+            {
+                let (buffer, pool) = (Arc::clone(buffer), Some(Arc::clone(self)));
+                return Store { buffer, offset, length, pool, kind: std::marker::PhantomData };
+            }
+            state.overflows += 1;
         }
         Store { buffer: Arc::new(Buffer::new(bytes)), offset: 0, length, pool: None, kind: std::marker::PhantomData }
+    }
+
+    /// Bytes of the reserved stretch that were ever in use.
+    pub fn high(&self) -> usize {
+        self.state().main.as_ref().map_or(0, |(_, ledger)| ledger.high)
+    }
+
+    /// Requests since the last [`Pool::clear`] that the reserved stretch could not serve.
+    pub fn overflows(&self) -> usize {
+        self.state().overflows
     }
 
     /// Gives the reserved memory back to the system, if none of it is in use.
     pub fn clear(&self) {
         let mut state = self.state();
         state.wanted = 0;
+        state.overflows = 0;
         if state.main.as_ref().is_some_and(|(_, ledger)| ledger.live == 0) {
             state.main = None;
         }

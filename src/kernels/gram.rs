@@ -75,6 +75,11 @@ pub struct Job<'a> {
     pub feature_scale: f32,
 }
 
+/// Bytes of a worker's copy of relu1_1.
+pub fn copy_bytes(channels: usize) -> usize {
+    channels.next_multiple_of(BLOCK) * GROUP * size_of::<f32>()
+}
+
 /// A group: `(y, x, rows, columns)`.
 type Group = (usize, usize, usize, usize);
 
@@ -294,32 +299,43 @@ struct AddGroup {
     feature_scale: f32,
 }
 
+/// Cells between two visits of a sub-tile: so few that the features of all six blocks stay in the first-level cache.
+const CHUNK: usize = 40;
+
 impl Kernel for AddGroup {
     type Output = bool;
     #[inline(always)]
     unsafe fn run<S: Simd>(self, s: S) -> bool {
         let mut finite = true;
+        let mut sums = [0f32; ROWS * COLUMNS * 256];
+        let step = (CHUNK / self.columns).max(1);
         // SAFETY: the contract of `AddGroup`.
         unsafe {
-            for i in 0..self.i_count {
-                let mut j = 0;
-                while j < self.j_count {
+            for y in (0..self.rows).step_by(step) {
+                let rows = y..(y + step).min(self.rows);
+                for i in 0..self.i_count {
                     // Blocks below the diagonal mirror those above.
-                    if self.j + j < self.i + i {
-                        j += 1;
-                        continue;
+                    let mut j = (self.i + i).saturating_sub(self.j);
+                    while j < self.j_count {
+                        let wide = S::LANES == 16 && j + 2 <= self.j_count;
+                        let at = sums.as_mut_ptr().add((i * COLUMNS + j) * 256);
+                        for lane in (0..16).step_by(S::GRAM_ROWS) {
+                            match (S::LANES, wide) {
+                                (16, true) => self.entries::<S, 8, 2>(s, i, lane, j, rows.clone(), at),
+                                (16, false) => self.entries::<S, 8, 1>(s, i, lane, j, rows.clone(), at),
+                                (8, _) => self.entries::<S, 4, 2>(s, i, lane, j, rows.clone(), at),
+                                _ => self.entries::<S, 2, 4>(s, i, lane, j, rows.clone(), at),
+                            }
+                        }
+                        j += if wide { 2 } else { 1 };
                     }
-                    let wide = S::LANES == 16 && j + 2 <= self.j_count;
-                    let blocks = if wide { 2 } else { 1 };
-                    for lane in (0..16).step_by(S::GRAM_ROWS) {
-                        finite &= match (S::LANES, wide) {
-                            (16, true) => self.entries::<S, 8, 2>(s, i, lane, j),
-                            (16, false) => self.entries::<S, 8, 1>(s, i, lane, j),
-                            (8, _) => self.entries::<S, 4, 2>(s, i, lane, j),
-                            _ => self.entries::<S, 2, 4>(s, i, lane, j),
-                        };
-                    }
-                    j += blocks;
+                }
+            }
+            for i in 0..self.i_count {
+                for j in (self.i + i).saturating_sub(self.j)..self.j_count {
+                    let from = &sums[(i * COLUMNS + j) * 256..][..256];
+                    let to = std::slice::from_raw_parts_mut(self.tile.add(i * self.row_stride + j * 256), 256);
+                    finite &= round_and_add(from, self.product_scale, to);
                 }
                 if !self.features.is_null() {
                     finite &= self.sums(s, i);
@@ -331,43 +347,61 @@ impl Kernel for AddGroup {
 }
 
 impl AddGroup {
-    /// Entries of `R` rows from `lane` of block row `i`, `N` registers of columns from block `j`.
+    /// Adds some rows of cells to the entries of `R` rows from `lane` of block row `i`, `N` registers of columns from block `j`,
+    /// which lie in `sums`.
     ///
     /// # Safety
     /// As [`AddGroup`].
     #[inline(always)]
-    unsafe fn entries<S: Simd, const R: usize, const N: usize>(&self, s: S, i: usize, lane: usize, j: usize) -> bool {
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn entries<S: Simd, const R: usize, const N: usize>(
+        &self,
+        s: S,
+        i: usize,
+        lane: usize,
+        j: usize,
+        rows: std::ops::Range<usize>,
+        sums: *mut f32,
+    ) {
         // SAFETY: the caller's.
         unsafe {
             let plane = self.cells.plane * BLOCK;
+            let pitch = self.cells.pitch * BLOCK;
             let left = self.cells.start.add((self.i + i) * plane + lane);
             let right = self.cells.start.add((self.j + j) * plane);
+            let place = |r: usize, n: usize| {
+                let channel = n * S::LANES;
+                sums.add(channel / 16 * 256 + (lane + r) * 16 + channel % 16)
+            };
             let mut acc = [[s.splat(0.0); N]; R];
-            for y in 0..self.rows {
-                let line = y * self.cells.pitch * BLOCK;
-                for x in 0..self.columns {
+            for (r, row) in acc.iter_mut().enumerate() {
+                for (n, value) in row.iter_mut().enumerate() {
+                    *value = s.load(place(r, n));
+                }
+            }
+            for y in rows {
+                let (mut left, mut right) = (left.add(y * pitch), right.add(y * pitch));
+                for _ in 0..self.columns {
                     let mut column = [s.splat(0.0); N];
                     for (n, value) in column.iter_mut().enumerate() {
                         let channel = n * S::LANES;
-                        *value = s.load(right.add(channel / 16 * plane + channel % 16 + line + x * BLOCK));
+                        *value = s.load(right.add(channel / 16 * plane + channel % 16));
                     }
                     for (r, row) in acc.iter_mut().enumerate() {
-                        let value = s.splat(*left.add(line + x * BLOCK + r));
+                        let value = s.splat(*left.add(r));
                         for n in 0..N {
                             row[n] = s.fma(value, column[n], row[n]);
                         }
                     }
+                    left = left.add(BLOCK);
+                    right = right.add(BLOCK);
                 }
             }
-            let mut finite = true;
             for (r, row) in acc.iter().enumerate() {
                 for (n, value) in row.iter().enumerate() {
-                    let channel = n * S::LANES;
-                    let at = i * self.row_stride + (j + channel / 16) * 256 + (lane + r) * 16 + channel % 16;
-                    finite &= round_and_add(s, *value, self.product_scale, self.tile.add(at));
+                    s.store(place(r, n), *value);
                 }
             }
-            finite
         }
     }
 
@@ -388,29 +422,24 @@ impl AddGroup {
                         acc = s.add(acc, s.load(self.cells.start.add(cell * BLOCK + part)));
                     }
                 }
-                finite &= round_and_add(s, acc, self.feature_scale, self.features.add(i * BLOCK + part));
+                let mut sums = [0f32; BLOCK];
+                s.store(sums.as_mut_ptr(), acc);
+                let to = std::slice::from_raw_parts_mut(self.features.add(i * BLOCK + part), S::LANES);
+                finite &= round_and_add(&sums[..S::LANES], self.feature_scale, to);
             }
         }
         finite
     }
 }
 
-/// Rounds a register of sums to units and adds them as integers.
-///
-/// # Safety
-/// `target` must be writable for `LANES` values.
+/// Rounds sums to units and adds them as integers; returns whether all were in range.
 #[inline(always)]
-unsafe fn round_and_add<S: Simd>(s: S, value: S::F, scale: f32, target: *mut i64) -> bool {
-    let mut sums = [0f32; 16];
-    // SAFETY: `LANES` is at most 16; the caller answers for the target.
-    unsafe {
-        s.store(sums.as_mut_ptr(), value);
-        let mut good = true;
-        for (lane, sum) in sums[..S::LANES].iter().enumerate() {
-            let units = f64::from(*sum * scale);
-            good &= units.abs() < LIMIT;
-            *target.add(lane) += (units + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i64;
-        }
-        good
+fn round_and_add(sums: &[f32], scale: f32, target: &mut [i64]) -> bool {
+    let mut good = true;
+    for (sum, to) in sums.iter().zip(target) {
+        let units = f64::from(*sum * scale);
+        good &= units.abs() < LIMIT;
+        *to = to.wrapping_add((units + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i64);
     }
+    good
 }

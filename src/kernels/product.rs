@@ -147,6 +147,13 @@ impl Panels {
         start + k * blocks * 16 + n - first * 16
     }
 
+    /// Where entry `(k, n)` lies when two neighbours in k lie beside each other.
+    pub(crate) fn at_pair(&self, k: usize, n: usize) -> usize {
+        let first = n / 16 / self.panel_blocks * self.panel_blocks;
+        let (start, blocks) = self.panel(first);
+        start + (k / 2 * blocks * 16 + n - first * 16) * 2 + k % 2
+    }
+
     /// Packs a `[k, n]` row-major matrix into `packed` (of [`Panels::length`] values).
     pub fn pack(&self, matrix: &[f32], k: usize, n: usize, packed: &mut [f32]) {
         packed.fill(0.0);

@@ -31,6 +31,18 @@ pub(crate) trait Simd: Copy {
     /// Lanes whose bit is clear become 0.
     unsafe fn keep_bits(self, v: Self::F, bits: u32) -> Self::F;
     unsafe fn store(self, p: *mut f32, v: Self::F);
+    /// Rounds to bfloat16, to nearest even.
+    #[inline(always)]
+    unsafe fn store_bfloat16(self, p: *mut u16, v: Self::F) {
+        let mut values = [0f32; 16];
+        // SAFETY: `LANES` is at most 16.
+        unsafe {
+            self.store(values.as_mut_ptr(), v);
+            for (lane, value) in values[..Self::LANES].iter().enumerate() {
+                *p.add(lane) = half::bf16::from_f32(*value).to_bits();
+            }
+        }
+    }
     unsafe fn add(self, a: Self::F, b: Self::F) -> Self::F;
     unsafe fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     unsafe fn mul(self, a: Self::F, b: Self::F) -> Self::F;
@@ -80,6 +92,16 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
         unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn store_bfloat16(self, p: *mut u16, v: __m512) {
+        // Nearest even: half a step, less one if the bit that stays is even. (A NaN may become infinite; it stays noticed.)
+        unsafe {
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded)));
+        }
     }
     #[inline(always)]
     unsafe fn add(self, a: __m512, b: __m512) -> __m512 {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::{Pool, Store};
+use super::buffer::{Pool, Shared, Store};
 use super::isa::Isa;
 use super::product::Panels;
 use super::simd::Simd;
@@ -34,6 +34,30 @@ pub(crate) const PLANES: usize = 36;
 
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
+
+/// How the transformed inputs are stored.
+pub(crate) trait Stored: Copy {
+    /// # Safety
+    /// `p` must be writable for `LANES` values.
+    unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::F);
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::F) {
+        // SAFETY: the caller's.
+        unsafe { s.store(p, v) }
+    }
+}
+
+/// The bits of a bfloat16.
+impl Stored for u16 {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, p: *mut u16, v: S::F) {
+        // SAFETY: the caller's.
+        unsafe { s.store_bfloat16(p, v) }
+    }
+}
 
 /// `B^T d`: six inputs to six points.
 ///
@@ -88,7 +112,7 @@ unsafe fn from_points<S: Simd>(s: S, m: [S::F; 6]) -> [S::F; 4] {
 /// `source` must be readable and `target` writable at those places.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Rows become columns: indices say it best.
-pub(crate) unsafe fn transform_input<S: Simd>(s: S, source: *const f32, row: usize, target: *mut f32, plane: usize) {
+pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(s: S, source: *const f32, row: usize, target: *mut T, plane: usize) {
     // SAFETY: the caller's.
     unsafe {
         for part in (0..16).step_by(S::LANES) {
@@ -106,7 +130,7 @@ pub(crate) unsafe fn transform_input<S: Simd>(s: S, source: *const f32, row: usi
             for (y, line) in columns.iter().enumerate() {
                 let points = to_points(s, *line);
                 for (x, value) in points.iter().enumerate() {
-                    s.store(target.add((y * 6 + x) * plane + part), *value);
+                    T::store(s, target.add((y * 6 + x) * plane + part), *value);
                 }
             }
         }
@@ -186,44 +210,91 @@ pub struct Filters {
     /// Channels made.
     pub outputs: usize,
     pub(crate) panels: Panels,
-    pub(crate) data: Store<f32>,
+    pub(crate) data: Data,
+}
+
+/// The packed matrices.
+pub(crate) enum Data {
+    Float32(Store<f32>),
+    /// Pairs of k beside each other: `[panel][k/2][panel width][2]`.
+    Bfloat16(Store<u16>),
 }
 
 impl Filters {
     /// Transforms `weights`, `[outputs, inputs, 3, 3]`, times `scale`, for one direction; `outputs` and `inputs` are the layer's.
-    pub fn new(isa: Isa, pool: &Arc<Pool>, weights: &[f32], outputs: usize, inputs: usize, direction: Direction, scale: f64) -> Self {
+    ///
+    /// # Panics
+    /// If `bfloat16` is asked for without the instructions.
+    pub fn new(isa: Isa, pool: &Arc<Pool>, layer: Layer3x3, direction: Direction, scale: f64, bfloat16: bool) -> Self {
         let (k, n) = match direction {
-            Direction::Forward => (inputs, outputs),
-            Direction::Backward => (outputs, inputs),
+            Direction::Forward => (layer.inputs, layer.outputs),
+            Direction::Backward => (layer.outputs, layer.inputs),
         };
         let panels = Panels::new(isa, k, n);
-        let plane = panels.length();
-        let mut data = pool.take::<f32>(plane * PLANES);
-        let target = super::buffer::Shared(data.as_mut_ptr());
-        let target = &target;
-        let (k_padded, n_padded) = (panels.k_blocks * 16, panels.n_blocks * 16);
-        (0..k_padded).into_par_iter().for_each(|row| {
-            for column in 0..n_padded {
-                let mut points = [0.0; PLANES];
-                if row < k && column < n {
-                    let (o, i) = if direction == Direction::Forward { (column, row) } else { (row, column) };
-                    let kernel = &weights[(o * inputs + i) * 9..][..9];
-                    points = transform_filter(&std::array::from_fn(|t| {
-                        scale * f64::from(kernel[if direction == Direction::Forward { t } else { 8 - t }])
-                    }));
-                }
-                let at = panels.at(row, column);
-                for (p, value) in points.iter().enumerate() {
-                    // SAFETY: inside the buffer, and every (row, column) is written by one worker only.
-                    unsafe { *target.0.add(p * plane + at) = *value as f32 };
-                }
-            }
-        });
+        let length = panels.length() * PLANES;
+        let data = if bfloat16 {
+            assert!(isa.has_bfloat16(), "bfloat16 products need their instructions");
+            let mut data = pool.take::<u16>(length);
+            let target = Shared(data.as_mut_ptr());
+            let place = |k: usize, n: usize| panels.at_pair(k, n);
+            fill(&panels, layer, direction, scale, (target, place), |value| half::bf16::from_f64(value).to_bits());
+            Data::Bfloat16(data)
+        } else {
+            let mut data = pool.take::<f32>(length);
+            let target = Shared(data.as_mut_ptr());
+            fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| value as f32);
+            Data::Float32(data)
+        };
         Self { inputs: k, outputs: n, panels, data }
     }
 
     /// Bytes of the transformed weights.
     pub fn bytes(&self) -> usize {
-        self.data.len() * size_of::<f32>()
+        match &self.data {
+            Data::Float32(data) => size_of_val(&**data),
+            Data::Bfloat16(data) => size_of_val(&**data),
+        }
     }
+}
+
+/// The weights of a 3x3 convolution as they come: `[outputs, inputs, 3, 3]`.
+#[derive(Clone, Copy)]
+pub struct Layer3x3<'a> {
+    /// The weights.
+    pub weights: &'a [f32],
+    /// Channels out.
+    pub outputs: usize,
+    /// Channels in.
+    pub inputs: usize,
+}
+
+/// Writes the 36 transformed values of every pair of channels, in parallel.
+fn fill<T: Copy + Send + Sync>(
+    panels: &Panels,
+    layer: Layer3x3,
+    direction: Direction,
+    scale: f64,
+    (target, place): (Shared<T>, impl Fn(usize, usize) -> usize + Sync),
+    round: impl Fn(f64) -> T + Sync,
+) {
+    let plane = panels.length();
+    let (k_padded, n_padded) = (panels.k_blocks * 16, panels.n_blocks * 16);
+    let target = &target;
+    (0..k_padded).into_par_iter().for_each(|row| {
+        for column in 0..n_padded {
+            let (o, i) = if direction == Direction::Forward { (column, row) } else { (row, column) };
+            let mut points = [0.0; PLANES];
+            if o < layer.outputs && i < layer.inputs {
+                let kernel = &layer.weights[(o * layer.inputs + i) * 9..][..9];
+                points = transform_filter(&std::array::from_fn(|t| {
+                    scale * f64::from(kernel[if direction == Direction::Forward { t } else { 8 - t }])
+                }));
+            }
+            let at = place(row, column);
+            for (p, value) in points.iter().enumerate() {
+                // SAFETY: inside the buffer, and every (row, column) has a place of its own.
+                unsafe { *target.0.add(p * plane + at) = round(*value) };
+            }
+        }
+    });
 }

@@ -108,6 +108,14 @@ impl fmt::Display for Layer {
     }
 }
 
+impl std::str::FromStr for Layer {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Layer::parse(name).ok_or_else(|| format!("`{name}` is not a layer: relu1_1 .. relu5_4"))
+    }
+}
+
 impl Serialize for Layer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -117,7 +125,7 @@ impl Serialize for Layer {
 impl<'de> Deserialize<'de> for Layer {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Layer::parse(&name).ok_or_else(|| serde::de::Error::custom(format!("`{name}` is not a layer: relu1_1 .. relu5_4")))
+        name.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -194,6 +194,22 @@ impl Weights {
         }
     }
 
+    /// A small network of random weights.
+    #[cfg(test)]
+    pub(crate) fn random(widths: [usize; 5], seed: u64) -> Self {
+        let noise = crate::random::Noise::new(seed);
+        let mut inputs = 3;
+        let convolution = |layer: Layer| {
+            let outputs = widths[layer.block() - 1];
+            let scale = (2.0 / (9.0 * inputs as f32)).sqrt();
+            let weight = (0..outputs * inputs * 9).map(|i| scale * noise.bell((layer.index() << 32 | i) as u64)).collect();
+            let convolution = Convolution { inputs, outputs, weight, bias: vec![0.05; outputs] };
+            inputs = outputs;
+            convolution
+        };
+        Self::from_convolutions(Layer::all().map(convolution).collect())
+    }
+
     /// The convolution in front of `layer`, in float32.
     pub fn convolution(&self, layer: Layer) -> Convolution {
         match &self.store {

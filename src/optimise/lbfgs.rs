@@ -46,6 +46,7 @@ pub struct Lbfgs {
     last: Option<(Tensor, Tensor)>,
     best: Option<Evaluated>,
     first_move: f64,
+    rate: f64,
 }
 
 impl Lbfgs {
@@ -60,7 +61,14 @@ impl Lbfgs {
             last: None,
             best: None,
             first_move: FIRST_MOVE,
+            rate: 1.0,
         }
+    }
+
+    /// The same optimiser with every step multiplied by `rate`, which is 1 unless told otherwise. Below 1 it is more
+    /// careful and slower.
+    pub fn with_learning_rate(self, rate: f64) -> Self {
+        Self { rate, ..self }
     }
 
     /// The point of the next evaluation.
@@ -99,7 +107,7 @@ impl Lbfgs {
             return Ok(Step { loss, outcome: Outcome::Stationary });
         }
         let step = if self.pairs.is_empty() {
-            scale(&gradient, -self.first_move / magnitude)?
+            scale(&gradient, -self.rate * self.first_move / magnitude)?
         } else {
             self.direction(&gradient, &products.0, &products.1)?
         };
@@ -115,7 +123,7 @@ impl Lbfgs {
         };
         self.first_move *= 0.25;
         let magnitude = mean_magnitude(&best.gradient)?;
-        let step = scale(&best.gradient, -self.first_move / magnitude.max(f64::MIN_POSITIVE))?;
+        let step = scale(&best.gradient, -self.rate * self.first_move / magnitude.max(f64::MIN_POSITIVE))?;
         self.x = combine(&best.x, &[(1.0, &step)])?;
         self.last = Some((step, best.gradient));
         Ok(Step { loss, outcome: Outcome::Rejected })
@@ -168,7 +176,7 @@ impl Lbfgs {
         self.pairs.iter().map(|p| &p.s).chain(self.pairs.iter().map(|p| &p.y)).collect()
     }
 
-    /// `-H g` by the two loops on coefficients, from the products of the gradient with every `s` and `y`.
+    /// `-H g` times the learning rate, by the two loops on coefficients, from the products of the gradient with every `s` and `y`.
     fn direction(&self, gradient: &Tensor, gs: &[f64], gy: &[f64]) -> Result<Tensor> {
         let m = self.pairs.len();
         // q = cg g + sum of cy_j y_j, at first q = g.
@@ -188,7 +196,7 @@ impl Lbfgs {
             let yr: f64 = cg * gy[i] + (0..m).map(|j| cy[j] * self.yy[i][j] + cs[j] * self.sy[j][i]).sum::<f64>();
             cs[i] += alpha[i] - yr / self.sy[i][i];
         }
-        let terms: Vec<(f64, &Tensor)> = cs.iter().chain(&cy).map(|c| -c).zip(self.vectors()).collect();
-        combine(&scale(gradient, -cg)?, &terms)
+        let terms: Vec<(f64, &Tensor)> = cs.iter().chain(&cy).map(|c| -self.rate * c).zip(self.vectors()).collect();
+        combine(&scale(gradient, -self.rate * cg)?, &terms)
     }
 }

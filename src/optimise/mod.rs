@@ -122,6 +122,29 @@ mod tests {
     }
 
     #[test]
+    fn the_learning_rate_is_a_factor_on_every_step() {
+        // On a quadratic whose pairs are exact the second step of L-BFGS is Newton's, and so its scaled version is too.
+        let bowl = |x: &Tensor| -> Result<(f64, Tensor)> { Ok((0.5 * f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?), x.clone())) };
+        let second = |rate: f64| {
+            let mut lbfgs = Lbfgs::new(start(6), 10).with_learning_rate(rate);
+            let mut points = vec![];
+            for _ in 0..2 {
+                let x = lbfgs.next_point().clone();
+                let (loss, gradient) = bowl(&x).unwrap();
+                lbfgs.advance(loss, gradient).unwrap();
+                points.push(((lbfgs.next_point() - &x).unwrap().to_vec1::<f32>().unwrap(), x.to_vec1::<f32>().unwrap()));
+            }
+            points
+        };
+        let (whole, half) = (second(1.0), second(0.5));
+        for i in 0..6 {
+            assert!((half[0].0[i] - 0.5 * whole[0].0[i]).abs() < 1e-6, "the first step");
+            assert!((whole[1].0[i] + whole[1].1[i]).abs() < 1e-5, "Newton's step goes to the bottom");
+            assert!((half[1].0[i] + 0.5 * half[1].1[i]).abs() < 1e-5, "half of Newton's step");
+        }
+    }
+
+    #[test]
     fn adam_descends() {
         let mut optimiser = Optimiser::Adam(Adam::new(start(10), 0.02));
         for _ in 0..3000 {

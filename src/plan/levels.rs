@@ -60,11 +60,15 @@ impl Level {
     }
 }
 
+/// How readily one more level is added: the first level's short side lies between 0.76 and 1.52 times the one asked for,
+/// rather above than below it, since too small a first level loses the photograph.
+const ROUNDING: f64 = 0.4;
+
 /// Levels for a canvas of `size` (width, height) px: each half the next, the first with about `short-side-px` on its
 /// short side.
 pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
-    let doublings = (short / f64::from(pyramid.short_side.0)).log2().round().max(0.0) as u32;
+    let doublings = ((short / f64::from(pyramid.short_side.0)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));

@@ -18,13 +18,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over `weights` with `threads` threads; 0 takes all cores.
-    ///
-    /// # Errors
-    /// When the system refuses the threads.
-    pub fn new(weights: Weights, isa: Isa, precision: Precision, threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("impasto-{i}")).build()?;
-        Ok(Self { weights, isa, precision, pool, networks: HashMap::new() })
+    /// An engine over `weights` that computes in `pool`.
+    pub fn new(weights: Weights, isa: Isa, precision: Precision, pool: rayon::ThreadPool) -> Self {
+        Self { weights, isa, precision, pool, networks: HashMap::new() }
     }
 
     /// The weights.

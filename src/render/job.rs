@@ -162,6 +162,8 @@ fn climb(
     let sweep = engine.install(|| Sweep::new(network.as_deref(), &job.spec, style, Some(photograph), grid))?;
     let mut optimiser = optimiser(job, start);
     let mut last = Instant::now();
+    // The level's result is its best point, and the losses told at the end are that point's.
+    let mut best = f64::INFINITY;
     for evaluation in 1..=level.evaluations {
         if watcher.stop.is_raised() {
             progress.interrupted = true;
@@ -179,16 +181,17 @@ fn climb(
         let seconds = last.elapsed().as_secs_f64();
         last = Instant::now();
         watcher.listener.hear(&Event::Evaluated { job: job.index, level: number, evaluation, losses, seconds });
+        if step.outcome != Outcome::Rejected && losses.total <= best {
+            best = losses.total;
+            progress.losses = losses;
+        }
         match step.outcome {
-            Outcome::Accepted => progress.losses = losses,
+            Outcome::Accepted => {}
             Outcome::Rejected => {
                 let loss = step.loss.is_finite().then_some(step.loss);
                 watcher.listener.hear(&Event::StepRejected { job: job.index, level: number, evaluation, loss });
             }
-            Outcome::Stationary => {
-                progress.losses = losses;
-                break;
-            }
+            Outcome::Stationary => break,
             Outcome::Hopeless => return Err(RenderError::NotFinite { level: number + 1 }),
         }
         let every = job.settings.watch.save_every as usize;
@@ -237,7 +240,10 @@ fn climb_in_rounds(
 fn optimiser(job: &Job, start: Tensor) -> Optimiser {
     let settings = &job.settings.optimise;
     match settings.method {
-        Method::Lbfgs => Optimiser::Lbfgs(Lbfgs::new(start, settings.history.map_or(HISTORY, |h| h as usize))),
+        Method::Lbfgs => {
+            let history = settings.history.map_or(HISTORY, |h| h as usize);
+            Optimiser::Lbfgs(Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0)))
+        }
         Method::Adam => Optimiser::Adam(Adam::new(start, settings.learning_rate.unwrap_or(LEARNING_RATE))),
     }
 }

@@ -22,5 +22,5 @@ pub use error::RenderError;
 pub use job::{Rendered, Watcher, render};
 pub use rounds::{Progress as RoundsProgress, Rounds};
 pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
-pub use targets::{TargetStore, style_targets};
+pub use targets::{TargetStore, style_targets, tensor_targets};
 pub use visits::{Kind, Scene, Visited, Whole};

@@ -63,6 +63,8 @@ impl<'a> Sweep<'a> {
         grid: Grid,
     ) -> Result<Self, NetworkError> {
         let taps = spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride()));
+        // A loss without taps never looks at the network.
+        let network = network.filter(|_| spec.deepest().is_some());
         let margins = Margins::for_taps(taps);
         let margins = if grid.core.is_multiple_of(crate::tiling::EXACT_ALIGNMENT) { margins.aligned() } else { margins };
         let mut sweep = Self { network, spec, targets, content: ContentTarget { taps: BTreeMap::new() }, grid, margins };

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use candle_core::Tensor;
+
 use super::canvas::picture_tensor;
 use super::error::RenderError;
 use crate::config::Style;
@@ -101,9 +103,17 @@ pub fn style_targets(
     layers: &[Layer],
     network: &dyn Network,
 ) -> Result<StyleTargets, RenderError> {
-    let pixels = picture_tensor(picture, size.0, size.1)?;
-    let request = Request { moments: layers.to_vec(), features: vec![], core: Rect::whole(size.0, size.1), keep: false };
-    let pass = network.forward(&pixels, &request)?;
+    Ok(tensor_targets(&picture_tensor(picture, size.0, size.1)?, layers, network)?)
+}
+
+/// The statistics of a picture given as float32 `[3, H, W]`, RGB 0..1.
+///
+/// # Errors
+/// When it is too small for a tap or the device fails.
+pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) -> Result<StyleTargets, NetworkError> {
+    let (_, height, width) = pixels.dims3()?;
+    let request = Request { moments: layers.to_vec(), features: vec![], core: Rect::whole(width, height), keep: false };
+    let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()
         .map(|layer| Ok((*layer, TapStatistics::from_moments(&pass.moments(*layer)?)?)))

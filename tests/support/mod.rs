@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+pub mod chain;
 pub mod plain;
 
 use std::sync::Arc;

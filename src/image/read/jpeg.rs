@@ -129,13 +129,15 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let size = (u32::from(width), u32::from(height));
     let mut header = Header::new(Format::Jpeg, size, colour, bits, false);
     header.icc = segments.profile();
+    header.adobe = segments.adobe;
     header.exif = segments.exif;
     header.xmp = segments.xmp;
     header.dpi = segments.jfif_dpi;
     header.adopt_exif();
     // The file, the decoded bytes, and for progressive files every coefficient as 16 bits.
     let per_pixel = u64::from(components) * if progressive { 3 } else { 1 };
-    header.decoder_bytes = header.pixels().saturating_mul(per_pixel).saturating_add(source.length);
+    let coefficients = header.pixels().saturating_mul(per_pixel);
+    header.decoder_bytes = coefficients.saturating_add(coefficients / 8).saturating_add(source.length);
     Ok(header)
 }
 
@@ -169,7 +171,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     for (y, band) in (0..height).step_by(BAND).zip(raw.chunks(row * BAND)) {
         samples.clear();
         match stored {
-            ColorSpace::CMYK => samples.extend(band.iter().map(|b| 1.0 - f32::from(*b) / 255.0)),
+            // Adobe's programs store what is left of the paper, others the inks.
+            ColorSpace::CMYK if header.adobe => samples.extend(band.iter().map(|b| 1.0 - f32::from(*b) / 255.0)),
             ColorSpace::YCCK => inks(band, &mut samples),
             _ => samples.extend(band.iter().map(|b| f32::from(*b) / 255.0)),
         }
@@ -178,12 +181,13 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     Ok(assembler)
 }
 
-/// Adobe's YCCK: YCbCr of the inverted inks beside an inverted black. Gives inks, 0 = none.
+/// Adobe's YCCK: cyan, magenta and yellow as if they were red, green and blue, in YCbCr, beside an inverted black.
+/// Gives inks, 0 = none.
 fn inks(band: &[u8], samples: &mut Vec<f32>) {
     for p in band.chunks_exact(4) {
         let (y, cb, cr) = (f32::from(p[0]), f32::from(p[1]) - 128.0, f32::from(p[2]) - 128.0);
         let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
-        samples.extend(rgb.map(|v| (1.0 - v / 255.0).clamp(0.0, 1.0)));
+        samples.extend(rgb.map(|v| (v / 255.0).clamp(0.0, 1.0)));
         samples.push(1.0 - f32::from(p[3]) / 255.0);
     }
 }
@@ -219,5 +223,28 @@ fn failure(path: &std::path::Path, error: DecodeErrors) -> Error {
         DecodeErrors::ZeroError => Error::ZeroSized { path, format, width: 0, height: 0 },
         DecodeErrors::Unsupported(what) => Error::Unsupported { path, format, detail: format!("{what:?}") },
         other => Error::Malformed { path, format, detail: format!("{other:?}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adobe_s_ycck_gives_inks() {
+        // Full cyan is stored as red, full black as 0; white paper as black with 255.
+        let mut out = Vec::new();
+        inks(&[76, 85, 255, 0, 0, 128, 128, 255], &mut out);
+        for (got, want) in out.iter().zip([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]) {
+            assert!((got - want).abs() < 0.01, "{out:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_marker_is_found_outside_of_segments_only() {
+        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 1, 2, 0xff, 0xda, 0, 2, 7, 0xff, 0, 0xff, 0xd0];
+        assert!(!ends(&thumbnail));
+        assert!(ends(&[thumbnail.as_slice(), &[9, 0xff, 0xd9, 1, 2]].concat()));
+        assert!(!ends(&[0xff, 0xd8]));
     }
 }

@@ -30,6 +30,8 @@ struct Header {
     /// Stored horizontal and vertical dots per inch.
     dpi: Option<(f64, f64)>,
     orientation: Orientation,
+    /// Whether a JPEG says that an Adobe program wrote it.
+    adobe: bool,
     /// Bytes that decoding takes beside the planes.
     decoder_bytes: u64,
     notes: Vec<String>,
@@ -49,6 +51,7 @@ impl Header {
             xmp: None,
             dpi: None,
             orientation: Orientation::UPRIGHT,
+            adobe: false,
             decoder_bytes: 0,
             notes: Vec::new(),
         }

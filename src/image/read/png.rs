@@ -7,6 +7,9 @@ use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::Model;
 use crate::image::{ColourKind, Error, Limits};
 
+/// Rows converted at a time.
+const BAND: u32 = 64;
+
 /// Bytes that a header may take: text and profiles unpack into memory.
 const HEADER_BYTES: usize = 64 << 20;
 
@@ -46,7 +49,9 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     header.adopt_exif();
     let channels = if colour == ColourKind::Grey { 1 } else { 3 } + u64::from(alpha);
     let raw = channels * if info.bit_depth == BitDepth::Sixteen { 2 } else { 1 };
-    header.decoder_bytes = if info.interlaced { header.pixels().saturating_mul(raw) } else { 1 << 20 };
+    header.decoder_bytes = if info.interlaced { header.pixels().saturating_mul(raw) } else { 0 };
+    // A band of rows as bytes, floats, and floats again.
+    header.decoder_bytes += u64::from(info.width) * u64::from(BAND) * 40;
     Ok(header)
 }
 
@@ -65,32 +70,34 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
     let mut assembler = header.assembler(path, model, alpha)?;
     let (width, height) = (reader.info().width, reader.info().height);
     let sixteen = depth == BitDepth::Sixteen;
-    let mut samples = Vec::new();
     let fail = |e| failure(path, format, e);
+    let mut samples = Vec::new();
+    let mut band = 0;
+    let mut place = |y: u32, row: &[u8]| {
+        unpack(row, sixteen, &mut samples);
+        if y + 1 == height || y + 1 - band == BAND {
+            assembler.put((0, band), width as usize, &mut samples);
+            samples.clear();
+            band = y + 1;
+        }
+    };
     if reader.info().interlaced {
         let size = reader.output_buffer_size().ok_or_else(|| fail(DecodingError::LimitsExceeded))?;
         let mut buffer = vec![0u8; size];
         let line = reader.next_frame(&mut buffer).map_err(fail)?.line_size;
-        for (y, row) in (0..height).zip(buffer.chunks_exact(line)) {
-            unpack(row, sixteen, &mut samples);
-            assembler.put((0, y), width as usize, &mut samples);
-        }
+        (0..height).zip(buffer.chunks_exact(line)).for_each(|(y, row)| place(y, row));
     } else {
         for y in 0..height {
             let row = reader.next_row().map_err(fail)?;
-            let Some(row) = row else {
-                return Err(Error::Truncated { path: path.to_path_buf(), format });
-            };
-            unpack(row.data(), sixteen, &mut samples);
-            assembler.put((0, y), width as usize, &mut samples);
+            let row = row.ok_or_else(|| Error::Truncated { path: path.to_path_buf(), format })?;
+            place(y, row.data());
         }
     }
     Ok(assembler)
 }
 
-/// A row's bytes as 0..1.
+/// Appends a row's bytes as 0..1.
 fn unpack(row: &[u8], sixteen: bool, samples: &mut Vec<f32>) {
-    samples.clear();
     if sixteen {
         samples.extend(row.chunks_exact(2).map(|b| f32::from(u16::from_be_bytes([b[0], b[1]])) / 65535.0));
     } else {

@@ -3,19 +3,25 @@
 use std::io::BufReader;
 
 use tiff::decoder::ifd::Value;
-use tiff::decoder::{ChunkType, Decoder, DecodingResult};
-use tiff::tags::{PhotometricInterpretation, Tag};
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, IfdDecoder};
+use tiff::tags::{ByteOrder, PhotometricInterpretation, Tag, Type, ValueBuffer};
 use tiff::{ColorType, TiffError, TiffFormatError};
 
 use super::{Header, Source};
 use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::Model;
+use crate::image::exif::{CARRIED, Groups};
+use crate::image::ifd::Field;
 use crate::image::{ColourKind, Error, Format, Limits, Orientation};
 
 type FileDecoder<'s> = Decoder<&'s mut BufReader<std::fs::File>>;
 
-/// Bytes that one tag's values may take: profiles run to some megabytes.
+/// Bytes that one tag's values may take: profiles run to some megabytes. The decoder holds numbers in 32 bytes each and
+/// allocates as many as a tag claims, so that this must be small while the header is read.
 const TAG_BYTES: usize = 64 << 20;
+
+/// Bytes of a field that is worth carrying.
+const MAX_FIELD_BYTES: usize = 1 << 16;
 
 /// Pages looked at before counting stops.
 const MAX_PAGES: usize = 10_000;
@@ -41,6 +47,8 @@ struct Layout {
     /// Channels that a chunk gives for a pixel, all planes together.
     channels: usize,
     planar: bool,
+    /// Luma and two chromas, as JPEG inside TIFF has them.
+    luma_chroma: bool,
 }
 
 fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, Error> {
@@ -74,13 +82,20 @@ fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, E
         return Err(unsupported(format!("{bits} bits a channel; save it with 8 or 16")));
     }
     let channels = model.channels() + usize::from(alpha);
-    Ok(Layout { colour, model, alpha: associated(alpha), bits, channels, planar })
+    let stored = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(fail)?.unwrap_or(1);
+    let predictor = decoder.find_tag_unsigned::<u16>(Tag::Predictor).map_err(fail)?.unwrap_or(1);
+    if usize::from(stored) > channels && predictor != 1 && !planar {
+        // The decoder would undo the differences across the wrong distance (tiff 0.11.3).
+        return Err(unsupported("extra channels with differencing; save it without the extra channels".to_owned()));
+    }
+    let luma_chroma = matches!(colour_type, ColorType::YCbCr(_));
+    Ok(Layout { colour, model, alpha: associated(alpha), bits, channels, planar, luma_chroma })
 }
 
 pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let path = source.path;
     let fail = |e| failure(path, e);
-    let mut decoder = open(source, u64::MAX)?;
+    let mut decoder = open(source, TAG_BYTES as u64)?;
     let size = decoder.dimensions().map_err(fail)?;
     if decoder.find_tag(Tag::Unknown(50706)).map_err(fail)?.is_some() {
         return Err(Error::Raw { path: path.to_path_buf(), kind: "DNG" });
@@ -88,15 +103,13 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let layout = layout(&mut decoder, path)?;
     let mut header = Header::new(Format::Tiff, size, layout.colour, layout.bits, layout.alpha != Alpha::None);
     // Tags that cannot be read are as good as absent: the picture is still one.
-    let bytes = |decoder: &mut FileDecoder, tag: Tag| {
-        let read = decoder.find_tag(tag).ok().flatten().and_then(|v| v.into_u8_vec().ok());
-        read.filter(|v| !v.is_empty())
-    };
-    header.icc = bytes(&mut decoder, Tag::IccProfile);
-    header.xmp = bytes(&mut decoder, Tag::Unknown(700));
+    let mut bytes = |tag: u16| fields(&mut decoder.image_ifd(), &[tag], TAG_BYTES, |_| true).pop().map(|field| field.bytes);
+    header.icc = bytes(Tag::IccProfile.to_u16());
+    header.xmp = bytes(700);
     let orientation = decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().unwrap_or(1);
     header.orientation = Orientation::from_exif(orientation);
     header.dpi = resolution(&mut decoder);
+    header.exif = exif_blob(&mut decoder);
     // The decoded chunk, beside it its floats, and what is compressed of it.
     let (w, h) = decoder.chunk_dimensions();
     let (w, h) = (u64::from(w.min(size.0)), u64::from(h.min(size.1)));
@@ -120,6 +133,36 @@ fn pages(decoder: &mut FileDecoder) -> usize {
         count += usize::from(reduced == 0);
     }
     count
+}
+
+/// The photograph's fields, as the blob that other formats carry.
+fn exif_blob(decoder: &mut FileDecoder) -> Option<Vec<u8>> {
+    let main = fields(&mut decoder.image_ifd(), &CARRIED, MAX_FIELD_BYTES, |_| true);
+    let mut groups = Groups { main, ..Groups::default() };
+    for (pointer, group) in [(Tag::ExifDirectory, &mut groups.exif), (Tag::GpsDirectory, &mut groups.gps)] {
+        let at = decoder.find_tag(pointer).ok().flatten().and_then(|v| v.into_ifd_pointer().ok());
+        if let Some(directory) = at.and_then(|at| decoder.read_directory(at).ok()) {
+            let tags: Vec<u16> = directory.iter().map(|(tag, _)| tag.to_u16()).collect();
+            *group = fields(&mut decoder.read_directory_tags(&directory), &tags, MAX_FIELD_BYTES, Groups::movable);
+        }
+    }
+    groups.to_blob()
+}
+
+/// The fields of a directory among `tags` that can be read, are no longer than `longest` bytes and are kept.
+fn fields(directory: &mut IfdDecoder, tags: &[u16], longest: usize, keep: fn(u16) -> bool) -> Vec<Field> {
+    let mut found = Vec::new();
+    for tag in tags.iter().copied().filter(|t| keep(*t)) {
+        let mut value = ValueBuffer::empty(Type::BYTE);
+        if let Ok(Some(_)) = directory.find_tag_buf(Tag::from_u16_exhaustive(tag), &mut value) {
+            value.set_byte_order(ByteOrder::LittleEndian);
+            let bytes = value.as_bytes();
+            if !bytes.is_empty() && bytes.len() <= longest {
+                found.push(Field::raw(tag, value.data_type().to_u16(), bytes));
+            }
+        }
+    }
+    found
 }
 
 fn resolution(decoder: &mut FileDecoder) -> Option<(f64, f64)> {
@@ -171,10 +214,19 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
             for y in first..(first + rows_at_once).min(used_height) {
                 unpack_row(&decoded, y, used_width, layout, &mut row_samples).map_err(|d| malformed(&d))?;
             }
+            if layout.luma_chroma {
+                row_samples.chunks_exact_mut(3).for_each(rgb_from_luma_chroma);
+            }
             assembler.put((x0, y0 + first as u32), used_width, &mut row_samples);
         }
     }
     Ok(assembler)
+}
+
+/// Rec. 601 over the full range, as in JFIF.
+fn rgb_from_luma_chroma(p: &mut [f32]) {
+    let (y, cb, cr) = (p[0], p[1] - 128.0 / 255.0, p[2] - 128.0 / 255.0);
+    p.copy_from_slice(&[y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb]);
 }
 
 /// One row of a chunk as floats, 0..1 for integers; planes are interleaved.

@@ -117,8 +117,8 @@ fn segments(job: &Job) -> Vec<u8> {
             put(0xe2, &[b"ICC_PROFILE\0", &[number, count], piece]);
         }
     }
-    let comment = if job.encoding.recipe.is_empty() { super::SOFTWARE } else { &job.encoding.recipe };
-    for piece in comment.as_bytes().chunks(65_533) {
+    let comment = [super::SOFTWARE, &job.encoding.recipe].join("\n");
+    for piece in comment.trim_end().as_bytes().chunks(65_533) {
         put(0xfe, &[piece]);
     }
     out

@@ -5,15 +5,17 @@
 
 mod jpeg;
 mod png;
+mod pyramid;
 mod quantise;
 mod tiff;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::colour::{FromWorking, Intent, srgb_profile};
-use super::{Error, SourceInfo, exif};
+use super::colour::{FromWorking, Intent};
+use super::{Error, SourceInfo, exif, icc, xmp};
 use crate::files::{AtomicFile, Overwrite};
+pub use pyramid::{PyramidWriter, Tiling};
 use quantise::Quantiser;
 
 /// What made a picture, in the words that go into its file.
@@ -61,8 +63,46 @@ pub enum OutputProfile {
     /// sRGB, the working space: pixels are not converted; a small sRGB profile is embedded.
     #[default]
     Srgb,
+    /// Display P3: wide-gamut screens.
+    DisplayP3,
+    /// Compatible with Adobe RGB (1998): many print shops' wish.
+    AdobeRgb,
     /// The RGB profile in these bytes (the photograph's own, or a file's): pixels are converted, the profile embedded.
     Icc(Vec<u8>),
+}
+
+impl OutputProfile {
+    /// By name: `srgb`, `display-p3`, `adobe-rgb`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "srgb" => Some(OutputProfile::Srgb),
+            "display-p3" => Some(OutputProfile::DisplayP3),
+            "adobe-rgb" => Some(OutputProfile::AdobeRgb),
+            _ => None,
+        }
+    }
+
+    /// From an ICC file, checked to be an RGB profile that can be written to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Profile`] naming the file when it cannot be read or used.
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let failed = |reason| Error::Profile { name: path.display().to_string(), reason };
+        let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+        FromWorking::new(Some(&bytes), Intent::Relative).map_err(failed)?;
+        Ok(OutputProfile::Icc(bytes))
+    }
+
+    /// The profile's bytes.
+    fn icc(&self) -> Vec<u8> {
+        match self {
+            OutputProfile::Srgb => icc::srgb(),
+            OutputProfile::DisplayP3 => icc::display_p3(),
+            OutputProfile::AdobeRgb => icc::adobe_rgb(),
+            OutputProfile::Icc(bytes) => bytes.clone(),
+        }
+    }
 }
 
 /// Everything about an output but its pixels.
@@ -92,7 +132,7 @@ pub struct Encoding {
     /// XMP packet of the photograph, carried over.
     pub xmp: Option<Vec<u8>>,
     /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF ImageDescription
-    /// and JPEG's comment.
+    /// and, after the program's name, JPEG's comment.
     pub recipe: String,
     /// Whether rows come with alpha.
     pub alpha: bool,
@@ -209,14 +249,13 @@ impl Writer {
             return Err(Error::Encoding { path: path.to_path_buf(), reason });
         }
         let of_profile = |reason| Error::Profile { name: "the output's colour profile".to_owned(), reason };
-        let (icc, from_working) = match &encoding.profile {
-            OutputProfile::Srgb => (srgb_profile().map_err(of_profile)?, FromWorking::new(None, encoding.intent)),
-            OutputProfile::Icc(icc) => (icc.clone(), FromWorking::new(Some(icc), encoding.intent)),
-        };
-        let from_working = from_working.map_err(of_profile)?;
+        let icc = encoding.profile.icc();
+        let wanted = (encoding.profile != OutputProfile::Srgb).then_some(icc.as_slice());
+        let from_working = FromWorking::new(wanted, encoding.intent).map_err(of_profile)?;
         let mut encoding = encoding.clone();
-        let dpi = encoding.dpi.map(|d| (d, d));
-        encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, width, height, dpi));
+        let (dpi, srgb) = (encoding.dpi, encoding.profile == OutputProfile::Srgb);
+        encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, (width, height), dpi, srgb));
+        encoding.xmp = encoding.xmp.and_then(|packet| xmp::refreshed(&packet, width, height, dpi)).map(String::into_bytes);
         let quantiser = Quantiser::new(encoding.bit_depth, encoding.dither, encoding.seed);
         let (alpha, channels) = (encoding.alpha, if encoding.alpha { 4 } else { 3 });
         let file = AtomicFile::create(path, overwrite)?;

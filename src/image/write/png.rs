@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use flate2::write::ZlibEncoder;
 use png::{BitDepth, ColorType, Encoder, Info, PixelDimensions, StreamWriter, Unit};
 
 use super::{Compression, Job, RowSink, SOFTWARE};
 use crate::files::AtomicFile;
+use crate::image::icc;
 
 struct PngSink {
     stream: StreamWriter<'static, SharedFile>,
@@ -42,7 +44,6 @@ pub(super) fn start(job: Job, file: AtomicFile) -> io::Result<Box<dyn RowSink>> 
     let mut info = Info::with_size(job.width, job.height);
     info.color_type = if job.channels == 4 { ColorType::Rgba } else { ColorType::Rgb };
     info.bit_depth = if sixteen { BitDepth::Sixteen } else { BitDepth::Eight };
-    info.icc_profile = Some(Cow::Owned(job.icc.clone()));
     info.exif_metadata = encoding.exif.clone().map(Cow::Owned);
     info.pixel_dims = encoding.dpi.map(|dpi| {
         let per_metre = (dpi / 0.0254).round().clamp(1.0, f64::from(u32::MAX)) as u32;
@@ -61,7 +62,9 @@ pub(super) fn start(job: Job, file: AtomicFile) -> io::Result<Box<dyn RowSink>> 
     if let Some(xmp) = encoding.xmp.as_ref().and_then(|x| String::from_utf8(x.clone()).ok()) {
         encoder.add_itxt_chunk("XML:com.adobe.xmp".to_owned(), xmp).map_err(io::Error::other)?;
     }
-    let writer = encoder.write_header().map_err(io::Error::other)?;
+    let mut writer = encoder.write_header().map_err(io::Error::other)?;
+    // By hand, because the encoder would name every profile "_".
+    writer.write_chunk(png::chunk::iCCP, &iccp(&job.icc)?).map_err(io::Error::other)?;
     let stream = writer.into_stream_writer_with_size(1 << 18).map_err(io::Error::other)?;
     Ok(Box::new(PngSink { stream, file, sixteen, bytes: Vec::new() }))
 }
@@ -83,4 +86,13 @@ impl RowSink for PngSink {
         let mut guard = file.0.lock().map_err(|_| io::Error::other("a writer failed before"))?;
         guard.take().ok_or_else(|| io::Error::other("the file is finished"))
     }
+}
+
+/// The profile's chunk: its name, and the profile packed.
+fn iccp(profile: &[u8]) -> io::Result<Vec<u8>> {
+    let mut chunk = icc::name(profile).into_bytes();
+    chunk.extend([0, 0]);
+    let mut packer = ZlibEncoder::new(chunk, flate2::Compression::best());
+    packer.write_all(profile)?;
+    packer.finish()
 }

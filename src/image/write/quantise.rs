@@ -34,7 +34,7 @@ impl Quantiser {
 
 /// Uniform in 1/512 .. 511/512: wide enough that means are kept, narrow enough that a value which eight bits hold
 /// exactly, and the rounding error of its float, never changes.
-fn noise(x: u32, y: u32, channel: u32, seed: u64) -> f32 {
+pub(crate) fn noise(x: u32, y: u32, channel: u32, seed: u64) -> f32 {
     let mut h = seed ^ (u64::from(x) | u64::from(y) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     h = (h ^ (h >> 32) ^ u64::from(channel)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     h = (h ^ (h >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);

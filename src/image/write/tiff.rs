@@ -11,23 +11,15 @@ use weezl::BitOrder;
 
 use super::{Compression, Job, RowSink, SOFTWARE};
 use crate::files::AtomicFile;
-use crate::image::exif::ratio;
+use crate::image::exif::{Groups, tag};
+use crate::image::ifd::{Appender, Field, kind};
 
 /// Bytes of an unpacked strip, about: large enough to pack well, small enough to hold one for each thread.
 const STRIP_BYTES: usize = 1 << 18;
 
-/// From this many bytes of pixels on, offsets need 64 bits; short of 4 GiB because packing can make noise longer.
-const BIG_BYTES: u64 = 3_900 << 20;
-
-mod kind {
-    pub const BYTE: u16 = 1;
-    pub const ASCII: u16 = 2;
-    pub const SHORT: u16 = 3;
-    pub const LONG: u16 = 4;
-    pub const RATIONAL: u16 = 5;
-    pub const UNDEFINED: u16 = 7;
-    pub const LONG8: u16 = 16;
-}
+/// From this many bytes on, offsets get 64 bits. Short of the 4 GiB that 32 bits reach, because not every reader
+/// does well near the end of them.
+const BIG_BYTES: u64 = 3 << 30;
 
 struct TiffSink {
     job: Job,
@@ -46,8 +38,9 @@ struct TiffSink {
 /// Whether a picture gets 64-bit offsets.
 fn is_big(job: &Job) -> bool {
     let bytes = u64::from(job.width) * u64::from(job.height) * row_sample_bytes(job);
-    let extras = job.icc.len() + job.encoding.xmp.as_ref().map_or(0, Vec::len) + job.encoding.recipe.len();
-    bytes.saturating_add(extras as u64) > BIG_BYTES
+    // Noise grows when it is packed: a code of 9 to 12 bits for every byte is LZW's worst.
+    let worst = if job.encoding.compression == Compression::Lzw { bytes.saturating_mul(3) / 2 } else { bytes };
+    worst > BIG_BYTES
 }
 
 fn row_sample_bytes(job: &Job) -> u64 {
@@ -132,43 +125,26 @@ impl TiffSink {
         Ok(())
     }
 
-    /// Starts a value or directory on an even offset, as TIFF asks.
-    fn align(&mut self) -> io::Result<()> {
-        if self.position % 2 == 1 { self.put(&[0]) } else { Ok(()) }
-    }
-
-    /// Writes the directory's values and then the directory. Returns its offset.
+    /// Writes the photograph's directories and then the picture's own. Returns its offset.
     fn write_directory(&mut self) -> io::Result<u64> {
-        let fields = self.fields();
-        let (inline, count_size) = if self.big { (8, 8) } else { (4, 4) };
-        let mut table = Vec::new();
-        if self.big {
-            table.extend((fields.len() as u64).to_le_bytes());
-        } else {
-            table.extend((fields.len() as u16).to_le_bytes());
+        let mut fields = self.fields();
+        let groups = self.job.encoding.exif.as_deref().map(Groups::from_blob).unwrap_or_default();
+        let mut appender = Appender { out: &mut self.file, position: self.position, big: self.big };
+        let carried = groups.with_directories(&mut appender)?;
+        let caption = carried.iter().find(|f| f.tag == tag::IMAGE_DESCRIPTION).and_then(Field::as_text);
+        let recipe = &self.job.encoding.recipe;
+        fields.extend(carried.into_iter().filter(|f| f.tag != tag::IMAGE_DESCRIPTION));
+        // The photographer's caption stays first; catalogues show its first line.
+        match caption.filter(|c| !c.is_empty()) {
+            Some(caption) if recipe.is_empty() => fields.push(Field::text(tag::IMAGE_DESCRIPTION, &caption)),
+            Some(caption) => fields.push(Field::text(tag::IMAGE_DESCRIPTION, &format!("{caption}\n{recipe}"))),
+            None if !recipe.is_empty() => fields.push(Field::text(tag::IMAGE_DESCRIPTION, recipe)),
+            None => {}
         }
-        for field in fields {
-            table.extend(field.tag.to_le_bytes());
-            table.extend(field.kind.to_le_bytes());
-            table.extend(&(field.count as u64).to_le_bytes()[..count_size]);
-            let mut value = field.bytes;
-            if value.len() > inline {
-                self.align()?;
-                let at = self.position;
-                self.put(&value)?;
-                value = at.to_le_bytes().to_vec();
-            }
-            value.resize(inline, 0);
-            table.extend(&value[..inline]);
-        }
-        table.extend(&[0u8; 8][..inline]);
-        self.align()?;
-        let at = self.position;
-        self.put(&table)?;
-        Ok(at)
+        appender.directory(fields)
     }
 
-    /// The directory's fields in the order of their tags.
+    /// The fields about the pixels and their file.
     fn fields(&self) -> Vec<Field> {
         let (job, encoding) = (&self.job, &self.job.encoding);
         let channels = job.channels as u16;
@@ -184,18 +160,17 @@ impl TiffSink {
             Field::shorts(258, &vec![u16::from(encoding.bit_depth); job.channels]),
             Field::shorts(259, &[compression]),
             Field::shorts(262, &[2]),
-            self.places(273, &self.offsets),
+            Field::places(273, &self.offsets, self.big),
             Field::shorts(274, &[1]),
             Field::shorts(277, &[channels]),
             Field::long(278, self.rows_per_strip as u32),
-            self.places(279, &self.lengths),
+            Field::places(279, &self.lengths, self.big),
             Field::shorts(284, &[1]),
             Field::text(305, SOFTWARE),
-            Field::shorts(317, &[predictor]),
             Field::raw(34675, kind::UNDEFINED, &job.icc),
         ];
-        if !encoding.recipe.is_empty() {
-            fields.push(Field::text(270, &encoding.recipe));
+        if predictor != 1 {
+            fields.push(Field::shorts(317, &[predictor]));
         }
         if let Some(dpi) = encoding.dpi {
             fields.extend([Field::rational(282, dpi), Field::rational(283, dpi), Field::shorts(296, &[2])]);
@@ -206,51 +181,7 @@ impl TiffSink {
         if let Some(xmp) = &encoding.xmp {
             fields.push(Field::raw(700, kind::BYTE, xmp));
         }
-        fields.sort_by_key(|f| f.tag);
         fields
-    }
-
-    /// Offsets or lengths, as wide as the file's kind has them.
-    fn places(&self, tag: u16, values: &[u64]) -> Field {
-        let (kind, width) = if self.big { (kind::LONG8, 8) } else { (kind::LONG, 4) };
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()[..width].to_vec()).collect();
-        Field { tag, kind, count: values.len(), bytes }
-    }
-}
-
-/// One field of a directory: its values as they lie in the file.
-struct Field {
-    tag: u16,
-    kind: u16,
-    count: usize,
-    bytes: Vec<u8>,
-}
-
-impl Field {
-    fn shorts(tag: u16, values: &[u16]) -> Self {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Field { tag, kind: kind::SHORT, count: values.len(), bytes }
-    }
-
-    fn long(tag: u16, value: u32) -> Self {
-        Field { tag, kind: kind::LONG, count: 1, bytes: value.to_le_bytes().to_vec() }
-    }
-
-    fn rational(tag: u16, value: f64) -> Self {
-        let (n, d) = ratio(value);
-        let bytes = [n.to_le_bytes(), d.to_le_bytes()].concat();
-        Field { tag, kind: kind::RATIONAL, count: 1, bytes }
-    }
-
-    /// Text ends with a zero, and so holds none.
-    fn text(tag: u16, text: &str) -> Self {
-        let mut bytes: Vec<u8> = text.bytes().filter(|b| *b != 0).collect();
-        bytes.push(0);
-        Field { tag, kind: kind::ASCII, count: bytes.len(), bytes }
-    }
-
-    fn raw(tag: u16, kind: u16, bytes: &[u8]) -> Self {
-        Field { tag, kind, count: bytes.len(), bytes: bytes.to_vec() }
     }
 }
 

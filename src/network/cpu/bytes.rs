@@ -3,6 +3,7 @@
 use super::{CpuNetwork, Request, TapRequest};
 use crate::kernels::buffer::Ledger;
 use crate::kernels::convolve::scratch_bytes;
+use crate::kernels::gram::copy_bytes;
 use crate::kernels::map::Shape;
 use crate::network::layer::Layer;
 
@@ -46,6 +47,11 @@ impl Rehearsal<'_> {
         let stays = |t: Option<TapRequest>| t.is_some_and(|t| request.keep || t.features);
         let half = |shape: Shape| Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
         let pixels = self.take(3 * (self.height + 2) * (self.width + 2) * size_of::<f32>());
+        if tap(Layer::ALL[0]).is_some_and(|t| t.moments) {
+            let bytes = copy_bytes(self.network.channels[0]);
+            let copies: Vec<_> = (0..self.threads).map(|_| self.take(bytes)).collect();
+            copies.into_iter().for_each(|piece| self.give(Some(piece)));
+        }
         let count = top.index() + 1;
         let (mut maps, mut masks) = (vec![None; count], vec![None; count]);
         let mut previous: Option<Piece> = None;
@@ -141,5 +147,54 @@ impl CpuNetwork {
         let mut rehearsal = Rehearsal { network: self, height, width, threads, ledger };
         rehearsal.run(request);
         rehearsal.ledger.high()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Precision, Rect, TapGradient};
+    use super::*;
+    use crate::kernels::Isa;
+    use crate::network::layer::Pooling;
+    use crate::network::weights::Weights;
+
+    /// The rehearsal and the play ask for the same memory.
+    #[test]
+    fn rehearsal_is_true() {
+        let widths = [8, 16, 24, 20, 12];
+        let weights = Weights::random(widths, 4);
+        let net = CpuNetwork::new(&weights, Layer::ALL[15], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+        // Among them layers before a pooling layer, as taps and as the top.
+        for layers in [vec![0, 2, 4, 8, 9, 12], vec![1, 3, 7, 12], vec![0], vec![1], vec![3], vec![0, 1, 2, 3, 15]] {
+            for keep in [false, true] {
+                for (h, w) in [(16, 16), (70, 200), (256, 256)] {
+                    net.clear();
+                    let taps: Vec<_> =
+                        layers.iter().map(|&i| TapRequest { layer: Layer::ALL[i], moments: true, features: i == 9 }).collect();
+                    let request = Request { taps: &taps, core: Rect::whole(w, h), keep };
+                    // One thread, so that the order of requests is always the same.
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
+                    pool.install(|| {
+                        let planned = net.peak_bytes(h, w, &request);
+                        let pass = net.forward(&vec![0.5; 3 * h * w], h, w, &request).expect("pass");
+                        if keep {
+                            let parts: Vec<_> = taps
+                                .iter()
+                                .map(|tap| {
+                                    let c = widths[tap.layer.block() - 1];
+                                    (tap.layer, vec![0.0; c * c], vec![0.0; c])
+                                })
+                                .collect();
+                            let gradients: Vec<_> =
+                                parts.iter().map(|(layer, matrix, offset)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+                            pass.backward(&gradients).expect("gradient");
+                        }
+                        let used = net.pool.high();
+                        assert_eq!(net.pool.overflows(), 0, "{layers:?} {h}x{w} keep {keep}");
+                        assert!(used <= planned && used * 10 >= planned * 9, "{layers:?} {h}x{w} keep {keep}: {used}, not {planned}");
+                    });
+                }
+            }
+        }
     }
 }

@@ -29,7 +29,7 @@ use crate::kernels::buffer::Pool;
 use crate::kernels::convolve::Pool2;
 use crate::kernels::first::First;
 use crate::kernels::map::{BLOCK, Shape};
-use crate::kernels::winograd::{Direction, Filters};
+use crate::kernels::winograd::{Direction, Filters, Layer3x3};
 use crate::network::layer::{Layer, Pooling};
 use crate::network::weights::Weights;
 
@@ -84,7 +84,8 @@ impl CpuNetwork {
             // The mean of four passes a quarter of the gradient to each.
             let averaged = pooling == Pooling::Average && i > 0 && Layer::ALL[i].is_first_of_block();
             let scale = if direction == Direction::Backward && averaged { 0.25 } else { 1.0 };
-            Filters::new(isa, &kept, &layer.weight, layer.outputs, layer.inputs, direction, scale)
+            let source = Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
+            Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16)
         };
         let forward = (1..layers.len()).map(|i| make(i, Direction::Forward)).collect();
         let backward = (0..layers.len()).map(|i| make(i, Direction::Backward)).collect();

@@ -1,0 +1,110 @@
+//! Features of every layer, and the way back through each, with the real weights against float64.
+
+mod support;
+
+use impasto::geometry::Rect;
+use impasto::kernels::Isa;
+use impasto::network::Weights;
+use impasto::network::cpu::*;
+use impasto::network::{Layer, Pooling};
+
+fn layer(name: &str) -> Layer {
+    name.parse().expect("a layer")
+}
+
+fn taps(names: &[&str]) -> Vec<TapRequest> {
+    names.iter().map(|n| TapRequest { layer: layer(n), moments: true, features: true }).collect()
+}
+
+fn expected() -> serde_json::Value {
+    serde_json::from_reader(std::fs::File::open(support::chain::reference().join("expected.json")).expect("there")).expect("json")
+}
+
+fn close(name: &str, found: f64, wanted: f64, tolerance: f64) {
+    let error = (found - wanted).abs() / wanted.abs();
+    assert!(error < tolerance, "{name}: {found} instead of {wanted} ({error:.2e})");
+    println!("{name}: {error:.2e}");
+}
+
+#[test]
+fn features_of_all_layers() {
+    let weights = Weights::embedded().expect("weights");
+    let json = expected();
+    for (pooling, key) in [(Pooling::Max, "max"), (Pooling::Average, "avg")] {
+        let network = CpuNetwork::new(&weights, layer("relu5_4"), pooling, Precision::Float32, Isa::detect()).expect("network");
+        let (pixels, h, w) = support::chain::picture("canvas_101x75.png");
+        let taps: Vec<_> = Layer::ALL.iter().map(|&layer| TapRequest { layer, moments: true, features: true }).collect();
+        let pass = network.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+        for layer in Layer::ALL {
+            let features = pass.features(layer).expect("features").to_planar();
+            let wanted = &json["cases"][format!("{key}_f16weights")]["features"][layer.to_string()];
+            let l2 = features.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            close(&layer.to_string(), l2, wanted["l2"].as_f64().expect("number"), 2e-6);
+            let mean = features.iter().map(|x| f64::from(*x)).sum::<f64>() / features.len() as f64;
+            close(&layer.to_string(), mean, wanted["mean"].as_f64().expect("number"), 2e-6);
+            for (found, wanted) in features.iter().zip(wanted["first8"].as_array().expect("array")) {
+                let wanted = wanted.as_f64().expect("number");
+                assert!((f64::from(*found) - wanted).abs() < 1e-5 * wanted.abs() + 1e-3, "{layer}: {found} {wanted}");
+            }
+        }
+    }
+}
+
+/// With the real weights: features against float64, and the way back through each layer given its input.
+#[test]
+fn real_weights_in_float64() {
+    use impasto::kernels::buffer::Pool;
+    use impasto::kernels::convolve::{Convolution, Sink, Source};
+    use impasto::kernels::map::{Map, Shape};
+    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
+    let weights = Weights::embedded().expect("weights");
+    let plain = support::chain::Plain::new(&weights, true);
+    let (h, w) = (13, 10);
+    let pool = Pool::new();
+    for i in [1, 2, 3, 4, 5, 8, 9, 12] {
+        let layer = weights.convolution(Layer::ALL[i]);
+        let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64).iter().map(|x| x - 0.5).collect();
+        let wide: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
+        let wanted = plain.transposed(i, &wide, h, w);
+        let shape = |channels| Shape { channels, height: h, width: w };
+        let map = Map::from_planar(&pool, shape(layer.outputs), &gradient);
+        for isa in Isa::available() {
+            for (bfloat16, tolerance) in [(false, 3e-6), (true, 2e-2)] {
+                if bfloat16 && !isa.has_bfloat16() {
+                    continue;
+                }
+                let source = Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
+                let filters = Filters::new(isa, &pool, source, Direction::Backward, 1.0, bfloat16);
+                let mut out = Map::new(&pool, shape(layer.inputs));
+                let job = Convolution {
+                    isa,
+                    pool: &pool,
+                    source: Some((Source::Map(&map), &filters)),
+                    height: h,
+                    width: w,
+                    outputs: layer.inputs,
+                };
+                job.run(Sink::Plain { out: &mut out });
+                let error = support::chain::distance64(&out.to_planar(), &wanted);
+                println!("convolution {i} back, {} bfloat16 {bfloat16}: {error:.2e}", isa.name());
+                assert!(error < tolerance, "convolution {i} back, {}: {error:.2e}", isa.name());
+            }
+        }
+    }
+    let deepest = layer("relu5_1");
+    let (pixels, h, w) = support::chain::picture("style_88x70.png");
+    let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
+    for isa in Isa::available() {
+        for (precision, tolerance) in [(Precision::Float32, 3e-6), (Precision::Bfloat16, 1.2e-2)] {
+            let Ok(network) = CpuNetwork::new(&weights, deepest, Pooling::Max, precision, isa) else { continue };
+            let taps = taps(&["relu4_2", "relu5_1"]);
+            let pass = network.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+            for tap in &taps {
+                let found = pass.features(tap.layer).expect("features").to_planar();
+                let error = support::chain::distance64(&found, &maps[tap.layer.index()].data);
+                println!("{} {} {precision:?}: {error:.2e}", tap.layer, isa.name());
+                assert!(error < tolerance, "{} {} {precision:?}: {error:.2e}", tap.layer, isa.name());
+            }
+        }
+    }
+}

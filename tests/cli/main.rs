@@ -1,0 +1,10 @@
+//! The program as its users meet it: the real binary, in a fresh folder for each test, with real files.
+//!
+//! The pipelines are tiny and look at shallow layers, where a fault of the command line shows as well as in a poster.
+
+mod exits;
+mod folder;
+mod inputs;
+mod score;
+mod watching;
+mod weights;

@@ -1,0 +1,342 @@
+//! The engine against slow float64 loops, and against itself: instruction sets, threads, tilings.
+
+mod support;
+
+use impasto::geometry::Rect;
+use impasto::kernels::Isa;
+use impasto::network::cpu::*;
+use impasto::network::{Layer, Pooling};
+use proptest::prelude::*;
+use support::chain::{Plain, distance64, noise};
+
+/// `(layer, matrix, offset, content weight)` for a tap, from a seed.
+type Pull = (Layer, Vec<f32>, Vec<f32>, f32);
+
+fn pulls(layers: &[Layer], widths: [usize; 5], seed: u64) -> Vec<Pull> {
+    let make = |&layer: &Layer| {
+        let c = widths[layer.block() - 1];
+        let raw = noise(c * c + c + 1, seed + layer.index() as u64);
+        let mut matrix = vec![0.0; c * c];
+        for i in 0..c {
+            for j in 0..c {
+                matrix[i * c + j] = raw[i.min(j) * c + i.max(j)] - 0.5;
+            }
+        }
+        let offset = raw[c * c..c * c + c].iter().map(|x| 100.0 * (x - 0.5)).collect();
+        (layer, matrix, offset, raw[c * c + c])
+    };
+    layers.iter().map(make).collect()
+}
+
+fn requests(layers: &[Layer]) -> Vec<TapRequest> {
+    layers.iter().map(|&layer| TapRequest { layer, moments: true, features: true }).collect()
+}
+
+/// Gradient with an affine and a content term at each layer.
+fn gradient(net: &CpuNetwork, pixels: &[f32], h: usize, w: usize, layers: &[Layer], pulls: &[Pull]) -> Vec<f32> {
+    let other = noise(pixels.len(), 99);
+    let taps = requests(layers);
+    let request = Request { taps: &taps, core: Rect::whole(w, h), keep: true };
+    let target = net.forward(&other, h, w, &request).expect("target");
+    let targets: Vec<_> = layers.iter().map(|&l| target.features(l).expect("features")).collect();
+    let pass = net.forward(pixels, h, w, &request).expect("pass");
+    let mut list = Vec::new();
+    for ((layer, matrix, offset, scale), features) in pulls.iter().zip(&targets) {
+        list.push(TapGradient::Affine { layer: *layer, matrix, offset });
+        list.push(TapGradient::Content { layer: *layer, target: ContentTarget { features, top: 0, left: 0 }, scale: *scale });
+    }
+    pass.backward(&list).expect("gradient")
+}
+
+/// Compares features, moments and gradient with float64 for one network and size.
+fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, isa: Isa, seed: u64) {
+    let weights = support::chain::random(widths, seed);
+    let deepest = *layers.iter().max().expect("layers");
+    let pooling = if max { Pooling::Max } else { Pooling::Average };
+    let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
+    let plain = Plain::new(&weights, max);
+    let pixels = noise(3 * h * w, seed + 1);
+    let taps = requests(layers);
+    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
+    for &layer in layers {
+        let map = &maps[layer.index()];
+        let error = distance64(&pass.features(layer).expect("features").to_planar(), &map.data);
+        assert!(error < 3e-5, "{layer} of {h}x{w} {widths:?} {}: {error:.2e}", isa.name());
+        let moments = pass.moments(layer).expect("moments");
+        assert!(moments.finite);
+        let cells = map.height * map.width;
+        let (gram, mean) = (moments.gram(), moments.mean());
+        for i in 0..map.channels {
+            let row = |c: usize| &map.data[c * cells..(c + 1) * cells];
+            let wanted = row(i).iter().sum::<f64>() / cells as f64;
+            assert!((mean[i] - wanted).abs() < 1e-5 * wanted.abs() + 1e-4, "{layer} mean {i}: {} {wanted}", mean[i]);
+            for j in 0..map.channels {
+                let wanted = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f64>() / cells as f64;
+                let found = gram[i * map.channels + j];
+                let size = (gram[i * map.channels + i] * gram[j * map.channels + j]).sqrt();
+                assert!((found - wanted).abs() < 1e-4 * size + 1e-2, "{layer} gram {i} {j}: {found} {wanted}");
+            }
+        }
+    }
+    let pulls = pulls(layers, widths, seed + 2);
+    let found = gradient(&net, &pixels, h, w, layers, &pulls);
+    let others = plain.forward(&noise(pixels.len(), 99), h, w, deepest.index() + 1);
+    let mut tap_gradients = vec![Vec::new(); maps.len()];
+    for (layer, matrix, offset, scale) in &pulls {
+        let (map, other) = (&maps[layer.index()], &others[layer.index()]);
+        let (c, cells) = (map.channels, map.height * map.width);
+        let mut out = vec![0.0; c * cells];
+        for i in 0..c {
+            for p in 0..cells {
+                let mut sum = f64::from(offset[i]);
+                for j in 0..c {
+                    sum += f64::from(matrix[i * c + j]) * map.data[j * cells + p];
+                }
+                let at = i * cells + p;
+                out[at] = sum + f64::from(*scale) * (map.data[at] - other.data[at]);
+            }
+        }
+        tap_gradients[layer.index()] = out;
+    }
+    // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other side does not matter.
+    let every = requests(&Layer::ALL[..=deepest.index()]);
+    let pass = net.forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let mut maps = maps;
+    for (map, request) in maps.iter_mut().zip(&every) {
+        let features = pass.features(request.layer).expect("features").to_planar();
+        map.data = features.into_iter().map(f64::from).collect();
+    }
+    let wanted = plain.backward(&maps, &tap_gradients, h, w);
+    let error = distance64(&found, &wanted);
+    assert!(error < 1e-5, "gradient of {h}x{w} {widths:?} max {max} {}: {error:.2e}", isa.name());
+}
+
+fn all_layers_with_cells(h: usize, w: usize) -> Vec<Layer> {
+    Layer::ALL.into_iter().filter(|l| h / l.stride() > 0 && w / l.stride() > 0).collect()
+}
+
+#[test]
+fn every_size_and_instruction_set() {
+    for (h, w) in [(1, 1), (1, 2), (2, 1), (2, 3), (5, 7), (16, 16), (17, 31), (33, 16), (37, 53), (64, 40)] {
+        for isa in Isa::available() {
+            for max in [true, false] {
+                compare([3, 5, 6, 7, 8], h, w, &all_layers_with_cells(h, w), max, isa, 7);
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_layers() {
+    for isa in Isa::available() {
+        compare([64, 80, 40, 17, 130], 36, 50, &all_layers_with_cells(36, 50), true, isa, 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn any_network_and_size(
+        h in 1usize..48, w in 1usize..48, widths in prop::array::uniform5(1usize..36), max: bool, seed in 0u64..1000, tapped in any::<u16>(),
+    ) {
+        let mut layers = all_layers_with_cells(h, w);
+        let all = layers.clone();
+        layers.retain(|l| tapped >> l.index() & 1 == 1);
+        if layers.is_empty() {
+            layers = all;
+        }
+        for isa in Isa::available() {
+            compare(widths, h, w, &layers, max, isa, seed);
+        }
+    }
+}
+
+/// All that an evaluation delivers, as bytes.
+fn everything(net: &CpuNetwork, h: usize, w: usize, layers: &[Layer], widths: [usize; 5]) -> (Vec<Moments>, Vec<u32>) {
+    let pixels = noise(3 * h * w, 5);
+    let taps = requests(layers);
+    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let moments = layers.iter().map(|&l| pass.moments(l).expect("moments").clone()).collect();
+    let mut values: Vec<u32> = layers.iter().flat_map(|&l| pass.features(l).expect("features").to_planar()).map(f32::to_bits).collect();
+    values.extend(gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()));
+    (moments, values)
+}
+
+#[test]
+fn same_bytes_for_instructions_and_threads() {
+    let widths = [20, 33, 64, 70, 48];
+    let weights = support::chain::random(widths, 11);
+    let layers = [0, 2, 3, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
+    let (h, w) = (101, 118);
+    let mut first = None;
+    for isa in Isa::available() {
+        if isa.name() == "portable" && cfg!(not(any(target_feature = "fma", target_arch = "aarch64"))) {
+            continue;
+        }
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+            let found = pool.install(|| {
+                let net = CpuNetwork::new(&weights, layers[6], Pooling::Max, Precision::Float32, isa).expect("network");
+                everything(&net, h, w, &layers, widths)
+            });
+            let first = first.get_or_insert_with(|| found.clone());
+            assert!(first.0 == found.0, "moments, {} with {threads} threads", isa.name());
+            assert!(first.1 == found.1, "features or gradient, {} with {threads} threads", isa.name());
+        }
+    }
+}
+
+/// A rectangle of `[3, h, w]`.
+fn cut(pixels: &[f32], h: usize, w: usize, rect: Rect) -> Vec<f32> {
+    (0..3 * rect.height * rect.width)
+        .map(|i| {
+            let (c, y, x) = (i / (rect.height * rect.width), i / rect.width % rect.height, i % rect.width);
+            pixels[c * h * w + (rect.top + y) * w + rect.left + x]
+        })
+        .collect()
+}
+
+#[test]
+fn same_bytes_for_any_tiling() {
+    let widths = [5, 6, 20, 8, 17];
+    let weights = support::chain::random(widths, 12);
+    let layers = [0, 2, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
+    let net = CpuNetwork::new(&weights, layers[5], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let margins = BitwiseMargins::new(layers[5]);
+    assert_eq!((margins.features, margins.gradient), (256, 576));
+    let (h, w) = (147, 1500);
+    let pixels = noise(3 * h * w, 8);
+    let taps = requests(&layers);
+    let pulls = pulls(&layers, widths, 4);
+    let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+    let kept = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: true }).expect("pass");
+    let whole: Vec<_> =
+        layers.iter().map(|&l| (kept.moments(l).expect("moments").clone(), kept.features(l).expect("features").to_planar())).collect();
+    let whole_gradient = kept.backward(&list).expect("gradient");
+    for (core, margin) in [(64, margins.features), (128, margins.features), (192, margins.gradient), (512, margins.gradient)] {
+        let mut merged: Vec<Option<Moments>> = vec![None; layers.len()];
+        let mut assembled: Vec<_> =
+            layers.iter().map(|&l| Features::empty(l, widths[l.block() - 1], h / l.stride(), w / l.stride())).collect();
+        for top in (0..h).step_by(core) {
+            for left in (0..w).step_by(core) {
+                let (bottom, right) = ((top + core).min(h), (left + core).min(w));
+                let (y0, x0) = (top.saturating_sub(margin), left.saturating_sub(margin));
+                let (y1, x1) = ((bottom + margin).min(h), (right + margin).min(w));
+                let region = Rect { top: y0, left: x0, height: y1 - y0, width: x1 - x0 };
+                let core = Rect { top: top - y0, left: left - x0, height: bottom - top, width: right - left };
+                let tile = cut(&pixels, h, w, region);
+                let request = Request { taps: &taps, core, keep: true };
+                let pass = net.forward(&tile, region.height, region.width, &request).expect("tile");
+                for (i, &layer) in layers.iter().enumerate() {
+                    let moments = pass.moments(layer).expect("moments");
+                    match &mut merged[i] {
+                        Some(all) => all.merge(moments),
+                        none => *none = Some(moments.clone()),
+                    }
+                    let stride = layer.stride();
+                    assembled[i].paste(&pass.features(layer).expect("features"), top / stride, left / stride).expect("fits");
+                }
+                if margin == margins.gradient {
+                    let gradient = pass.backward(&list).expect("gradient");
+                    let mine = cut(&gradient, region.height, region.width, core);
+                    let theirs = cut(&whole_gradient, h, w, Rect { top, left, ..core });
+                    assert!(mine.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits()), "gradient at {top} {left}");
+                }
+            }
+        }
+        for (i, &layer) in layers.iter().enumerate() {
+            let (moments, features) = &whole[i];
+            let mine = assembled[i].to_planar();
+            assert!(mine.iter().zip(features).all(|(a, b)| a.to_bits() == b.to_bits()), "{layer} features, core {core}");
+            assert!(merged[i].as_ref() == Some(moments), "{layer} moments, core {core}");
+        }
+    }
+}
+
+/// With the margins that suffice in exact arithmetic, tiles agree with the whole to rounding.
+#[test]
+fn exact_margins_agree_to_rounding() {
+    let widths = [8, 8, 20, 16, 17];
+    let weights = support::chain::random(widths, 13);
+    let layers = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
+    let net = CpuNetwork::new(&weights, layers[4], Pooling::Average, Precision::Float32, Isa::detect()).expect("network");
+    let (h, w) = (66, 800);
+    let pixels = noise(3 * h * w, 8);
+    let taps = requests(&layers);
+    let pulls = pulls(&layers, widths, 4);
+    let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+    let run = |pixels: &[f32], w| {
+        let pass = net.forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: true }).expect("pass");
+        let features = pass.features(layers[4]).expect("features");
+        (features, pass.backward(&list).expect("gradient"))
+    };
+    let (features, gradient) = run(&pixels, w);
+    let region = Rect { top: 0, left: 192, height: h, width: 448 };
+    let (tile_features, tile_gradient) = run(&cut(&pixels, h, w, region), 448);
+    let (left, right) = (192 / 16, 192 / 16 + 4);
+    let cells = Rect { top: 0, left: 128 / 16, height: h / 16, width: 192 / 16 };
+    let mine = tile_features.crop(cells).expect("inside").to_planar();
+    let theirs = features.crop(Rect { left: cells.left + left, ..cells }).expect("inside").to_planar();
+    assert!(right > left && support::chain::distance(&mine, &theirs) < 1e-5);
+    let core = Rect { top: 0, left: 192, height: h, width: 64 };
+    let mine = cut(&tile_gradient, h, 448, core);
+    let theirs = cut(&gradient, h, w, Rect { left: 384, ..core });
+    let error = support::chain::distance(&mine, &theirs);
+    assert!(error < 1e-4, "{error:.2e}");
+}
+
+#[test]
+fn content_loss_adds_up() {
+    let widths = [3, 4, 5, 6, 7];
+    let weights = support::chain::random(widths, 2);
+    let layer = Layer::ALL[9];
+    let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let (h, w) = (150, 200);
+    let taps = requests(&[layer]);
+    let request = Request { taps: &taps, core: Rect::whole(w, h), keep: false };
+    let target = net.forward(&noise(3 * h * w, 1), h, w, &request).expect("pass").features(layer).expect("features");
+    let pass = net.forward(&noise(3 * h * w, 2), h, w, &request).expect("pass");
+    let found = pass.content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 }).expect("loss");
+    assert_eq!(found.len(), 3 * 4);
+    let (ours, theirs) = (pass.features(layer).expect("features").to_planar(), target.to_planar());
+    let wanted: f64 = ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    assert!((found.iter().sum::<f64>() - wanted).abs() < 1e-6 * wanted);
+}
+
+#[test]
+fn mistakes_are_errors() {
+    let weights = support::chain::random([3, 4, 5, 6, 7], 2);
+    let deepest = Layer::ALL[8];
+    let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let pixels = noise(3 * 4 * 4, 1);
+    let ask = |layers: &[Layer], core: Rect, keep: bool| {
+        let taps = requests(layers);
+        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, keep })
+    };
+    let whole = Rect::whole(4, 4);
+    let failed = |result: Result<Pass, CpuError>| result.err().expect("an error");
+    assert_eq!(failed(ask(&[], whole, false)), CpuError::NoTaps);
+    assert_eq!(failed(ask(&[deepest], whole, false)), CpuError::NoCells { layer: deepest, height: 4, width: 4 });
+    assert!(matches!(failed(ask(&[Layer::ALL[9]], whole, false)), CpuError::TooDeep(..)));
+    assert!(matches!(failed(ask(&[Layer::ALL[0]], Rect::whole(5, 4), false)), CpuError::Outside { .. }));
+    let pass = ask(&[Layer::ALL[2]], whole, false).expect("pass");
+    assert!(pass.moments(Layer::ALL[1]).is_err());
+    assert_eq!(pass.backward(&[]).err(), Some(CpuError::NotKept));
+    let pass = ask(&[Layer::ALL[2]], whole, true).expect("pass");
+    let gradient = TapGradient::Affine { layer: Layer::ALL[1], matrix: &[0.0; 9], offset: &[0.0; 3] };
+    assert!(pass.backward(&[gradient]).is_err());
+}
+
+#[test]
+fn nonsense_is_noticed() {
+    let weights = support::chain::random([3, 4, 5, 6, 7], 2);
+    let net = CpuNetwork::new(&weights, Layer::ALL[4], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    for bad in [f32::NAN, f32::INFINITY, 1e30] {
+        let mut pixels = noise(3 * 32 * 32, 1);
+        pixels[500] = bad;
+        let taps = requests(&[Layer::ALL[0], Layer::ALL[4]]);
+        let pass = net.forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), keep: false }).expect("pass");
+        assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
+    }
+}
