@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use serde_json::json;
 
 use super::args::BenchArguments;
+use super::say::say;
 use super::{Exit, Failure};
 use crate::kernels::Isa;
 use crate::network::cpu::{CpuNetwork, Precision};
@@ -124,20 +125,20 @@ impl Measured {
             "precision": arguments.precision,
             "threads": self.threads,
         });
-        println!("{document}");
+        say!("{document}");
     }
 
     fn print_table(&self, arguments: &BenchArguments, network: &CpuNetwork) {
         let what = if arguments.forward { "forward sweep" } else { "evaluation" };
-        println!("{0}x{0} px, {1:?}, {2}, {3} threads", arguments.size, self.precision, self.isa.name(), self.threads);
-        println!("seconds per {what}   {:.4} (median of {})", self.median(), self.seconds.len());
-        println!("GFLOPS               {:.0} (counted as direct convolutions)", self.gflops(arguments));
+        say!("{0}x{0} px, {1:?}, {2}, {3} threads", arguments.size, self.precision, self.isa.name(), self.threads);
+        say!("seconds per {what}   {:.4} (median of {})", self.median(), self.seconds.len());
+        say!("GFLOPS               {:.0} (counted as direct convolutions)", self.gflops(arguments));
         if let (Some(fixed), Some(peak)) = (self.fixed, self.peak) {
             let pixels = (arguments.size * arguments.size) as f64;
-            println!("peak memory          {:.0} MiB, of which {:.0} MiB before the first sweep", mib(peak), mib(fixed));
-            println!("bytes a pixel        {:.0} beyond that", (peak - fixed.min(peak)) as f64 / pixels);
+            say!("peak memory          {:.0} MiB, of which {:.0} MiB before the first sweep", mib(peak), mib(fixed));
+            say!("bytes a pixel        {:.0} beyond that", (peak - fixed.min(peak)) as f64 / pixels);
         }
-        println!("\n{}", network.profile());
+        say!("\n{}", network.profile());
     }
 }
 

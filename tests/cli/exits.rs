@@ -14,7 +14,9 @@ fn a_picture_is_painted_and_its_place_is_told() {
 #[test]
 fn a_command_line_that_makes_no_sense_exits_2() {
     let folder = Folder::new();
-    for arguments in [vec![], vec!["paint"], vec!["run"], vec!["run", "pipeline.toml", "--fast"], vec!["run", "pipeline.toml", "--json", "--quiet"]] {
+    for arguments in
+        [vec![], vec!["paint"], vec!["run"], vec!["run", "pipeline.toml", "--fast"], vec!["run", "pipeline.toml", "--json", "--quiet"]]
+    {
         folder.call(&arguments).exits(2);
     }
     let help = folder.call(&["--help"]).exits(0);
@@ -83,7 +85,10 @@ fn a_failed_job_leaves_no_files() {
 fn a_canvas_too_small_or_too_large_is_refused() {
     let folder = Folder::new();
     folder.run(&["output.long-side-px=16", r#"objective.style-layers=["relu5_1"]"#]).exits(4).one_line(&["16x11 px", "relu5_1", "16 px"]);
-    folder.write("pipeline.toml", "input.content = \"photo.png\"\nstyle.image = \"painting.png\"\noutput.width-mm = 9000\noutput.dpi = 9000\n");
+    folder.write(
+        "pipeline.toml",
+        "input.content = \"photo.png\"\nstyle.image = \"painting.png\"\noutput.width-mm = 9000\noutput.dpi = 9000\n",
+    );
     folder.run(&[]).exits(4).one_line(&["more than 200000 px"]);
 }
 

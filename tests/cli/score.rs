@@ -88,6 +88,9 @@ fn what_cannot_be_scored_is_told() {
     score(&folder, &["--core-px", "40"]).exits(3).one_line(&["40", "multiples of 16"]);
     score(&folder, &["--weights", "gone.safetensors"]).exits(4).one_line(&["gone.safetensors"]);
     folder.write("text.png", "no picture");
-    folder.call(&["score", "text.png", "--content", "photo.png", "--style", "painting.png"]).exits(4).one_line(&["text.png: not a picture"]);
+    folder
+        .call(&["score", "text.png", "--content", "photo.png", "--style", "painting.png"])
+        .exits(4)
+        .one_line(&["text.png: not a picture"]);
     folder.call(&["score", "photo.png"]).exits(2);
 }

@@ -85,7 +85,9 @@ fn pictures_are_saved_on_the_way() {
 #[test]
 fn a_closed_pipe_is_no_fault() {
     let folder = Folder::new();
-    for arguments in [&["weights", "info"][..], &["run", "pipeline.toml", "--json"], &["run", "pipeline.toml", "--set", "output.overwrite=true"]] {
+    for arguments in
+        [&["weights", "info"][..], &["run", "pipeline.toml", "--json"], &["run", "pipeline.toml", "--set", "output.overwrite=true"]]
+    {
         let mut child = folder.process(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut said = String::new();
