@@ -113,7 +113,7 @@ fn main() -> Result<(), Anything> {
     let option = |key: &str, default: usize| options.get(key).copied().unwrap_or(default);
     let side: usize = side.parse()?;
     let out = Path::new(out);
-    let engine = Engine::new(Weights::embedded()?, Isa::detect(), Precision::Float32, 0)?;
+    let engine = Engine::new(Weights::embedded()?, Isa::detect(), Precision::Float32, rayon::ThreadPoolBuilder::new().build()?);
     let mut studio = Studio { engine, spec: Spec::spst(), content: content.into(), style: style.into() };
     let start = studio.start(side, &out.with_file_name(format!("start-{side}.canvas")))?;
     let visits = Visits {

@@ -57,7 +57,8 @@ struct Studio {
 impl Studio {
     fn new(spec: Spec) -> Self {
         let weights = small_network(11, [3, 4, 5, 6, 6]);
-        let mut engine = Engine::new(weights, Isa::detect(), Precision::Float32, 2).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let mut engine = Engine::new(weights, Isa::detect(), Precision::Float32, pool);
         let network = engine.network(spec.deepest().unwrap(), spec.pooling).unwrap();
         let targets = targets(network.as_ref(), &random_pixels(3, 70, 61), (70, 61), &spec);
         let (photograph, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
