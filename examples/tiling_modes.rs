@@ -133,8 +133,15 @@ fn main() -> Result<(), Anything> {
         "exact" => studio.exact(side, start, option("visit", 20))?.flatten_all()?.to_vec1()?,
         _ => {
             let kind = if mode == "blocks" { Kind::Blocks } else { Kind::Feathered };
-            let scene =
-                Scene { kind, network: Some(network.as_ref()), spec: &studio.spec, targets: &targets, photograph: &photograph, visits };
+            let scene = Scene {
+                kind,
+                network: Some(network.as_ref()),
+                spec: &studio.spec,
+                targets: &targets,
+                photograph: &photograph,
+                visits,
+                learning_rate: 1.0,
+            };
             let scratch = tempfile::tempdir()?;
             let rounds =
                 Rounds { scene: &scene, engine: &studio.engine, workers: option("workers", 1), scratch: scratch.path(), job: 0, level: 0 };
@@ -160,6 +167,7 @@ fn main() -> Result<(), Anything> {
         targets: &targets,
         photograph: &photograph,
         visits,
+        learning_rate: 1.0,
     };
     let whole = scene.measure(&canvas, &scene.layout(0), &studio.engine, 1)?;
     println!(

@@ -1,5 +1,7 @@
 //! Blocks and feathered mode on a small random network.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -70,7 +72,7 @@ impl Studio {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene = Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits };
+        let scene = Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits, learning_rate: 1.0 };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, engine: &self.engine, workers, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
@@ -108,7 +110,15 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
-    let scene = Scene { kind: Kind::Blocks, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits: VISITS };
+    let scene = Scene {
+        kind: Kind::Blocks,
+        network: Some(network.as_ref()),
+        spec,
+        targets,
+        photograph: &photograph,
+        visits: VISITS,
+        learning_rate: 1.0,
+    };
     let snapshot = Planes::new(SIZE, &studio.start).unwrap();
     let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
     for round in 0..2 {
@@ -135,7 +145,8 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
-        let scene = Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits: VISITS };
+        let scene =
+            Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits: VISITS, learning_rate: 1.0 };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
         let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();

@@ -145,8 +145,9 @@ fn climb(
     };
     if let Some((kind, visits)) = visits {
         let (view, network) = (HostView::new(photograph)?, network.as_deref());
+        let learning_rate = job.settings.optimise.learning_rate.unwrap_or(1.0);
         let photograph = &Planes::new((width, height), view.values())?;
-        let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits };
+        let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, learning_rate };
         return climb_in_rounds(job, number, &scene, &start, engine, watcher, progress);
     }
     let grid = Grid::whole(width, height);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::engine::Engine;
 use super::error::RenderError;
 use super::job::Watcher;
-use super::visits::{Scene, Visited};
+use super::visits::{Scene, Visited, Whole};
 use super::workers::in_order;
 use crate::event::{Event, Losses};
 use crate::files;
@@ -103,13 +103,13 @@ impl Rounds<'_> {
         snapshot: &CanvasFile,
         round: usize,
         layout: &Layout,
-        whole: &super::visits::Whole,
+        whole: &Whole,
         watcher: &mut Watcher<'_>,
     ) -> Result<bool, RenderError> {
         let stop = watcher.stop;
         let visit = |tile: usize| {
             let started = Instant::now();
-            let visited = self.engine.install(|| self.scene.visit(snapshot, layout, tile, whole, stop))?;
+            let visited = self.engine.install(|| self.scene.visit(snapshot, round, tile, whole, stop))?;
             let Some(visited) = visited else { return Ok(None) };
             store(&self.tile_path(round, tile), &visited)?;
             Ok(Some((visited.evaluations, started.elapsed().as_secs_f64())))

@@ -26,6 +26,10 @@ use crate::stop::Stop;
 use crate::tensor::HostView;
 use crate::tiling::{Layout, Margins, Pixels};
 
+/// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a tenth
+/// of an optimiser's own, which is meant for canvases far from any optimum and would undo much of the round before.
+const LATER_MOVE: f64 = 0.001;
+
 /// What the tiles of a level optimise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -49,6 +53,8 @@ pub struct Scene<'a> {
     pub photograph: &'a dyn Pixels,
     /// Core, overlap, rounds and evaluations.
     pub visits: Visits,
+    /// What every step of a tile's optimiser is multiplied with, usually 1.
+    pub learning_rate: f64,
 }
 
 /// The whole image at the beginning of a round.
@@ -97,7 +103,7 @@ impl Scene<'_> {
         Rect::whole(width, height).cells(layer.stride()).area() as f64
     }
 
-    /// Visits tile `tile` of `layout`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
+    /// Visits tile `tile` of round `round`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
     /// and returns the best that was found; nothing when `stop` was raised on the way.
     ///
     /// # Errors
@@ -105,16 +111,19 @@ impl Scene<'_> {
     pub fn visit(
         &self,
         snapshot: &dyn Pixels,
-        layout: &Layout,
+        round: usize,
         tile: usize,
         whole: &Whole,
         stop: &Stop,
     ) -> Result<Option<Visited>, RenderError> {
-        let area = layout.free(tile);
+        let area = self.layout(round).free(tile);
         let own = alone(self, area);
         let mut objective = self.objective(snapshot, area, &own, whole)?;
         let start = tensor(snapshot.read(area)?, area)?;
-        let mut optimiser = Lbfgs::new(start, self.visits.history);
+        let mut optimiser = Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
+        if round > 0 {
+            optimiser = optimiser.with_first_move(LATER_MOVE);
+        }
         let mut evaluations = 0;
         while evaluations < self.visits.visit {
             if stop.is_raised() {

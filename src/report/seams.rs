@@ -213,10 +213,10 @@ mod tests {
     fn a_sharp_seam_is_found_where_it_is() {
         let mut picture = strokes(1);
         let (width, height) = SIZE;
-        for i in 0..picture.len() {
+        for (i, value) in picture.iter_mut().enumerate() {
             let (x, y) = (i % width, i / width % height);
             if x >= 256 && (128..256).contains(&y) {
-                picture[i] += if y.is_multiple_of(2) { 0.2 } else { -0.2 };
+                *value += if y.is_multiple_of(2) { 0.2 } else { -0.2 };
             }
         }
         let seams = measure(&picture, SIZE, None, 128).unwrap();

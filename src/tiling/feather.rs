@@ -195,10 +195,10 @@ mod tests {
                 prop_assert!(start.is_multiple_of(16) && end > start && end - start < (core + 1) * 16);
                 cores[start..end].iter_mut().for_each(|n| *n += 1);
                 let (start, end) = axis.free(piece);
-                for pixel in start..end {
+                for (pixel, sum) in sums.iter_mut().enumerate().take(end).skip(start) {
                     let weight = axis.weight(piece, pixel);
                     prop_assert!(weight > 0.0 && weight <= 1.0);
-                    sums[pixel] += weight;
+                    *sum += weight;
                 }
             }
             prop_assert!(cores.iter().all(|n| *n == 1));
