@@ -26,9 +26,9 @@ use crate::stop::Stop;
 use crate::tensor::HostView;
 use crate::tiling::{Layout, Margins, Pixels};
 
-/// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a tenth
+/// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a twentieth
 /// of an optimiser's own, which is meant for canvases far from any optimum and would undo much of the round before.
-const LATER_MOVE: f64 = 0.001;
+const LATER_MOVE: f64 = 0.0005;
 
 /// What the tiles of a level optimise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
