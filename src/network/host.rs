@@ -11,7 +11,7 @@ impl Network for CpuNetwork {
     fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         request.check(pixels)?;
         let (_, height, width) = pixels.dims3()?;
-        let mut layers: Vec<Layer> = request.moments.iter().chain(&request.features).copied().collect();
+        let mut layers: Vec<Layer> = request.moments.iter().chain(&request.features).chain(&request.gradients).copied().collect();
         layers.sort_unstable();
         layers.dedup();
         let tap = |layer| TapRequest { layer, moments: request.moments.contains(&layer), features: request.features.contains(&layer) };

@@ -59,6 +59,8 @@ pub struct Request {
     pub moments: Vec<Layer>,
     /// Layers whose features are wanted.
     pub features: Vec<Layer>,
+    /// Layers at which the backward sweep will be given gradients, beside those above.
+    pub gradients: Vec<Layer>,
     /// The part of the region, in its own pixels, whose cells count; its corner is a multiple of 16 from the region's.
     pub core: Rect,
     /// Whether a backward sweep will follow.

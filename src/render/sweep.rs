@@ -83,7 +83,7 @@ impl<'a> Sweep<'a> {
         for tile in self.grid.tiles() {
             let region = self.region(&tile, self.margins.features);
             let core = tile.core.relative_to(&region);
-            let request = Request { moments: vec![], features: layers.clone(), core, keep: false };
+            let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, keep: false };
             let pass = network.forward(&crop(content, region)?, &request)?;
             for &layer in &layers {
                 let features = pass.features(layer)?;
@@ -161,7 +161,8 @@ impl<'a> Sweep<'a> {
         for tile in self.grid.tiles() {
             let region = self.region(&tile, self.margins.gradient);
             let core = tile.core.relative_to(&region);
-            let request = Request { moments: vec![], keep: true, ..self.request(core) };
+            let request = self.request(core);
+            let request = Request { moments: vec![], gradients: request.moments, keep: true, ..request };
             let pass = network.forward(&crop(canvas, region)?, &request)?;
             self.add_content(pass.as_ref(), &region, taps)?;
             let part = self.backward(pass, region, &style)?;
@@ -173,7 +174,7 @@ impl<'a> Sweep<'a> {
     fn request(&self, core: Rect) -> Request {
         let moments = self.spec.style_taps().map(|(layer, _)| layer).collect();
         let features = self.content.taps.keys().copied().collect();
-        Request { moments, features, core, keep: false }
+        Request { moments, features, gradients: vec![], core, keep: false }
     }
 
     /// The style terms' values, added to `taps`, and their gradients.

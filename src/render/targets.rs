@@ -112,7 +112,7 @@ pub fn style_targets(
 /// When it is too small for a tap or the device fails.
 pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) -> Result<StyleTargets, NetworkError> {
     let (_, height, width) = pixels.dims3()?;
-    let request = Request { moments: layers.to_vec(), features: vec![], core: Rect::whole(width, height), keep: false };
+    let request = Request { moments: layers.to_vec(), features: vec![], gradients: vec![], core: Rect::whole(width, height), keep: false };
     let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()

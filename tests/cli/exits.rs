@@ -35,7 +35,7 @@ fn wrong_settings_exit_3_with_every_problem_and_nothing_made() {
          [pyramid]\nevaluations = \"many\"\n[output]\nlong-side-px = 64\nscale = 2.0\ndirectory = \"out\"\n",
     );
     let ran = folder.run(&[]).exits(3);
-    ran.says(&["nowhere.png", "presett", "content-weight", "pyramid.evaluations", "output.scale", "pipeline.toml:4"]);
+    ran.says(&["nowhere.png", "presett", "content-weight", "pyramid.evaluations", "long-side-px", "pipeline.toml:4"]);
     assert!(!folder.path("out").exists(), "nothing is made before the check passes");
     folder.call(&["run", "missing.toml"]).exits(3).says(&["missing.toml"]);
     folder.call(&["plan", "pipeline.toml"]).exits(3).says(&["presett"]);

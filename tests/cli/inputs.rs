@@ -15,7 +15,7 @@ fn photo(folder: &Folder) -> DynamicImage {
 #[track_caller]
 fn refused(folder: &Folder, name: &str, why: &[&str]) {
     let words: Vec<&str> = [name].into_iter().chain(why.iter().copied()).collect();
-    for key in ["input.content", "style.0.image"] {
+    for key in ["input.content", "style.image"] {
         folder.run(&[&format!("{key}={name}"), "--quiet"]).exits(4).one_line(&words);
     }
     folder.run(&["start.from=image", &format!("start.image={name}"), "--quiet"]).exits(4).one_line(&words);
@@ -27,14 +27,14 @@ fn refused(folder: &Folder, name: &str, why: &[&str]) {
 fn painted(folder: &Folder, name: &str) {
     folder.run(&[&format!("input.content={name}"), "output.name=result.png", "output.overwrite=true", "--quiet"]).exits(0);
     assert_eq!(folder.size("out/result.png"), (96, 64), "{name}");
-    folder.run(&[&format!("style.0.image={name}"), "output.name=result.png", "output.overwrite=true", "--quiet"]).exits(0);
+    folder.run(&[&format!("style.image={name}"), "output.name=result.png", "output.overwrite=true", "--quiet"]).exits(0);
 }
 
 #[test]
 fn a_missing_picture_is_a_fault_of_the_settings() {
     let folder = Folder::new();
     folder.run(&["input.content=gone.png"]).exits(3).says(&["gone.png"]);
-    folder.run(&["style.0.image=gone.png"]).exits(3).says(&["gone.png"]);
+    folder.run(&["style.image=gone.png"]).exits(3).says(&["gone.png"]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The pipelines are tiny and look at shallow layers, where a fault of the command line shows as well as in a poster.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
 mod exits;
 mod folder;
 mod inputs;
