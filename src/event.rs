@@ -122,6 +122,38 @@ pub enum Event {
         /// Its loss (null in JSON when not finite).
         loss: Option<f64>,
     },
+    /// One tile's visit in a round of blocks or feathered mode is over.
+    TileFinished {
+        /// The job's number.
+        job: usize,
+        /// The level's number.
+        level: usize,
+        /// The round's number, from 1.
+        round: usize,
+        /// The tile's number in this round's layout, from 0, row by row.
+        tile: usize,
+        /// Tiles of this round.
+        tiles: usize,
+        /// Evaluations of the visit.
+        evaluations: usize,
+        /// Seconds of the visit.
+        seconds: f64,
+    },
+    /// A round of blocks or feathered mode is over: its tiles are blended.
+    RoundFinished {
+        /// The job's number.
+        job: usize,
+        /// The level's number.
+        level: usize,
+        /// The round's number, from 1.
+        round: usize,
+        /// Rounds of this level.
+        rounds: usize,
+        /// The whole image's losses after the round.
+        losses: Losses,
+        /// Seconds of the round, its measurement included.
+        seconds: f64,
+    },
     /// A picture of the work so far was written.
     Saved {
         /// The job's number.

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! 7 cli                                     commands, progress, exit codes
-//! 6 batch                                   many jobs, past failures
+//! 6 batch report                            many jobs, past failures; what pictures show
 //! 5 render                                  one job: pyramid, levels, sweeps over tiles
 //! 3 plan                                    settings and probes to numbers; pure
 //! 2 objective config                        losses over the network; TOML, checked
@@ -30,6 +30,7 @@ pub mod optimise;
 pub mod plan;
 pub mod random;
 pub mod render;
+pub mod report;
 pub mod stop;
 pub mod tensor;
 pub mod tiling;

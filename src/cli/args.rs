@@ -25,6 +25,8 @@ pub enum Command {
     Plan(PlanArguments),
     /// Compute the losses of a picture, layer by layer.
     Score(ScoreArguments),
+    /// Measure how much a picture shows of the tiles it was made of.
+    Seams(SeamsArguments),
     /// Measure one evaluation of the loss and its gradient on this machine.
     Bench(BenchArguments),
     /// Write a commented starter pipeline.
@@ -95,6 +97,22 @@ pub struct ScoreArguments {
     /// Threads; 0 takes all cores.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `impasto seams`.
+#[derive(Debug, Args)]
+pub struct SeamsArguments {
+    /// The picture to look at.
+    pub image: PathBuf,
+    /// Side of the tiles' cores, px. Blocks mode shifts every second round by half a core: half the core shows both.
+    #[arg(long, value_name = "N")]
+    pub core_px: usize,
+    /// The photograph, whose own steps in colour are subtracted; brought to the picture's size.
+    #[arg(long)]
+    pub content: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

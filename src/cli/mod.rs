@@ -10,6 +10,7 @@ mod progress;
 mod run;
 mod say;
 mod score;
+mod seams;
 mod starter;
 mod style;
 mod watch;
@@ -50,6 +51,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Run(command) => run::run(command, arguments),
         Command::Plan(command) => run::plan(command),
         Command::Score(command) => score::score(command),
+        Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),
         Command::Init(command) => starter::init(command),
         Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),

@@ -49,6 +49,12 @@ impl Standing {
                 self.done += (self.size.0 * self.size.1) as f64 * 1e-6;
                 self.seconds += seconds;
             }
+            Event::TileFinished { round, tile, tiles, evaluations, seconds, .. } => {
+                self.evaluation = (round - 1) * evaluations + evaluations * (tile + 1) / tiles;
+                self.done += (self.size.0 * self.size.1 * evaluations) as f64 * 1e-6 / *tiles as f64;
+                self.seconds += seconds;
+            }
+            Event::RoundFinished { losses, .. } => self.losses = *losses,
             // A job that ends early (failed, or nothing left to do) takes its whole share with it.
             Event::JobFinished { .. } | Event::JobFailed { .. } => self.done = self.before_job + self.job_work,
             _ => {}
@@ -145,9 +151,9 @@ impl Listener for Lines {
             }
             Event::JobFailed { name, reason, .. } => complain!("{name}: {reason}"),
             Event::Saved { path, .. } => complain!("saved {}", path.display()),
-            Event::Evaluated { evaluation, .. } => {
+            Event::Evaluated { .. } | Event::TileFinished { .. } => {
                 let due = self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY);
-                if due || *evaluation == self.standing.evaluations {
+                if due || self.standing.evaluation == self.standing.evaluations {
                     self.last = Some(Instant::now());
                     complain!("{}", self.standing.line());
                 }

@@ -71,6 +71,11 @@ impl Lbfgs {
         Self { rate, ..self }
     }
 
+    /// Makes the first step move values by `mean` of the canvas's range on average, instead of 0.01.
+    pub fn with_first_move(self, mean: f64) -> Self {
+        Self { first_move: mean, ..self }
+    }
+
     /// The point of the next evaluation.
     pub fn next_point(&self) -> &Tensor {
         &self.x

@@ -37,6 +37,15 @@ pub enum RenderError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A canvas on disk could not be used.
+    #[error(transparent)]
+    Canvas(#[from] crate::tiling::CanvasError),
+    /// The loss of a tile is not a number where its visit begins.
+    #[error("the loss of the tile at ({left}, {top}) is not a finite number at the start of its visit", left = .area.left, top = .area.top)]
+    TileNotFinite {
+        /// The tile's free pixels.
+        area: crate::geometry::Rect,
+    },
     /// The loss is not a number where the optimisation begins.
     #[error("the loss is not a finite number at the start of level {level}: check the weights of the objective")]
     NotFinite {

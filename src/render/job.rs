@@ -1,6 +1,6 @@
 //! One job from the photograph to the finished file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::Tensor;
@@ -9,16 +9,21 @@ use super::canvas::{framed, picture_tensor, resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::{intermediate_path, partial_path, write_canvas};
+use super::rounds::{Rounds, Scratch};
 use super::sweep::Sweep;
 use super::targets::TargetStore;
+use super::visits::{Kind, Scene};
 use crate::config::Method;
 use crate::event::{Event, Listener, Losses};
+use crate::files;
+use crate::geometry::Rect;
 use crate::image::{self, Limits, Picture};
 use crate::objective::StyleTargets;
 use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome};
-use crate::plan::{Job, Level};
+use crate::plan::{Execution, Job, Level};
 use crate::stop::Stop;
-use crate::tiling::Grid;
+use crate::tensor::HostView;
+use crate::tiling::{Grid, Pixels, Planes};
 
 /// Pairs that L-BFGS keeps unless told otherwise.
 const HISTORY: usize = 100;
@@ -133,6 +138,18 @@ fn climb(
         }
         _ => StyleTargets::default(),
     };
+    let visits = match level.execution {
+        Execution::Exact { .. } => None,
+        Execution::Blocks(visits) => Some((Kind::Blocks, visits)),
+        Execution::Feathered(visits) => Some((Kind::Feathered, visits)),
+    };
+    if let Some((kind, visits)) = visits {
+        let (view, network) = (HostView::new(photograph)?, network.as_deref());
+        let learning_rate = job.settings.optimise.learning_rate.unwrap_or(1.0);
+        let photograph = &Planes::new((width, height), view.values())?;
+        let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, learning_rate };
+        return climb_in_rounds(job, number, &scene, &start, engine, watcher, progress);
+    }
     let grid = Grid::whole(width, height);
     watcher.listener.hear(&Event::LevelStarted {
         job: job.index,
@@ -186,6 +203,39 @@ fn climb(
         }
     }
     Ok(optimiser.best_point().clone())
+}
+
+/// Optimises one level in rounds of visits and returns its canvas.
+fn climb_in_rounds(
+    job: &Job,
+    number: usize,
+    scene: &Scene<'_>,
+    start: &Tensor,
+    engine: &Engine,
+    watcher: &mut Watcher<'_>,
+    progress: &mut Progress,
+) -> Result<Tensor, RenderError> {
+    let (width, height) = scene.photograph.size();
+    watcher.listener.hear(&Event::LevelStarted {
+        job: job.index,
+        level: number,
+        levels: job.levels.len(),
+        width,
+        height,
+        evaluations: scene.visits.rounds * scene.visits.visit,
+        tiles: scene.layout(0).len(),
+    });
+    let directory = job.output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    files::create_directories(directory)?;
+    let scratch = Scratch::new(directory)?;
+    let rounds = Rounds { scene, engine, workers: 1, scratch: scratch.path(), job: job.index, level: number };
+    let canvas = rounds.start(HostView::new(start)?.values())?;
+    let done = rounds.run(canvas, watcher)?;
+    progress.evaluations += done.rounds * scene.visits.visit;
+    progress.losses = done.losses;
+    progress.interrupted = done.interrupted;
+    let whole = Rect::whole(width, height);
+    Ok(Tensor::from_vec(done.canvas.read(whole)?, (3, height, width), start.device())?)
 }
 
 fn optimiser(job: &Job, start: Tensor) -> Optimiser {

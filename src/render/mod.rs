@@ -3,17 +3,24 @@
 //! Owns the rendering of a [`crate::plan::Job`]; it sees neither command line nor pipeline file, tells a listener what
 //! happens and watches a [`crate::stop::Stop`].
 
+mod blocks;
 mod canvas;
 mod engine;
 mod error;
+mod feathered;
 mod finish;
 mod job;
+mod rounds;
 mod sweep;
 mod targets;
+mod visits;
+mod workers;
 
 pub use canvas::{picture_tensor, resized};
 pub use engine::Engine;
 pub use error::RenderError;
 pub use job::{Rendered, Watcher, render};
+pub use rounds::{Progress as RoundsProgress, Rounds};
 pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
 pub use targets::{TargetStore, style_targets, tensor_targets};
+pub use visits::{Kind, Scene, Visited, Whole};

@@ -1,0 +1,58 @@
+//! `impasto seams`: whether a picture shows the tiles it was made of.
+
+use serde_json::json;
+
+use super::args::SeamsArguments;
+use super::{Exit, Failure};
+use crate::image::{self, Limits};
+use crate::render::picture_tensor;
+use crate::report::seams::{Boundaries, LINES, Seams, measure};
+use crate::tensor::HostView;
+
+/// `impasto seams`.
+pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
+    if arguments.core_px < 4 {
+        return Err(Failure::Settings(format!("--core-px is {}; accepted are sides of at least 4 px", arguments.core_px)));
+    }
+    let limits = Limits::default();
+    let picture = image::decode(&arguments.image, &limits)?;
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let content = match &arguments.content {
+        Some(path) => Some(picture_tensor(&image::decode(path, &limits)?, width, height)?),
+        None => None,
+    };
+    let view = content.as_ref().map(HostView::new).transpose()?;
+    let found = measure(&picture.pixels, (width, height), view.as_ref().map(HostView::values), arguments.core_px);
+    let Some(found) = found else {
+        return Err(Failure::Settings(format!(
+            "{} measures {width}x{height} px; cores of {} px have no boundaries in it that are {LINES} px from its border",
+            arguments.image.display(),
+            arguments.core_px
+        )));
+    };
+    if arguments.json {
+        println!("{:#}", json!({ "image": arguments.image, "core-px": arguments.core_px, "grid": found.grid, "control": found.control }));
+    } else {
+        print_table(&found, arguments.content.is_some());
+    }
+    Ok(Exit::Done)
+}
+
+fn print_table(found: &Seams, less_content: bool) {
+    println!("{:<22} {:>12} {:>12}", "", "tile grid", "control grid");
+    let row = |name: &str, value: fn(&Boundaries) -> f64| {
+        println!("{name:<22} {:>12.3} {:>12.3}", value(&found.grid), value(&found.control));
+    };
+    println!("{:<22} {:>12} {:>12}", "boundaries", found.grid.count, found.control.count);
+    row("difference, worst", |b| b.worst_ratio);
+    row("difference, mean", |b| b.mean_ratio);
+    row("colour step, worst", |b| b.worst_step);
+    row("colour step, mean", |b| b.mean_step);
+    println!();
+    println!("difference: mean |difference| across a boundary over the median of the {LINES} lines on each side; 1 is no seam");
+    let less = if less_content { ", less the photograph's own" } else { "" };
+    println!(
+        "colour step: distance in Lab between the means of small squares on both sides{less}; the worst is at {}",
+        found.grid.worst_at
+    );
+}

@@ -1,0 +1,296 @@
+//! Rounds of visits: every tile of a layout is optimised on its own from one snapshot of the canvas, and the tiles are
+//! blended into the next canvas.
+//!
+//! What a tile optimises is the mode's ([`super::blocks`], [`super::feathered`]); the rest is shared and here. A visit
+//! depends on the snapshot, the photograph and the whole image's statistics only, and a finished tile is a file of its
+//! own, so the order of tiles, the number of workers and an interruption change nothing. Canvases are in files; memory
+//! holds the tiles in flight.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+
+use super::blocks::BlockObjective;
+use super::engine::Engine;
+use super::error::RenderError;
+use super::feathered::{AloneObjective, alone};
+use super::sweep::TapLoss;
+use super::workers::in_order;
+use crate::event::Losses;
+use crate::geometry::Rect;
+use crate::network::{Features, Layer, Moments, Network, NetworkError, Request};
+use crate::objective::{Spec, StyleTargets, TapStatistics};
+use crate::optimise::{Lbfgs, Outcome};
+use crate::plan::Visits;
+use crate::stop::Stop;
+use crate::tensor::HostView;
+use crate::tiling::{Layout, Margins, Pixels};
+
+/// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a twentieth
+/// of an optimiser's own, which is meant for canvases far from any optimum and would undo much of the round before.
+const LATER_MOVE: f64 = 0.0005;
+
+/// What the tiles of a level optimise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The whole image's loss as if the rest moved as the tile does.
+    Blocks,
+    /// The tile's own loss, as if it were a picture of its own.
+    Feathered,
+}
+
+/// What all visits of a level share.
+pub struct Scene<'a> {
+    /// What the tiles optimise.
+    pub kind: Kind,
+    /// Computes; missing when only the variation counts.
+    pub network: Option<&'a dyn Network>,
+    /// The loss.
+    pub spec: &'a Spec,
+    /// The paintings' statistics.
+    pub targets: &'a StyleTargets,
+    /// The photograph at the canvas's size.
+    pub photograph: &'a dyn Pixels,
+    /// Core, overlap, rounds and evaluations.
+    pub visits: Visits,
+    /// What every step of a tile's optimiser is multiplied with, usually 1.
+    pub learning_rate: f64,
+}
+
+/// The whole image at the beginning of a round.
+#[derive(Clone, Debug, Default)]
+pub struct Whole {
+    /// The canvas's statistics by style tap.
+    pub statistics: BTreeMap<Layer, TapStatistics>,
+    /// The weighted losses by tap.
+    pub taps: BTreeMap<Layer, TapLoss>,
+    /// The weighted losses.
+    pub losses: Losses,
+}
+
+/// A tile after its visit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visited {
+    /// The tile's free pixels on the canvas.
+    pub area: Rect,
+    /// Their values, `[3, area.height, area.width]`.
+    pub pixels: Vec<f32>,
+    /// Evaluations done.
+    pub evaluations: usize,
+}
+
+/// A tile's loss and its gradient with respect to the tile's free pixels.
+pub(super) trait TileObjective {
+    /// Evaluates the free pixels, float32 `[3, h, w]`.
+    fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError>;
+}
+
+impl Scene<'_> {
+    /// The tiles of round `round`, counted from 0: every second round is shifted by half a core.
+    pub fn layout(&self, round: usize) -> Layout {
+        Layout::new(self.photograph.size(), self.visits.core, self.visits.overlap, !round.is_multiple_of(2))
+    }
+
+    /// How far a tile must see beyond the pixels that count for exact features, and for exact gradients.
+    pub(super) fn margins(&self) -> Margins {
+        let taps = self.spec.content_taps().chain(self.spec.style_taps());
+        Margins::for_taps(taps.map(|(layer, _)| (layer.reach(), layer.stride())))
+    }
+
+    /// Cells of a layer over the whole canvas.
+    pub(super) fn cells(&self, layer: Layer) -> f64 {
+        let (width, height) = self.photograph.size();
+        Rect::whole(width, height).cells(layer.stride()).area() as f64
+    }
+
+    /// Visits tile `tile` of round `round`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
+    /// and returns the best that was found; nothing when `stop` was raised on the way.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read or the device fails, or the loss is not a number at the snapshot.
+    pub fn visit(
+        &self,
+        snapshot: &dyn Pixels,
+        round: usize,
+        tile: usize,
+        whole: &Whole,
+        stop: &Stop,
+    ) -> Result<Option<Visited>, RenderError> {
+        let area = self.layout(round).free(tile);
+        let own = alone(self, area);
+        let mut objective = self.objective(snapshot, area, &own, whole)?;
+        let start = tensor(snapshot.read(area)?, area)?;
+        let mut optimiser = Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
+        if round > 0 {
+            optimiser = optimiser.with_first_move(LATER_MOVE);
+        }
+        let mut evaluations = 0;
+        while evaluations < self.visits.visit {
+            if stop.is_raised() {
+                return Ok(None);
+            }
+            let (loss, gradient) = objective.evaluate(optimiser.next_point())?;
+            evaluations += 1;
+            match optimiser.advance(loss, gradient)?.outcome {
+                Outcome::Accepted | Outcome::Rejected => {}
+                Outcome::Stationary => break,
+                Outcome::Hopeless => return Err(RenderError::TileNotFinite { area }),
+            }
+        }
+        let pixels = HostView::new(optimiser.best_point())?.values().to_vec();
+        Ok(Some(Visited { area, pixels, evaluations }))
+    }
+
+    fn objective<'b>(
+        &'b self,
+        snapshot: &dyn Pixels,
+        area: Rect,
+        alone: &'b Spec,
+        whole: &'b Whole,
+    ) -> Result<Box<dyn TileObjective + 'b>, RenderError> {
+        Ok(match self.kind {
+            Kind::Blocks => Box::new(BlockObjective::new(self, snapshot, area, whole)?),
+            Kind::Feathered => Box::new(AloneObjective::new(self, alone, area)?),
+        })
+    }
+
+    /// A tile's loss and its gradient, `[3, h, w]`, at some values of its free pixels, of which the first are the
+    /// snapshot's: what a visit would see there.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read or the device fails.
+    pub fn tile_losses(
+        &self,
+        snapshot: &dyn Pixels,
+        layout: &Layout,
+        tile: usize,
+        whole: &Whole,
+        points: &[Vec<f32>],
+    ) -> Result<Vec<(f64, Tensor)>, RenderError> {
+        let area = layout.free(tile);
+        let own = alone(self, area);
+        let mut objective = self.objective(snapshot, area, &own, whole)?;
+        points.iter().map(|point| Ok(objective.evaluate(&tensor(point.clone(), area)?)?)).collect()
+    }
+
+    /// The statistics and losses of the whole canvas, gathered tile by tile in the order of `layout`.
+    ///
+    /// # Errors
+    /// When the canvas cannot be read or the device fails.
+    pub fn measure(&self, canvas: &dyn Pixels, layout: &Layout, engine: &Engine, workers: usize) -> Result<Whole, RenderError> {
+        let mut moments: BTreeMap<Layer, Moments> = BTreeMap::new();
+        let mut distances: BTreeMap<Layer, (f64, usize)> = BTreeMap::new();
+        let mut variation = 0.0;
+        in_order(
+            workers,
+            layout.len(),
+            |tile| engine.install(|| self.measure_tile(canvas, layout.core(tile))),
+            |_, part: TileMeasure| {
+                for (layer, sums) in part.moments {
+                    match moments.get_mut(&layer) {
+                        Some(total) => total.merge(&sums)?,
+                        None => drop(moments.insert(layer, sums)),
+                    }
+                }
+                for (layer, sum, channels) in part.distances {
+                    let total = distances.entry(layer).or_insert((0.0, channels));
+                    total.0 += sum;
+                }
+                variation += part.variation;
+                Ok(true)
+            },
+        )?;
+        let mut whole = Whole::default();
+        for (layer, sums) in &moments {
+            let statistics = TapStatistics::from_moments(sums)?;
+            if let Some((loss, _)) = self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)? {
+                whole.taps.entry(*layer).or_default().style = loss;
+            }
+            whole.statistics.insert(*layer, statistics);
+        }
+        for (layer, weight) in self.spec.content_taps() {
+            if let Some((sum, channels)) = distances.get(&layer) {
+                whole.taps.entry(layer).or_default().content = weight * sum / (*channels as f64 * self.cells(layer));
+            }
+        }
+        let content = whole.taps.values().map(|tap| tap.content).sum();
+        let style = whole.taps.values().map(|tap| tap.style.total()).sum();
+        whole.losses = Losses::new(content, style, self.spec.variation_weight * variation);
+        Ok(whole)
+    }
+
+    fn measure_tile(&self, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
+        let (width, height) = self.photograph.size();
+        let mut part = TileMeasure::default();
+        if self.spec.variation_weight > 0.0 {
+            let seen = Rect { width: (core.width + 1).min(width - core.left), height: (core.height + 1).min(height - core.top), ..core };
+            part.variation = variation_of(&canvas.read(seen)?, seen, core);
+        }
+        let Some(network) = self.network else { return Ok(part) };
+        let region = core.grown(self.margins().features, width, height);
+        let inside = core.relative_to(&region);
+        let has_cells = |layer: &Layer| inside.cells(layer.stride()).area() > 0;
+        let contents = self.photograph_features(network, region)?;
+        let request = Request {
+            moments: self.spec.style_taps().map(|(layer, _)| layer).filter(has_cells).collect(),
+            features: contents.iter().map(|(layer, _)| *layer).collect(),
+            core: inside,
+            keep: false,
+        };
+        let pass = network.forward(&tensor(canvas.read(region)?, region)?, &request)?;
+        for layer in &request.moments {
+            part.moments.push((*layer, pass.moments(*layer)?));
+        }
+        for (layer, target) in contents.iter().filter(|(layer, _)| has_cells(layer)) {
+            let sum: f64 = pass.content_distance(*layer, target, (0, 0))?.into_iter().sum();
+            part.distances.push((*layer, sum, target.channels()));
+        }
+        Ok(part)
+    }
+
+    /// The photograph's features at the content taps over all cells of a region.
+    pub(super) fn photograph_features(&self, network: &dyn Network, region: Rect) -> Result<Vec<(Layer, Features)>, RenderError> {
+        let layers: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
+        if layers.is_empty() {
+            return Ok(vec![]);
+        }
+        let core = Rect::whole(region.width, region.height);
+        let request = Request { moments: vec![], features: layers.clone(), core, keep: false };
+        let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
+        Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
+    }
+}
+
+/// A tile's share of the whole image's sums.
+#[derive(Default)]
+struct TileMeasure {
+    moments: Vec<(Layer, Moments)>,
+    /// Layer, sum of squared distances, channels.
+    distances: Vec<(Layer, f64, usize)>,
+    variation: f64,
+}
+
+/// The core's share of the sum that [`crate::objective::total_variation`] weighs: differences to the right and downwards.
+/// `values` are those of `seen`, which is the core and, where the canvas goes on, one more column and row.
+fn variation_of(values: &[f32], seen: Rect, core: Rect) -> f64 {
+    let mut sum = 0.0;
+    for channel in values.chunks(seen.area().max(1)) {
+        for y in 0..core.height {
+            for x in 0..core.width {
+                let here = channel[y * seen.width + x];
+                if x + 1 < seen.width {
+                    sum += f64::from((here - channel[y * seen.width + x + 1]).abs());
+                }
+                if y + 1 < seen.height {
+                    sum += f64::from((here - channel[(y + 1) * seen.width + x]).abs());
+                }
+            }
+        }
+    }
+    255.0 * sum
+}
+
+/// Values of a rectangle as a tensor.
+pub(super) fn tensor(values: Vec<f32>, rect: Rect) -> candle_core::Result<Tensor> {
+    Tensor::from_vec(values, (3, rect.height, rect.width), &Device::Cpu)
+}

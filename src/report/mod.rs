@@ -1,0 +1,3 @@
+//! What finished pictures show, in numbers.
+
+pub mod seams;

@@ -1,0 +1,71 @@
+//! A whole job whose last level runs in rounds: events, files, and an interruption.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
+mod support;
+
+use impasto::batch;
+use impasto::config;
+use impasto::event::Event;
+use impasto::image::Limits;
+use impasto::kernels::Isa;
+use impasto::network::Weights;
+use impasto::network::cpu::Precision;
+use impasto::plan::{Execution, Plan, Visits};
+use impasto::render::{Engine, Watcher};
+use impasto::stop::Stop;
+
+const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 2, history: 5 };
+
+fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
+    let pipeline = folder.join("pipeline.toml");
+    let (content, style) = (support::path("samples/content/chelsea.png"), support::path("samples/style/the_kiss.png"));
+    let text = format!(
+        "[input]\ncontent = [{:?}]\n[[style]]\nimage = {:?}\n[output]\ndirectory = \"out\"\nlong-side-px = 160\n[objective]\npreset = \"spst\"\n[pyramid]\nshort-side-px = 64\nevaluations = [2]\n",
+        content.display().to_string(),
+        style.display().to_string()
+    );
+    std::fs::write(&pipeline, text).unwrap();
+    let (mut plan, unplanned) = batch::plan(&config::load(&pipeline, &[]).unwrap());
+    assert!(unplanned.is_empty());
+    plan.jobs[0].levels.last_mut().unwrap().execution = execution;
+    plan
+}
+
+fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Event>) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let mut engine = Engine::new(Weights::embedded().unwrap(), Isa::detect(), Precision::Float32, pool);
+    let (stop, mut events) = (Stop::new(), vec![]);
+    let mut listener = |event: &Event| {
+        if matches!(event, Event::TileFinished { tile, .. } if Some(*tile) == stop_after_tile) {
+            stop.raise();
+        }
+        events.push(event.clone());
+    };
+    let summary = batch::run(plan, &mut engine, &Limits::default(), &mut Watcher { listener: &mut listener, stop: &stop });
+    (summary, events)
+}
+
+#[test]
+fn levels_run_in_rounds() {
+    for execution in [Execution::Blocks(VISITS), Execution::Feathered(VISITS)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (summary, events) = run(&plan(folder.path(), execution), None);
+        assert!(summary.failed.is_empty(), "{summary:?}");
+        assert!(summary.finished[0].0.exists());
+        let tiles = events.iter().filter(|e| matches!(e, Event::TileFinished { evaluations: 2, .. })).count();
+        let totals: Vec<f64> =
+            events.iter().filter_map(|e| if let Event::RoundFinished { losses, .. } = e { Some(losses.total) } else { None }).collect();
+        assert!(tiles > 2 * 4 && totals.len() == 2, "{tiles} tiles, rounds {totals:?}");
+        assert_eq!(summary.finished[0].1.total, totals[1]);
+        assert_eq!(std::fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "canvases and tiles are gone");
+    }
+}
+
+#[test]
+fn a_stop_between_tiles_keeps_the_last_whole_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let (summary, events) = run(&plan(folder.path(), Execution::Blocks(VISITS)), Some(1));
+    assert!(summary.interrupted.unwrap().exists());
+    assert!(!events.iter().any(|e| matches!(e, Event::RoundFinished { .. })));
+}
