@@ -32,7 +32,7 @@ fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &S
     if layers.is_empty() {
         return StyleTargets::default();
     }
-    let request = Request { moments: layers.clone(), features: vec![], core: Rect::whole(size.0, size.1), keep: false };
+    let request = Request { moments: layers.clone(), features: vec![], gradients: vec![], core: Rect::whole(size.0, size.1), keep: false };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();
     StyleTargets { taps: layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect() }
 }

@@ -95,6 +95,7 @@ impl<'a> BlockObjective<'a> {
         let request = Request {
             moments: self.scene.spec.style_taps().map(|(layer, _)| layer).collect(),
             features: self.contents.iter().map(|(layer, _)| *layer).collect(),
+            gradients: vec![],
             core: Rect::whole(self.region.width, self.region.height),
             keep: true,
         };

@@ -234,6 +234,7 @@ impl Scene<'_> {
         let request = Request {
             moments: self.spec.style_taps().map(|(layer, _)| layer).filter(has_cells).collect(),
             features: contents.iter().map(|(layer, _)| *layer).collect(),
+            gradients: vec![],
             core: inside,
             keep: false,
         };
@@ -255,7 +256,7 @@ impl Scene<'_> {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request = Request { moments: vec![], features: layers.clone(), core, keep: false };
+        let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, keep: false };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
         Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
     }
