@@ -1,6 +1,62 @@
 //! impasto turns photographs into poster-size paintings: neural style transfer (Gatys, Ecker and Bethge 2015) whose
 //! loss is computed exactly over tiles, so that a picture of any size is one picture.
 //!
+//! # From a pipeline to a picture
+//!
+//! The program is a thin shell around these calls. The library prints nothing: it tells a listener what happens.
+//!
+//! ```
+//! use impasto::event::Event;
+//! use impasto::image::Limits;
+//! use impasto::kernels::Isa;
+//! use impasto::network::{Weights, cpu::Precision};
+//! use impasto::render::{Engine, Watcher};
+//! use impasto::stop::Stop;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+//! let pipeline = folder.path().join("pipeline.toml");
+//! std::fs::write(
+//!     &pipeline,
+//!     format!(
+//!         r#"
+//!         input.content = '{}'
+//!         style.image = '{}'
+//!         output = {{ directory = "renders", long-side-px = 96 }}
+//!         pyramid.evaluations = 5
+//!         "#,
+//!         samples.join("content/chelsea.png").display(),
+//!         samples.join("style/starry_night.png").display(),
+//!     ),
+//! )?;
+//!
+//! // Settings, checked as a whole; then numbers: one job for each picture.
+//! let config = impasto::config::load(&pipeline, &[]).map_err(|problems| format!("{problems:?}"))?;
+//! let (plan, unusable) = impasto::batch::plan(&config);
+//! assert!(unusable.is_empty());
+//! assert_eq!((plan.jobs[0].framing.width, plan.jobs[0].framing.height), (96, 64));
+//!
+//! // What computes, who listens, and who may stop it.
+//! let pool = rayon::ThreadPoolBuilder::new().build()?;
+//! let mut engine = Engine::new(Weights::embedded()?, Isa::detect(), Precision::Float32, pool);
+//! let mut losses = Vec::new();
+//! let mut listener = |event: &Event| {
+//!     if let Event::Evaluated { losses: found, .. } = event {
+//!         losses.push(found.total);
+//!     }
+//! };
+//! let stop = Stop::new();
+//! let mut watcher = Watcher { listener: &mut listener, stop: &stop };
+//! let summary = impasto::batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
+//!
+//! assert!(summary.finished[0].0.ends_with("renders/chelsea-starry_night.png"));
+//! assert_eq!(losses.len(), 5);
+//! assert!(losses[4] < losses[0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The house
 //!
 //! A module imports only from floors below its own; `tests/floors.rs` keeps this true.
