@@ -54,7 +54,24 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job
     if let StartFrom::Image(path) = &settings.start.from {
         image::probe(path)?;
     }
-    Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize))?)
+    let budget = memory_budget(settings.compute.memory_gib);
+    Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize), budget)?)
+}
+
+/// What a machine that does not tell its memory is taken to have, bytes.
+const UNKNOWN_MEMORY: u64 = 8 << 30;
+
+/// `gib` GiB; for 0, four fifths of the memory that the machine has free now.
+pub fn memory_budget(gib: f64) -> u64 {
+    if gib > 0.0 {
+        return (gib * (1u64 << 30) as f64) as u64;
+    }
+    let available = || -> Option<u64> {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    };
+    available().unwrap_or(UNKNOWN_MEMORY) / 5 * 4
 }
 
 /// Carries out a plan.

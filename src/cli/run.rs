@@ -12,13 +12,14 @@ use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
 use crate::batch::{self, JobError, Summary};
-use crate::config::{self, Config, OutputFile};
+use crate::config::{self, Config, DeviceName, Devices, OutputFile};
 use crate::event::Listeners;
 use crate::image::Limits;
 use crate::network::{Weights, cpu};
-use crate::plan::Plan;
+use crate::plan::{Execution, Level, Plan, PlanError, gib, not_yet};
 use crate::render::Watcher;
 use crate::stop::Stop;
+use crate::tiling::Grid;
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
@@ -26,9 +27,13 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let (plan, unplanned) = batch::plan(&config);
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
-        return Ok(Exit::Inputs);
+        return Ok(nothing_planned(&unplanned));
+    }
+    if !arguments.quiet {
+        warn_not_yet(&config);
     }
     refuse_existing(&plan)?;
+    refuse_devices(&config)?;
     let weights = weights(&config)?;
     let compute = &config.variants[0].settings.compute;
     let mut engine = super::engine(weights, precision(compute.precision)?, compute.threads)?;
@@ -79,6 +84,32 @@ fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     // One bad photograph may stand behind several outputs; it is told once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
     reasons.iter().for_each(|reason| complain!("error: {reason}"));
+}
+
+/// The exit code of a run of which nothing can be done: the settings' fault when only memory is wanting.
+fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
+    let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. }));
+    if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
+}
+
+/// Tells of keys that have no effect yet, each once.
+fn warn_not_yet(config: &Config) {
+    let words: BTreeSet<&str> = config.variants.iter().flat_map(|variant| not_yet(&variant.settings)).collect();
+    words.iter().for_each(|word| complain!("warning: not done in this version: {word}"));
+}
+
+/// GPUs are named by pipelines of builds that have them.
+fn refuse_devices(config: &Config) -> Result<(), Failure> {
+    let gpu = |variant: &config::Variant| match &variant.settings.compute.devices {
+        Devices::List(names) => names.iter().copied().find(|name| *name != DeviceName::Cpu),
+        Devices::Auto => None,
+    };
+    match config.variants.iter().find_map(gpu) {
+        Some(name) => {
+            Err(Failure::Settings(format!("compute.devices names {name}; this version computes on the CPU alone: \"auto\" or [\"cpu\"]")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn refuse_existing(plan: &Plan) -> Result<(), Failure> {
@@ -172,14 +203,27 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
         for job in &plan.jobs {
             say!("{}  from {}", job.name, job.content.display());
             for (number, level) in job.levels.iter().enumerate() {
-                say!("  level {}  {}x{}  {} evaluations", number + 1, level.width, level.height, level.evaluations);
+                let (size, memory) = (format!("{}x{}", level.width, level.height), gib(level.memory_bytes));
+                let how = how(level);
+                say!("  level {}  {size:<13} {:>4} evaluations  {memory:>6.1} GiB  {how}: {}", number + 1, level.evaluations, level.reason);
             }
         }
         say!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
     }
     Ok(match (unplanned.is_empty(), plan.jobs.is_empty()) {
         (true, _) => Exit::Done,
-        (false, true) => Exit::Inputs,
+        (false, true) => nothing_planned(&unplanned),
         (false, false) => Exit::SomeFailed,
     })
+}
+
+/// A level's mode and tiles, in words.
+fn how(level: &Level) -> String {
+    let tiles = |core: usize| Grid::new(level.width, level.height, core.max(1)).len();
+    match level.execution {
+        Execution::Exact { core, history } if tiles(core) == 1 => format!("exact, whole, history {history}"),
+        Execution::Exact { core, history } => format!("exact, {} tiles of {core} px, history {history}", tiles(core)),
+        Execution::Blocks(v) => format!("blocks, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
+        Execution::Feathered(v) => format!("feathered, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
+    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Pyramid;
 
 /// One level of the pyramid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Level {
     /// Canvas width, px.
@@ -16,6 +16,10 @@ pub struct Level {
     pub evaluations: usize,
     /// How they are computed.
     pub execution: Execution,
+    /// Estimate of the peak memory while this level is computed, bytes.
+    pub memory_bytes: u64,
+    /// Why it is computed so, in words.
+    pub reason: String,
 }
 
 /// How a level is computed.
@@ -28,8 +32,6 @@ pub enum Execution {
         core: usize,
         /// Pairs that L-BFGS keeps.
         history: usize,
-        /// Whether the statistics sweep keeps what the gradient sweep needs, so that each tile runs forward once.
-        keep: bool,
     },
     /// Rounds in which every tile moves by an optimiser of its own on the whole image's loss.
     Blocks(Visits),
@@ -64,7 +66,7 @@ impl Level {
 /// rather above than below it, since too small a first level loses the photograph.
 const ROUNDING: f64 = 0.4;
 
-/// Levels for a canvas of `size` (width, height) px: each half the next, the first with about `short-side-px` on its
+/// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the planner chooses: each half the next, the first with about `short-side-px` on its
 /// short side.
 pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
@@ -77,7 +79,9 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
                 width: side(size.0),
                 height: side(size.1),
                 evaluations: pyramid.evaluations_at(level as usize) as usize,
-                execution: Execution::Exact { core: size.0.max(size.1), history: 100, keep: true },
+                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100 },
+                memory_bytes: 0,
+                reason: String::new(),
             }
         })
         .collect()

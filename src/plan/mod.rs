@@ -3,8 +3,11 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
 //! plan, record it, or carry it out.
 
+mod execution;
 mod framing;
 mod levels;
+mod memory;
+mod not_yet;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -14,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, OutputFile, Settings};
 use crate::objective::Spec;
 
+pub use execution::gib;
 pub use framing::{Framing, frame};
 pub use levels::{Execution, Level, Visits, levels};
+pub use not_yet::not_yet;
 pub use spec::resolve_spec;
 
 /// Everything a run will do.
@@ -62,7 +67,7 @@ impl Job {
 impl Plan {
     /// Megapixel-evaluations of all jobs.
     pub fn work(&self) -> f64 {
-        self.jobs.iter().map(Job::work).sum()
+        self.jobs.iter().map(Job::work).sum::<f64>().max(0.0)
     }
 }
 
@@ -83,6 +88,25 @@ pub enum PlanError {
         /// The smallest side, px.
         least: usize,
     },
+    /// No mode fits the memory.
+    #[error(
+        "{name} at {width}x{height} px takes at least {:.1} GiB and compute.memory-gib allows {:.1}: allow more, make the picture \
+         smaller, or let tiling.mode and tiling.core-px be \"auto\"",
+        gib(*.needed),
+        gib(*.budget)
+    )]
+    Memory {
+        /// The output's name.
+        name: String,
+        /// Width of the level that does not fit, px.
+        width: usize,
+        /// Its height, px.
+        height: usize,
+        /// The least that it takes, bytes.
+        needed: u64,
+        /// What there is, bytes.
+        budget: u64,
+    },
     /// The canvas has more pixels than can be addressed sensibly.
     #[error("{name} would be {width}x{height} px, more than {most} px on a side")]
     TooLarge {
@@ -100,11 +124,12 @@ pub enum PlanError {
 /// The longest side of a canvas, px: 17 m at 300 dpi.
 const LONGEST_SIDE: usize = 200_000;
 
-/// Plans one output of `config` whose photograph measures `content_size` (width, height) in pixels.
+/// Plans one output of `config` whose photograph measures `content_size` (width, height) in pixels,
+/// so that it fits into `budget` bytes of memory.
 ///
 /// # Errors
-/// When the canvas would be too small for the network or absurdly large.
-pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size: (usize, usize)) -> Result<Job, PlanError> {
+/// When the canvas would be too small for the network, absurdly large, or more than the memory holds in any mode.
+pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size: (usize, usize), budget: u64) -> Result<Job, PlanError> {
     let variant = &config.variants[output.variant];
     let settings = variant.settings.clone();
     let framing = frame(content_size, &settings.output);
@@ -119,7 +144,14 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size
     {
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
-    let levels = levels((width, height), &settings.pyramid);
+    let mut levels = levels((width, height), &settings.pyramid);
+    for level in &mut levels {
+        let chosen = execution::choose(level, &settings, &spec, budget).map_err(|needed| {
+            let (name, width, height) = (name.clone(), level.width, level.height);
+            PlanError::Memory { name, width, height, needed, budget }
+        })?;
+        (level.execution, level.memory_bytes, level.reason) = (chosen.execution, chosen.memory_bytes, chosen.reason);
+    }
     let content = settings.input.content[output.content].clone();
     Ok(Job { index, name, variant: variant.name.clone(), content, output: output.path.clone(), framing, spec, levels, settings })
 }

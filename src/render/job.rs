@@ -25,8 +25,6 @@ use crate::stop::Stop;
 use crate::tensor::HostView;
 use crate::tiling::{Grid, Pixels, Planes};
 
-/// Pairs that L-BFGS keeps unless told otherwise.
-const HISTORY: usize = 100;
 /// Adam's step unless told otherwise, in canvas values: about 5 of 255.
 const LEARNING_RATE: f64 = 0.02;
 
@@ -138,19 +136,18 @@ fn climb(
         }
         _ => StyleTargets::default(),
     };
-    let visits = match level.execution {
-        Execution::Exact { .. } => None,
-        Execution::Blocks(visits) => Some((Kind::Blocks, visits)),
-        Execution::Feathered(visits) => Some((Kind::Feathered, visits)),
+    let (core, history) = match level.execution {
+        Execution::Exact { core, history } => (core, history),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => {
+            let kind = if matches!(level.execution, Execution::Blocks(_)) { Kind::Blocks } else { Kind::Feathered };
+            let (view, network) = (HostView::new(photograph)?, network.as_deref());
+            let learning_rate = job.settings.optimise.learning_rate.unwrap_or(1.0);
+            let photograph = &Planes::new((width, height), view.values())?;
+            let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, learning_rate };
+            return climb_in_rounds(job, number, &scene, &start, engine, watcher, progress);
+        }
     };
-    if let Some((kind, visits)) = visits {
-        let (view, network) = (HostView::new(photograph)?, network.as_deref());
-        let learning_rate = job.settings.optimise.learning_rate.unwrap_or(1.0);
-        let photograph = &Planes::new((width, height), view.values())?;
-        let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, learning_rate };
-        return climb_in_rounds(job, number, &scene, &start, engine, watcher, progress);
-    }
-    let grid = Grid::whole(width, height);
+    let grid = Grid::new(width, height, core);
     watcher.listener.hear(&Event::LevelStarted {
         job: job.index,
         level: number,
@@ -161,7 +158,7 @@ fn climb(
         tiles: grid.len(),
     });
     let sweep = engine.install(|| Sweep::new(network.as_deref(), &job.spec, style, Some(photograph), grid))?;
-    let mut optimiser = optimiser(job, start);
+    let mut optimiser = optimiser(job, start, history);
     let mut last = Instant::now();
     // The level's result is its best point, and the losses told at the end are that point's.
     let mut best = f64::INFINITY;
@@ -238,13 +235,10 @@ fn climb_in_rounds(
     Ok(Tensor::from_vec(done.canvas.read(whole)?, (3, height, width), start.device())?)
 }
 
-fn optimiser(job: &Job, start: Tensor) -> Optimiser {
+fn optimiser(job: &Job, start: Tensor, history: usize) -> Optimiser {
     let settings = &job.settings.optimise;
     match settings.method {
-        Method::Lbfgs => {
-            let history = settings.history.map_or(HISTORY, |h| h as usize);
-            Optimiser::Lbfgs(Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0)))
-        }
+        Method::Lbfgs => Optimiser::Lbfgs(Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0))),
         Method::Adam => Optimiser::Adam(Adam::new(start, settings.learning_rate.unwrap_or(LEARNING_RATE))),
     }
 }

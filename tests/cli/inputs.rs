@@ -14,12 +14,13 @@ fn photo(folder: &Folder) -> DynamicImage {
 /// The file is refused with one line that names it and says why, wherever it is used, and nothing is left behind.
 #[track_caller]
 fn refused(folder: &Folder, name: &str, why: &[&str]) {
+    let before = folder.names("out");
     let words: Vec<&str> = [name].into_iter().chain(why.iter().copied()).collect();
     for key in ["input.content", "style.image"] {
         folder.run(&[&format!("{key}={name}"), "--quiet"]).exits(4).one_line(&words);
     }
     folder.run(&["start.from=image", &format!("start.image={name}"), "--quiet"]).exits(4).one_line(&words);
-    assert_eq!(folder.names("out"), Vec::<String>::new());
+    assert_eq!(folder.names("out"), before);
 }
 
 /// The file is painted.
