@@ -39,6 +39,18 @@ pub enum Kind {
     Feathered,
 }
 
+/// How much of the frozen picture around its free pixels a tile of blocks mode sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Context {
+    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in the tile's inside
+    /// and slightly off towards its edges, where the neighbours' windows take over; a third cheaper at cores of 512 px.
+    #[default]
+    Features,
+    /// What the gradient of the free pixels depends on (160 px): where the whole image's loss is stationary, no tile
+    /// moves.
+    Gradient,
+}
+
 /// What all visits of a level share.
 pub struct Scene<'a> {
     /// What the tiles optimise.
@@ -53,6 +65,8 @@ pub struct Scene<'a> {
     pub photograph: &'a dyn Pixels,
     /// Core, overlap, rounds and evaluations.
     pub visits: Visits,
+    /// What a tile of blocks mode sees around it.
+    pub context: Context,
     /// What every step of a tile's optimiser is multiplied with, usually 1.
     pub learning_rate: f64,
 }
@@ -234,6 +248,7 @@ impl Scene<'_> {
         let request = Request {
             moments: self.spec.style_taps().map(|(layer, _)| layer).filter(has_cells).collect(),
             features: contents.iter().map(|(layer, _)| *layer).collect(),
+            gradients: vec![],
             core: inside,
             keep: false,
         };
@@ -255,7 +270,7 @@ impl Scene<'_> {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request = Request { moments: vec![], features: layers.clone(), core, keep: false };
+        let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, keep: false };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
         Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
     }
