@@ -1,7 +1,7 @@
 //! Compares exact, blocks and feathered mode from one start: whole-image loss, evenness of the strokes, and the pictures.
 //!
 //! ```text
-//! cargo run --release --example tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1]
+//! cargo run --release --example tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0]
 //! ```
 //!
 //! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40 evaluations at a quarter
@@ -21,7 +21,7 @@ use impasto::network::{Layer, Network, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
-use impasto::render::{Engine, Kind, Rounds, Scene, Sweep, Watcher, picture_tensor, resized, style_targets};
+use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Watcher, picture_tensor, resized, style_targets};
 use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
@@ -124,6 +124,7 @@ fn main() -> Result<(), Anything> {
         visit: option("visit", 20),
         history: option("history", 100),
     };
+    let context = if option("gradient-context", 0) == 1 { Context::Gradient } else { Context::Features };
     let photograph = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?.flatten_all()?.to_vec1::<f32>()?;
     let photograph = Planes::new((side, side), &photograph)?;
     let targets = studio.targets(side)?;
@@ -141,6 +142,7 @@ fn main() -> Result<(), Anything> {
                 targets: &targets,
                 photograph: &photograph,
                 visits,
+                context,
                 learning_rate: 1.0,
             };
             let scratch = tempfile::tempdir()?;
@@ -168,6 +170,7 @@ fn main() -> Result<(), Anything> {
         targets: &targets,
         photograph: &photograph,
         visits,
+        context,
         learning_rate: 1.0,
     };
     let whole = scene.measure(&canvas, &scene.layout(0), &studio.engine, 1)?;

@@ -16,7 +16,7 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::random::Noise;
-use impasto::render::{Engine, Kind, Rounds, Scene, Sweep, Watcher};
+use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Watcher};
 use impasto::stop::Stop;
 use impasto::tiling::{Grid, Pixels, Planes};
 use support::{random_pixels, relative_l2, small_network};
@@ -72,7 +72,16 @@ impl Studio {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene = Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits, learning_rate: 1.0 };
+        let scene = Scene {
+            kind,
+            network: Some(network.as_ref()),
+            spec,
+            targets,
+            photograph: &photograph,
+            visits,
+            context: Context::default(),
+            learning_rate: 1.0,
+        };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, engine: &self.engine, workers, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
@@ -117,6 +126,7 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
         targets,
         photograph: &photograph,
         visits: VISITS,
+        context: Context::Gradient,
         learning_rate: 1.0,
     };
     let snapshot = Planes::new(SIZE, &studio.start).unwrap();
@@ -145,8 +155,16 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
-        let scene =
-            Scene { kind, network: Some(network.as_ref()), spec, targets, photograph: &photograph, visits: VISITS, learning_rate: 1.0 };
+        let scene = Scene {
+            kind,
+            network: Some(network.as_ref()),
+            spec,
+            targets,
+            photograph: &photograph,
+            visits: VISITS,
+            context: Context::Gradient,
+            learning_rate: 1.0,
+        };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
         let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();

@@ -8,16 +8,17 @@
 //! ```
 //!
 //! the same for the channel means, and deviations that follow from both. Content and variation grow by `k` as well. The
-//! sums are over every cell that a free pixel reaches, and the pixels around are frozen context wide enough for the
-//! gradient to be exact: at `x0` it is `k` times that of the whole image's loss. So where the whole image's loss is
-//! stationary no tile moves, and the fixed points of both are the same.
+//! sums are over every cell that a free pixel reaches, and the pixels around are frozen context. Where the context is as
+//! wide as the gradient needs ([`Context::Gradient`]), the gradient at `x0` is `k` times that of the whole image's loss:
+//! where that is stationary no tile moves, and the fixed points of both are the same. The narrower context that is used
+//! by default leaves that to rounding in the tile's inside and costs less.
 
 use std::collections::BTreeMap;
 
 use candle_core::{D, Tensor};
 
 use super::error::RenderError;
-use super::visits::{Scene, TileObjective, Whole, tensor};
+use super::visits::{Context, Scene, TileObjective, Whole, tensor};
 use crate::geometry::Rect;
 use crate::network::{Features, Layer, NetworkError, Pass, Request, TapGradient};
 use crate::objective::{StyleGradient, TapStatistics, total_variation};
@@ -54,7 +55,11 @@ impl<'a> BlockObjective<'a> {
     /// The objective of the pixels of `area` at `snapshot`.
     pub(super) fn new(scene: &'a Scene<'a>, snapshot: &dyn Pixels, area: Rect, whole: &'a Whole) -> Result<Self, RenderError> {
         let (width, height) = snapshot.size();
-        let region = surroundings(area, scene.margins().gradient, (width, height));
+        let margin = match scene.context {
+            Context::Features => scene.margins().features,
+            Context::Gradient => scene.margins().gradient,
+        };
+        let region = surroundings(area, margin, (width, height));
         let contents = match scene.network {
             Some(network) => scene.photograph_features(network, region)?,
             None => vec![],

@@ -12,7 +12,7 @@ use super::finish::{intermediate_path, partial_path, write_canvas};
 use super::rounds::{Rounds, Scratch};
 use super::sweep::Sweep;
 use super::targets::TargetStore;
-use super::visits::{Kind, Scene};
+use super::visits::{Context, Kind, Scene};
 use crate::config::Method;
 use crate::event::{Event, Listener, Losses};
 use crate::files;
@@ -143,7 +143,8 @@ fn climb(
             let (view, network) = (HostView::new(photograph)?, network.as_deref());
             let learning_rate = job.settings.optimise.learning_rate.unwrap_or(1.0);
             let photograph = &Planes::new((width, height), view.values())?;
-            let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, learning_rate };
+            let context = Context::default();
+            let scene = Scene { kind, network, spec: &job.spec, targets: &style, photograph, visits, context, learning_rate };
             return climb_in_rounds(job, number, &scene, &start, engine, watcher, progress);
         }
     };

@@ -23,4 +23,4 @@ pub use job::{Rendered, Watcher, render};
 pub use rounds::{Progress as RoundsProgress, Rounds};
 pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
 pub use targets::{TargetStore, style_targets, tensor_targets};
-pub use visits::{Kind, Scene, Visited, Whole};
+pub use visits::{Context, Kind, Scene, Visited, Whole};

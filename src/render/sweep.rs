@@ -74,6 +74,13 @@ impl<'a> Sweep<'a> {
         Ok(sweep)
     }
 
+    /// Takes other margins than the taps ask for: too small ones show in the result, which is how tests know that the
+    /// right ones are needed.
+    pub fn with_margins(mut self, margins: Margins) -> Self {
+        self.margins = margins;
+        self
+    }
+
     fn content_target(&self, network: &dyn Network, content: &Tensor) -> Result<ContentTarget, NetworkError> {
         let layers: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         let mut taps = BTreeMap::new();

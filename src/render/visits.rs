@@ -39,6 +39,18 @@ pub enum Kind {
     Feathered,
 }
 
+/// How much of the frozen picture around its free pixels a tile of blocks mode sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Context {
+    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in the tile's inside
+    /// and slightly off towards its edges, where the neighbours' windows take over; a third cheaper at cores of 512 px.
+    #[default]
+    Features,
+    /// What the gradient of the free pixels depends on (160 px): where the whole image's loss is stationary, no tile
+    /// moves.
+    Gradient,
+}
+
 /// What all visits of a level share.
 pub struct Scene<'a> {
     /// What the tiles optimise.
@@ -53,6 +65,8 @@ pub struct Scene<'a> {
     pub photograph: &'a dyn Pixels,
     /// Core, overlap, rounds and evaluations.
     pub visits: Visits,
+    /// What a tile of blocks mode sees around it.
+    pub context: Context,
     /// What every step of a tile's optimiser is multiplied with, usually 1.
     pub learning_rate: f64,
 }

@@ -1,0 +1,129 @@
+//! The loss and its gradient computed tile by tile are those of the whole picture.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
+mod support;
+
+use candle_core::{Device, Tensor};
+use impasto::kernels::Isa;
+use impasto::network::cpu::Precision;
+use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
+use impasto::objective::Spec;
+use impasto::render::{Evaluation, Sweep, tensor_targets};
+use impasto::tiling::{Grid, Margins};
+use proptest::prelude::*;
+use support::{random_pixels, relative_l2, small_network};
+
+fn tensor(seed: u64, width: usize, height: usize) -> Tensor {
+    Tensor::from_vec(random_pixels(seed, width, height), (3, height, width), &Device::Cpu).unwrap()
+}
+
+fn network(weights: &Weights, spec: &Spec) -> CpuNetwork {
+    CpuNetwork::new(weights, spec.deepest().unwrap(), spec.pooling, Precision::Float32, Isa::detect()).unwrap()
+}
+
+fn evaluate(network: &dyn Network, spec: &Spec, (width, height): (usize, usize), core: usize, margins: Option<Margins>) -> Evaluation {
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = if layers.is_empty() { Default::default() } else { tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap() };
+    let grid = Grid::new(width, height, core);
+    let mut sweep = Sweep::new(Some(network), spec, targets, Some(&tensor(2, width, height)), grid).unwrap();
+    if let Some(margins) = margins {
+        sweep = sweep.with_margins(margins);
+    }
+    sweep.evaluate(&tensor(1, width, height)).unwrap()
+}
+
+fn values(evaluation: &Evaluation) -> Vec<f32> {
+    evaluation.gradient.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Errors of loss, gradient in the Euclidean norm, and gradient in the largest value, all relative.
+fn errors(found: &Evaluation, wanted: &Evaluation) -> (f64, f64, f64) {
+    let loss = (found.losses.total - wanted.losses.total).abs() / wanted.losses.total;
+    let (a, b) = (values(found), values(wanted));
+    let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let off = a.iter().zip(&b).fold(0f32, |m, (x, y)| m.max((x - y).abs()));
+    (loss, relative_l2(&a, &b), f64::from(off / largest))
+}
+
+fn taps(spec: &Spec) -> Vec<(usize, usize)> {
+    spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride())).collect()
+}
+
+#[test]
+fn the_real_network_in_tiles_agrees_with_itself() {
+    let weights = Weights::embedded().unwrap();
+    for pooling in [Pooling::Max, Pooling::Average] {
+        let spec = Spec { pooling, ..Spec::spst() };
+        let network = network(&weights, &spec);
+        let size = (613, 457);
+        let whole = evaluate(&network, &spec, size, 613, None);
+        for core in if pooling == Pooling::Max { &[128, 256][..] } else { &[256] } {
+            let (loss, l2, largest) = errors(&evaluate(&network, &spec, size, *core, None), &whole);
+            assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{pooling}, cores of {core}: {loss:.1e}, {l2:.1e}, {largest:.1e}");
+        }
+    }
+}
+
+#[test]
+fn margins_are_needed_and_enough() {
+    // Every tap alone: its own margins give the whole's gradient, margins 16 px smaller do not.
+    let weights = small_network(4, [4, 4, 5, 6, 6]);
+    for name in ["relu3_4", "relu4_2", "relu5_1", "relu5_2"] {
+        let spec = Spec {
+            content_weight: 0.0,
+            style_layers: [(Layer::parse(name).unwrap(), 1.0)].into(),
+            pooling: Pooling::Average,
+            ..Spec::spst()
+        };
+        let network = network(&weights, &spec);
+        let size = (700, 120);
+        let whole = evaluate(&network, &spec, size, 700, None);
+        let margins = Margins::for_taps(taps(&spec));
+        let (loss, l2, _) = errors(&evaluate(&network, &spec, size, 48, Some(margins)), &whole);
+        assert!(loss <= 1e-5 && l2 <= 1e-4, "{name}: {loss:.1e}, {l2:.1e}");
+        let small = Margins { features: margins.features - 16, ..margins };
+        let (loss, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
+        assert!(loss > 1e-7, "{name}: features need {} px, and {} do as well: {loss:.1e}", margins.features, small.features);
+        if name == "relu5_2" {
+            // The last 6 of its 182 px weigh less than rounding in a mean over the picture.
+            continue;
+        }
+        let small = Margins { gradient: margins.gradient - 16, ..margins };
+        let (_, few, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
+        assert!(
+            few > 3.0 * l2 && few > 2e-6,
+            "{name}: gradients need {} px, and {} do as well: {few:.1e}",
+            margins.gradient,
+            small.gradient
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_size_core_and_taps(
+        width in 17usize..260,
+        height in 17usize..260,
+        core in 1usize..9,
+        style in proptest::sample::subsequence((0..14usize).collect::<Vec<_>>(), 1..4),
+        content in 0usize..14,
+        average in any::<bool>(),
+    ) {
+        let at = |index: usize| (Layer::from_index(index).unwrap(), 1.0);
+        let spec = Spec {
+            style_layers: style.into_iter().map(at).collect(),
+            content_layers: [at(content)].into(),
+            pooling: if average { Pooling::Average } else { Pooling::Max },
+            ..Spec::spst()
+        };
+        let weights = small_network(9, [3, 4, 5, 6, 6]);
+        let network = network(&weights, &spec);
+        let whole = evaluate(&network, &spec, (width, height), width.max(height), None);
+        let tiled = evaluate(&network, &spec, (width, height), 16 * core, None);
+        let (loss, l2, _) = errors(&tiled, &whole);
+        // A flipped ReLU or pooling choice in a picture this small weighs more than rounding.
+        prop_assert!(loss <= 1e-5 && l2 <= 2e-3, "{loss:.1e}, {l2:.1e}");
+    }
+}
