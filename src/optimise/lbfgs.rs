@@ -13,7 +13,10 @@ use super::vector::{combine, dots, mean_magnitude, scale};
 use super::{Outcome, Step};
 
 /// Mean movement of a value in the very first step, as a part of the canvas's range 0..1.
-const FIRST_MOVE: f64 = 0.01;
+const FIRST_MOVE: f64 = 0.005;
+/// Mean movement of a value in any later step. The loss is quartic in the features, and where the first pairs happen to
+/// see little curvature a step without a line search would leave the picture's range altogether.
+const LONGEST_MOVE: f64 = 0.03;
 /// A loss this many times the best one counts as an explosion.
 const EXPLOSION: f64 = 10.0;
 /// A pair is kept when `s.y` exceeds this part of `|y|^2` times the step's natural scale.
@@ -105,6 +108,8 @@ impl Lbfgs {
         };
         if self.best.as_ref().is_none_or(|best| loss <= best.loss) {
             self.best = Some(Evaluated { x: self.x.clone(), loss, gradient: gradient.clone() });
+            // A start that a rejection has shortened recovers while things go well.
+            self.first_move = (2.0 * self.first_move).min(FIRST_MOVE);
         }
         if magnitude == 0.0 {
             // A stationary point: there is nowhere to go from here.
@@ -114,7 +119,9 @@ impl Lbfgs {
         let step = if self.pairs.is_empty() {
             scale(&gradient, -self.rate * self.first_move / magnitude)?
         } else {
-            self.direction(&gradient, &products.0, &products.1)?
+            let step = self.direction(&gradient, &products.0, &products.1)?;
+            let (length, longest) = (mean_magnitude(&step)?, self.rate * LONGEST_MOVE);
+            if length > longest { scale(&step, longest / length)? } else { step }
         };
         self.x = combine(&self.x, &[(1.0, &step)])?;
         self.last = Some((step, gradient));

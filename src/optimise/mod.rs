@@ -94,8 +94,9 @@ mod tests {
         Ok((loss, Tensor::from_vec(gradient, v.len(), &Device::Cpu)?))
     }
 
+    /// On the side of the only minimum that is 0; with many dimensions there is another, of 3.99, about (-1, 1, 1, ...).
     fn start(n: usize) -> Tensor {
-        Tensor::from_vec((0..n).map(|i| if i % 2 == 0 { -0.6f32 } else { 0.5 }).collect(), n, &Device::Cpu).unwrap()
+        Tensor::from_vec((0..n).map(|i| if i % 2 == 0 { 0.2f32 } else { 0.5 }).collect(), n, &Device::Cpu).unwrap()
     }
 
     fn best_loss(optimiser: &Optimiser) -> f64 {
@@ -126,7 +127,7 @@ mod tests {
         // On a quadratic whose pairs are exact the second step of L-BFGS is Newton's, and so its scaled version is too.
         let bowl = |x: &Tensor| -> Result<(f64, Tensor)> { Ok((0.5 * f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?), x.clone())) };
         let second = |rate: f64| {
-            let mut lbfgs = Lbfgs::new(start(6), 10).with_learning_rate(rate);
+            let mut lbfgs = Lbfgs::new((start(6) * 0.02).unwrap(), 10).with_learning_rate(rate);
             let mut points = vec![];
             for _ in 0..2 {
                 let x = lbfgs.next_point().clone();
@@ -142,6 +143,28 @@ mod tests {
             assert!((whole[1].0[i] + whole[1].1[i]).abs() < 1e-5, "Newton's step goes to the bottom");
             assert!((half[1].0[i] + 0.5 * half[1].1[i]).abs() < 1e-5, "half of Newton's step");
         }
+    }
+
+    /// A quartic valley that is flat where it begins: the first pairs promise far too much.
+    #[test]
+    fn lbfgs_does_not_run_away_where_the_curvature_grows() {
+        let quartic = |x: &Tensor| -> Result<(f64, Tensor)> {
+            let v: Vec<f64> = x.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+            let loss = v.iter().map(|x| (x * x - 1.0).powi(2)).sum::<f64>();
+            let gradient = v.iter().map(|x| (4.0 * x * (x * x - 1.0)) as f32).collect();
+            Ok((loss, Tensor::from_vec::<_, f32>(gradient, v.len(), &Device::Cpu)?))
+        };
+        // sqrt(1/3) is the point of inflection, where the second derivative vanishes.
+        let flat = Tensor::from_vec((0..8).map(|i| 0.55f32 + 0.005 * i as f32).collect(), 8, &Device::Cpu).unwrap();
+        let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(flat, 10));
+        let mut worst = 0f64;
+        for _ in 0..60 {
+            let step = optimiser.step(quartic).unwrap();
+            assert_ne!(step.outcome, Outcome::Rejected);
+            worst = worst.max(step.loss);
+        }
+        assert!(worst < 8.0, "it went as far as {worst}");
+        assert!(quartic(optimiser.best_point()).unwrap().0 < 1e-6);
     }
 
     #[test]
