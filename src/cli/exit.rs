@@ -129,7 +129,7 @@ impl From<RenderError> for Failure {
     fn from(error: RenderError) -> Self {
         match error {
             RenderError::Network(error) => error.into(),
-            RenderError::NotFinite { .. } => Failure::Settings(error.to_string()),
+            RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => Failure::Settings(error.to_string()),
             _ => Failure::Input(error.to_string()),
         }
     }
