@@ -3,6 +3,7 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
 //! plan, record it, or carry it out.
 
+mod disk;
 mod execution;
 mod framing;
 mod levels;

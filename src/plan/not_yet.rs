@@ -9,10 +9,7 @@ pub fn not_yet(settings: &Settings) -> Vec<&'static str> {
         (output.bleed.0 > 0.0, "output.bleed-mm: the picture is made without bleed"),
         (output.pyramid != Companion::None, "output.pyramid: no Deep Zoom tiles are written"),
         (output.preview, "output.preview: no preview is written"),
-        (settings.budget.until.is_some() || settings.budget.hours.is_some(), "budget: the run goes on to its end"),
-        (settings.batch.retries != 1, "batch.retries: a picture that fails is not tried again"),
         (matches!(settings.batch.parallel_jobs, ParallelJobs::Count(n) if n > 1), "batch.parallel-jobs: pictures are made one by one"),
-        (settings.checkpoint.every_seconds != 60, "checkpoint.every-seconds: no checkpoints are written"),
     ];
     found.into_iter().filter(|(set, _)| *set).map(|(_, word)| word).collect()
 }

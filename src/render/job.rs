@@ -1,7 +1,6 @@
 //! One job from the photograph to the finished file.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use candle_core::Tensor;
 
@@ -9,10 +8,12 @@ use super::canvas::{framed, picture_tensor, resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::{partial_path, write_canvas};
-use super::level::{LevelRun, Workshop};
+use super::level::LevelRun;
+use super::progress::{Progress, Resumed, Start};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
-use crate::image::{self, Limits};
+use crate::image::{self, Limits, Picture};
+use crate::journal::Checkpoints;
 use crate::plan::Job;
 use crate::stop::Stop;
 
@@ -24,18 +25,30 @@ pub struct Watcher<'a> {
     pub stop: &'a Stop,
 }
 
-/// How a job ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rendered {
-    /// The picture is there.
-    Finished {
-        /// The file.
-        path: PathBuf,
-        /// Evaluations in all levels.
-        evaluations: usize,
-        /// The last losses.
-        losses: Losses,
-    },
+/// What a job is painted with, shared by all jobs of a run.
+pub struct Workshop<'a> {
+    /// What computes.
+    pub engine: &'a mut Engine,
+    /// Statistics of paintings that are already there.
+    pub targets: &'a mut TargetStore,
+    /// How large pictures may be.
+    pub limits: &'a Limits,
+}
+
+/// A canvas that is ready to be written, and what it took.
+pub struct Canvas {
+    /// The pixels, float32 `[3, H, W]`.
+    pub pixels: Tensor,
+    /// Evaluations in all levels.
+    pub evaluations: usize,
+    /// Its losses.
+    pub losses: Losses,
+}
+
+/// How painting ended.
+pub enum Painted {
+    /// The last level is over.
+    Finished(Canvas),
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
@@ -43,66 +56,61 @@ pub enum Rendered {
     },
 }
 
-/// Where the pyramid stands.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Evaluations done in all levels.
-    pub(super) evaluations: usize,
-    /// The losses of the best canvas so far.
-    pub(super) losses: Losses,
-    /// Whether a stop was asked for before the end.
-    pub(super) interrupted: bool,
-}
-
-/// Renders `job`: climbs the pyramid and writes the picture.
+/// Reads a job's photograph, as its canvas shows it.
 ///
 /// # Errors
-/// When an input cannot be read, the output not written, or the computation fails. Nothing appears under the output's
-/// name then.
-pub fn render(
+/// When it cannot be read.
+pub fn photograph(job: &Job, limits: &Limits) -> Result<Picture, RenderError> {
+    Ok(framed(image::decode(&job.content, limits)?, &job.framing))
+}
+
+/// Climbs the pyramid of `job`, whose photograph is `content`, from where `checkpoints` left it, and keeps in them what
+/// it takes to go on.
+///
+/// # Errors
+/// When an input cannot be read, a file not be written, or the computation fails.
+pub fn paint(
     job: &Job,
-    engine: &mut Engine,
-    targets: &mut TargetStore,
-    limits: &Limits,
+    content: &Picture,
+    workshop: &mut Workshop<'_>,
+    checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
-) -> Result<Rendered, RenderError> {
-    let started = Instant::now();
-    watcher.listener.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-    let content = image::decode(&job.content, limits)?;
+) -> Result<Painted, RenderError> {
     for note in &content.source.notes {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
-    let content = framed(content, &job.framing);
-    let mut progress = Progress::default();
-    let mut workshop = Workshop { engine, targets, limits };
-    let mut canvas: Option<Tensor> = None;
-    for (number, level) in job.levels.iter().enumerate() {
-        let photograph = picture_tensor(&content, level.width, level.height)?;
-        let start = match canvas.take() {
-            Some(below) => resized(&below, level.width, level.height)?,
-            None => starting_canvas(&job.settings.start, &photograph, limits)?,
+    let mut progress = Progress::new(checkpoints);
+    let resumed = progress.resume(job, watcher)?;
+    let Resumed { level: first, mut canvas, mut within } = resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    for (number, level) in job.levels.iter().enumerate().skip(first) {
+        let photograph = picture_tensor(content, level.width, level.height)?;
+        let start = match (within.take(), canvas.take()) {
+            (Some(within), _) => Start::Within(within),
+            (None, Some(below)) => Start::Canvas(resized(&below, level.width, level.height)?),
+            (None, None) => Start::Canvas(starting_canvas(&job.settings.start, &photograph, workshop.limits)?),
         };
-        let run = LevelRun::prepare(job, number, &photograph, &content, &mut workshop, watcher)?;
-        canvas = Some(run.climb(start, watcher, &mut progress)?);
+        let run = LevelRun::prepare(job, number, &photograph, content, workshop, watcher)?;
+        let result = run.climb(start, watcher, &mut progress)?;
         if progress.interrupted {
-            break;
+            let path = partial_path(&job.output);
+            write_canvas(&result, content, job, &path, true)?;
+            watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
+            return Ok(Painted::Interrupted { path });
         }
+        progress.keep_level(job, number, &result, watcher)?;
+        canvas = Some(result);
     }
-    let canvas = canvas.expect("a pyramid has at least one level");
-    let path = if progress.interrupted { partial_path(&job.output) } else { job.output.clone() };
-    write_canvas(&canvas, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
-    if progress.interrupted {
-        watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
-        return Ok(Rendered::Interrupted { path });
-    }
-    watcher.listener.hear(&Event::JobFinished {
-        job: job.index,
-        path: path.clone(),
-        width: job.framing.width,
-        height: job.framing.height,
-        evaluations: progress.evaluations,
-        losses: progress.losses,
-        seconds: started.elapsed().as_secs_f64(),
-    });
-    Ok(Rendered::Finished { path, evaluations: progress.evaluations, losses: progress.losses })
+    let pixels = canvas.expect("a pyramid has at least one level");
+    Ok(Painted::Finished(Canvas { pixels, evaluations: progress.evaluations, losses: progress.losses }))
+}
+
+/// Writes a finished canvas under the job's name, and removes the picture that an interruption left beside it.
+///
+/// # Errors
+/// When the file cannot be written. Nothing appears under the output's name then.
+pub fn deliver(job: &Job, content: &Picture, canvas: &Canvas) -> Result<(), RenderError> {
+    write_canvas(&canvas.pixels, content, job, &job.output, job.settings.output.overwrite)?;
+    // It may well not be there, and a picture that is finished is not undone for it.
+    let _ = std::fs::remove_file(partial_path(&job.output));
+    Ok(())
 }

@@ -11,6 +11,7 @@ use super::workers::in_order;
 use crate::event::{Event, Losses};
 use crate::files;
 use crate::geometry::Rect;
+use crate::journal::checkpoint::{is_sealed, remove_sealed, seal};
 use crate::tiling::{CanvasFile, Layout, Pixels};
 
 /// Rows blended at once.
@@ -65,7 +66,26 @@ impl Rounds<'_> {
     /// # Errors
     /// When the file cannot be written.
     pub fn start(&self, values: &[f32]) -> Result<CanvasFile, RenderError> {
-        Ok(CanvasFile::create_with(&self.canvas_path(0), self.scene.photograph.size(), values)?)
+        let path = self.canvas_path(0);
+        let canvas = CanvasFile::create_with(&path, self.scene.photograph.size(), values)?;
+        seal(&path)?;
+        Ok(canvas)
+    }
+
+    /// The canvas of the last whole round that the scratch directory holds, and that round's number; nothing when it holds
+    /// none. Files of rounds before it are removed.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or cleared.
+    pub fn resume(&self) -> Result<Option<(usize, CanvasFile)>, RenderError> {
+        let whole = |round: &usize| is_sealed(&self.canvas_path(*round));
+        let Some(round) = (0..=self.scene.visits.rounds).rev().find(whole) else { return Ok(None) };
+        for old in 0..round {
+            remove_sealed(&self.canvas_path(old))?;
+            (0..self.scene.layout(old).len()).try_for_each(|tile| remove_sealed(&self.tile_path(old, tile)))?;
+        }
+        let canvas = CanvasFile::open(&self.canvas_path(round))?;
+        Ok(Some((round, canvas)))
     }
 
     /// Does all rounds, beginning at `canvas`.
@@ -73,10 +93,19 @@ impl Rounds<'_> {
     /// # Errors
     /// When a file cannot be read or written or the device fails.
     pub fn run(&self, canvas: CanvasFile, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
+        self.run_from(0, canvas, watcher)
+    }
+
+    /// Does the rounds behind the first `first`, whose canvas is `canvas`. Tiles that lie whole in the scratch directory
+    /// are not visited again.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written or the device fails.
+    pub fn run_from(&self, first: usize, canvas: CanvasFile, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
         let (scene, rounds) = (self.scene, self.scene.visits.rounds);
-        let mut whole = scene.measure(&canvas, &scene.layout(0), self.engine, self.workers)?;
-        let mut progress = Progress { canvas, rounds: 0, losses: whole.losses, interrupted: false };
-        for round in 0..rounds {
+        let mut whole = scene.measure(&canvas, &scene.layout(first), self.engine, self.workers)?;
+        let mut progress = Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
+        for round in first..rounds {
             let started = Instant::now();
             let layout = scene.layout(round);
             if !self.visit_all(&progress.canvas, round, &layout, &whole, watcher)? {
@@ -85,9 +114,10 @@ impl Rounds<'_> {
             }
             let next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
             assemble(&progress.canvas, &layout, |tile| self.tile_path(round, tile), &next)?;
+            seal(next.path())?;
             let before = std::mem::replace(&mut progress.canvas, next);
-            remove(before.path())?;
-            (0..layout.len()).try_for_each(|tile| remove(&self.tile_path(round, tile)))?;
+            remove_sealed(before.path())?;
+            (0..layout.len()).try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?;
             whole = scene.measure(&progress.canvas, &scene.layout(round + 1), self.engine, self.workers)?;
             (progress.rounds, progress.losses) = (round + 1, whole.losses);
             let seconds = started.elapsed().as_secs_f64();
@@ -109,17 +139,22 @@ impl Rounds<'_> {
         let stop = watcher.stop;
         let visit = |tile: usize| {
             let started = Instant::now();
+            if is_sealed(&self.tile_path(round, tile)) {
+                return Ok(Some(None));
+            }
             let visited = self.engine.install(|| self.scene.visit(snapshot, round, tile, whole, stop))?;
             let Some(visited) = visited else { return Ok(None) };
             store(&self.tile_path(round, tile), &visited)?;
-            Ok(Some((visited.evaluations, started.elapsed().as_secs_f64())))
+            Ok(Some(Some((visited.evaluations, started.elapsed().as_secs_f64()))))
         };
         let mut all = true;
         in_order(self.workers, layout.len(), visit, |tile, done| {
-            let Some((evaluations, seconds)) = done else {
+            let Some(done) = done else {
                 all = false;
                 return Ok(false);
             };
+            // What an earlier start of the run had done was told then.
+            let Some((evaluations, seconds)) = done else { return Ok(true) };
             let (job, level, tiles) = (self.job, self.level, layout.len());
             watcher.listener.hear(&Event::TileFinished { job, level, round: round + 1, tile, tiles, evaluations, seconds });
             Ok(true)
@@ -136,14 +171,10 @@ impl Rounds<'_> {
     }
 }
 
-/// Writes a finished tile to a file of its own.
+/// Writes a finished tile to a file of its own, which lasts.
 fn store(path: &Path, visited: &Visited) -> Result<(), RenderError> {
     CanvasFile::create_with(path, (visited.area.width, visited.area.height), &visited.pixels)?;
-    Ok(())
-}
-
-fn remove(path: &Path) -> Result<(), files::Error> {
-    std::fs::remove_file(path).map_err(|source| files::Error::Io { action: "remove", path: path.into(), source })
+    Ok(seal(path)?)
 }
 
 /// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of w (tile - snapshot)`,

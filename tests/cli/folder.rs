@@ -69,9 +69,10 @@ impl Folder {
         command
     }
 
-    /// `impasto run pipeline.toml` with overrides of the form `key=value` and flags.
+    /// `impasto run pipeline.toml --restart` with overrides of the form `key=value` and flags: a run that knows of none
+    /// before it.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let mut all = vec!["run", "pipeline.toml"];
+        let mut all = vec!["run", "pipeline.toml", "--restart"];
         for argument in arguments {
             if !argument.starts_with('-') {
                 all.push("--set");
@@ -88,10 +89,11 @@ impl Folder {
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Names in a folder, hidden ones too, sorted; none when it is not there.
+    /// Names in a folder, hidden ones too but for the run directories, sorted; none when it is not there.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return vec![] };
         let mut names: Vec<String> = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != ".impasto");
         names.sort();
         names
     }

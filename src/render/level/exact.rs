@@ -11,7 +11,8 @@ use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
 use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::finish::{intermediate_path, write_canvas};
-use crate::render::job::{Progress, Watcher};
+use crate::render::job::Watcher;
+use crate::render::progress::{Progress, Start, Within};
 use crate::render::sweep::Sweep;
 use crate::tiling::Grid;
 
@@ -24,33 +25,37 @@ impl LevelRun<'_> {
         self,
         core: usize,
         history: usize,
-        start: Tensor,
+        start: Start,
         watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Tensor, RenderError> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
         let (network, style) = (self.network.as_deref(), self.style.clone());
         let sweep = self.engine.install(|| Sweep::new(network, &job.spec, style, Some(self.photograph), grid))?;
-        let mut optimiser = optimiser(job, start, history);
-        let mut last = Instant::now();
         // The level's result is its best point, and the losses told at the end are that point's.
-        let mut best = f64::INFINITY;
-        for evaluation in 1..=level.evaluations {
+        let Within { mut optimiser, mut evaluation, mut best } = match start {
+            Start::Within(within) => within,
+            Start::Canvas(canvas) => Within { optimiser: optimiser(job, canvas, history), evaluation: 0, best: f64::INFINITY },
+        };
+        let mut kept = evaluation;
+        let mut last = Instant::now();
+        while evaluation < level.evaluations {
             if watcher.stop.is_raised() {
                 progress.interrupted = true;
                 break;
             }
             let (step, losses) = self.step(&sweep, &mut optimiser)?;
+            evaluation += 1;
             progress.evaluations += 1;
             let seconds = last.elapsed().as_secs_f64();
             last = Instant::now();
-            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             if step.outcome != Outcome::Rejected && losses.total <= best {
                 best = losses.total;
                 progress.losses = losses;
             }
+            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             match step.outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
@@ -61,6 +66,16 @@ impl LevelRun<'_> {
                 Outcome::Hopeless => return Err(RenderError::NotFinite { level: self.number + 1 }),
             }
             self.save_so_far(evaluation, &optimiser, watcher)?;
+            // The end of a level is kept by itself.
+            if evaluation < level.evaluations && progress.is_due() {
+                progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
+                kept = evaluation;
+                // What was written down is no part of the next evaluation's time.
+                last = Instant::now();
+            }
+        }
+        if progress.interrupted && evaluation > kept {
+            progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
         }
         Ok(optimiser.best_point().clone())
     }

@@ -9,11 +9,11 @@ use candle_core::Tensor;
 
 use super::engine::Engine;
 use super::error::RenderError;
-use super::job::{Progress, Watcher};
-use super::targets::TargetStore;
+use super::job::{Watcher, Workshop};
+use super::progress::{Progress, Start};
 use super::visits::Kind;
 use crate::event::Event;
-use crate::image::{Limits, Picture};
+use crate::image::Picture;
 use crate::network::Network;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
@@ -34,16 +34,6 @@ pub(super) struct LevelRun<'a> {
     pub(super) network: Option<Arc<dyn Network>>,
     /// The paintings' statistics at the level's size.
     pub(super) style: StyleTargets,
-}
-
-/// What a level is prepared with, for all levels of a run.
-pub(super) struct Workshop<'a> {
-    /// What computes.
-    pub(super) engine: &'a mut Engine,
-    /// Statistics of paintings that are already there.
-    pub(super) targets: &'a mut TargetStore,
-    /// How large pictures may be.
-    pub(super) limits: &'a Limits,
 }
 
 impl<'a> LevelRun<'a> {
@@ -77,15 +67,15 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas, both float32 `[3, H, W]`.
+    /// Optimises the level from `start` on and returns its canvas, float32 `[3, H, W]`.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, start: Tensor, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Tensor, RenderError> {
+    pub(super) fn climb(self, start: Start, watcher: &mut Watcher<'_>, progress: &mut Progress<'_>) -> Result<Tensor, RenderError> {
         match self.level().execution {
             Execution::Exact { core, history } => self.climb_exact(core, history, start, watcher, progress),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, &start, watcher, progress),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, &start, watcher, progress),
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, start, watcher, progress),
+            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, start, watcher, progress),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::files;
 use crate::geometry::Rect;
 use crate::plan::Visits;
 use crate::render::error::RenderError;
-use crate::render::job::{Progress, Watcher};
+use crate::render::job::Watcher;
+use crate::render::progress::{Progress, Start};
 use crate::render::rounds::{Rounds, Scratch};
 use crate::render::visits::{Context, Kind, Scene};
 use crate::tensor::HostView;
@@ -21,10 +22,14 @@ impl LevelRun<'_> {
         self,
         kind: Kind,
         visits: Visits,
-        start: &Tensor,
+        start: Start,
         watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Tensor, RenderError> {
+        let start = match start {
+            Start::Canvas(canvas) => canvas,
+            Start::Within(within) => within.optimiser.best_point().clone(),
+        };
         let (job, size) = (self.job, (self.level().width, self.level().height));
         let view = HostView::new(self.photograph)?;
         let scene = Scene {
@@ -38,16 +43,27 @@ impl LevelRun<'_> {
             learning_rate: job.settings.optimise.learning_rate.unwrap_or(1.0),
         };
         self.announce(visits.rounds * visits.visit, scene.layout(0).len(), watcher);
-        let directory = job.output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        files::create_directories(directory)?;
-        let scratch = Scratch::new(directory)?;
-        let rounds = Rounds { scene: &scene, engine: self.engine, workers: 1, scratch: scratch.path(), job: job.index, level: self.number };
-        let canvas = rounds.start(HostView::new(start)?.values())?;
-        let done = rounds.run(canvas, watcher)?;
+        // Under a run directory canvases and tiles last, and a round that was begun is gone on with.
+        let kept = progress.checkpoints.as_ref().map(|checkpoints| checkpoints.level_directory(self.number)).transpose()?;
+        let passing = if kept.is_none() { Some(Scratch::new(folder_of(&job.output)?)?) } else { None };
+        let scratch = kept.as_deref().or(passing.as_ref().map(Scratch::path)).expect("one of both is there");
+        let rounds = Rounds { scene: &scene, engine: self.engine, workers: 1, scratch, job: job.index, level: self.number };
+        let (round, canvas) = match rounds.resume()? {
+            Some(found) => found,
+            None => (0, rounds.start(HostView::new(&start)?.values())?),
+        };
+        let done = rounds.run_from(round, canvas, watcher)?;
         progress.evaluations += done.rounds * visits.visit;
         progress.losses = done.losses;
         progress.interrupted = done.interrupted;
         let whole = Rect::whole(size.0, size.1);
         Ok(Tensor::from_vec(done.canvas.read(whole)?, (3, size.1, size.0), start.device())?)
     }
+}
+
+/// The folder of the finished picture, made when missing.
+fn folder_of(output: &Path) -> Result<&Path, RenderError> {
+    let directory = output.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    files::create_directories(directory)?;
+    Ok(directory)
 }
