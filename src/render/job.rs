@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::canvas::{framed, picture_tensor, resized, starting_canvas};
+use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
-use super::finish::{intermediate_path, partial_path, write_canvas};
+use super::finish::{Finish, intermediate_path, partial_path};
+use super::photograph::Photograph;
 use super::rounds::{Rounds, Scratch};
 use super::sweep::Sweep;
 use super::targets::TargetStore;
@@ -17,7 +18,7 @@ use crate::config::Method;
 use crate::event::{Event, Listener, Losses};
 use crate::files;
 use crate::geometry::Rect;
-use crate::image::{self, Limits, Picture};
+use crate::image::Limits;
 use crate::objective::StyleTargets;
 use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome};
 use crate::plan::{Execution, Job, Level};
@@ -76,31 +77,35 @@ pub fn render(
 ) -> Result<Rendered, RenderError> {
     let started = Instant::now();
     watcher.listener.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-    let content = image::decode(&job.content, limits)?;
-    for note in &content.source.notes {
+    let photograph = Photograph::open(&job.content, &job.framing, limits)?;
+    let finish = Finish::new(job, &photograph, engine.weights().sha256())?;
+    for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
-    let content = framed(content, &job.framing);
     let mut progress = Progress { evaluations: 0, losses: Losses::default(), interrupted: false };
     let mut canvas: Option<Tensor> = None;
     for (number, level) in job.levels.iter().enumerate() {
-        let photograph = picture_tensor(&content, level.width, level.height)?;
+        let photograph = photograph.tensor(level.width, level.height)?;
         let start = match canvas.take() {
             Some(below) => resized(&below, level.width, level.height)?,
             None => starting_canvas(&job.settings.start, &photograph, limits)?,
         };
-        canvas = Some(climb(job, number, level, start, &photograph, &content, engine, targets, limits, watcher, &mut progress)?);
+        canvas = Some(climb(job, number, level, start, &photograph, &finish, engine, targets, limits, watcher, &mut progress)?);
         if progress.interrupted {
             break;
         }
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    let path = if progress.interrupted { partial_path(&job.output) } else { job.output.clone() };
-    write_canvas(&canvas, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
     if progress.interrupted {
+        let path = partial_path(&job.output);
+        finish.write_tensor(&canvas, &path)?;
         watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
         return Ok(Rendered::Interrupted { path });
     }
+    for path in finish.complete_tensor(&canvas)? {
+        watcher.listener.hear(&Event::Saved { job: job.index, path });
+    }
+    let path = job.output.clone();
     watcher.listener.hear(&Event::JobFinished {
         job: job.index,
         path: path.clone(),
@@ -121,7 +126,7 @@ fn climb(
     level: &Level,
     start: Tensor,
     photograph: &Tensor,
-    content: &Picture,
+    finish: &Finish<'_>,
     engine: &mut Engine,
     targets: &mut TargetStore,
     limits: &Limits,
@@ -196,7 +201,7 @@ fn climb(
         let every = job.settings.watch.save_every as usize;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < level.evaluations {
             let path = intermediate_path(&job.output, number, evaluation);
-            write_canvas(optimiser.best_point(), content, job, &path, true)?;
+            finish.write_tensor(optimiser.best_point(), &path)?;
             watcher.listener.hear(&Event::Saved { job: job.index, path });
         }
     }
