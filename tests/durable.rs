@@ -344,7 +344,8 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
     let before = place.pictures();
     place.photograph(2);
     let again = place.finish(&mut engine);
-    let started: Vec<&String> = again.iter().filter_map(|e| if let Event::JobStarted { name, .. } = e { Some(name) } else { None }).collect();
+    let started: Vec<&String> =
+        again.iter().filter_map(|e| if let Event::JobStarted { name, .. } = e { Some(name) } else { None }).collect();
     assert_eq!(started, ["2-style.png"]);
     assert_eq!(place.pictures()[..2], before[..]);
     let reading = journal::open(&place.run_directory()).unwrap();
@@ -366,7 +367,13 @@ fn a_picture_of_somebody_else_is_in_the_way() {
     assert!(matches!(refused, PrepareError::Exists(_)), "{refused}");
     assert!(!place.path("out/.impasto").exists(), "nothing is made before the check");
     std::fs::remove_file(place.path("out/0-style.png")).unwrap();
-    place.run(&mut engine, &[], &mut |event, stop| if matches!(event, Event::Evaluated { .. }) { stop.raise() }).unwrap();
+    place
+        .run(&mut engine, &[], &mut |event, stop| {
+            if matches!(event, Event::Evaluated { .. }) {
+                stop.raise()
+            }
+        })
+        .unwrap();
     std::fs::write(place.path("out/0-style.png"), "precious").unwrap();
     let refused = place.run(&mut engine, &[], &mut |_, _| {}).unwrap_err();
     assert!(matches!(refused, PrepareError::Exists(_)), "{refused}");

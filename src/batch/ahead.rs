@@ -2,14 +2,14 @@
 
 use std::thread::JoinHandle;
 
-use crate::image::{Limits, Picture};
+use crate::image::Limits;
 use crate::plan::Job;
-use crate::render::{RenderError, photograph};
+use crate::render::{Photograph, RenderError};
 
 /// At most one photograph that is being read.
 pub(super) struct Ahead {
     limits: Limits,
-    reading: Option<(usize, JoinHandle<Result<Picture, RenderError>>)>,
+    reading: Option<(usize, JoinHandle<Result<Photograph, RenderError>>)>,
 }
 
 impl Ahead {
@@ -23,7 +23,7 @@ impl Ahead {
             return;
         }
         let (own, limits) = (job.clone(), self.limits.clone());
-        let thread = std::thread::Builder::new().name("impasto-reader".into()).spawn(move || photograph(&own, &limits));
+        let thread = std::thread::Builder::new().name("impasto-reader".into()).spawn(move || open(&own, &limits));
         // Without a thread it is read when its turn comes.
         self.reading = thread.ok().map(|thread| (job.index, thread));
     }
@@ -32,10 +32,14 @@ impl Ahead {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn take(&mut self, job: &Job) -> Result<Picture, RenderError> {
+    pub(super) fn take(&mut self, job: &Job) -> Result<Photograph, RenderError> {
         match self.reading.take() {
-            Some((index, thread)) if index == job.index => thread.join().unwrap_or_else(|_| photograph(job, &self.limits)),
-            _ => photograph(job, &self.limits),
+            Some((index, thread)) if index == job.index => thread.join().unwrap_or_else(|_| open(job, &self.limits)),
+            _ => open(job, &self.limits),
         }
     }
+}
+
+fn open(job: &Job, limits: &Limits) -> Result<Photograph, RenderError> {
+    Photograph::open(&job.content, &job.framing, limits)
 }

@@ -1,17 +1,17 @@
 //! Pictures encoded behind the work: while the next one is painted, the finished one is written.
 
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::files;
-use crate::image::Picture;
 use crate::plan::Job;
-use crate::render::{Canvas, RenderError, deliver};
+use crate::render::{Canvas, Photograph, RenderError, deliver};
 
 /// At most one picture that is being written.
 #[derive(Default)]
 pub(super) struct Behind {
-    writing: Option<(Finished, JoinHandle<Result<(), RenderError>>)>,
+    writing: Option<(Finished, JoinHandle<Result<Vec<PathBuf>, RenderError>>)>,
 }
 
 /// A painted job whose picture is being written, or was.
@@ -33,9 +33,16 @@ impl Behind {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn begin(&mut self, job: &Job, content: Picture, canvas: Canvas, finished: Finished) -> Result<(), RenderError> {
-        let own = job.clone();
-        let write = move || deliver(&own, &content, &canvas);
+    pub(super) fn begin(
+        &mut self,
+        job: &Job,
+        photograph: Photograph,
+        canvas: Canvas,
+        weights: &str,
+        finished: Finished,
+    ) -> Result<(), RenderError> {
+        let (own, weights) = (job.clone(), weights.to_owned());
+        let write = move || deliver(&own, &photograph, &canvas, &weights);
         let refused = |source| files::Error::Io { action: "start a thread to write", path: job.output.clone(), source };
         let thread = std::thread::Builder::new().name("impasto-writer".into()).spawn(write).map_err(refused)?;
         self.writing = Some((finished, thread));
@@ -44,7 +51,7 @@ impl Behind {
 
     /// The picture that was being written and what came of it; nothing when none is, or, unless `wait`, when it is not
     /// there yet.
-    pub(super) fn settle(&mut self, wait: bool) -> Option<(Finished, Result<(), RenderError>)> {
+    pub(super) fn settle(&mut self, wait: bool) -> Option<(Finished, Result<Vec<PathBuf>, RenderError>)> {
         let (_, thread) = self.writing.as_ref()?;
         if !wait && !thread.is_finished() {
             return None;

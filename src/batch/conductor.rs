@@ -100,11 +100,11 @@ impl<'a> Conductor<'a> {
         let started = Instant::now();
         let job = &self.jobs[place];
         self.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-        let content = self.ahead.take(job)?;
+        let photograph = self.ahead.take(job)?;
         let mut checkpoints = self.checkpoints(job);
         let (limits, stop) = (self.limits, self.stop);
         let mut workshop = Workshop { engine, targets, limits };
-        let painted = paint(job, &content, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: self, stop })?;
+        let painted = paint(job, &photograph, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: self, stop })?;
         let canvas = match painted {
             Painted::Interrupted { path } => return Ok(Some(path)),
             Painted::Finished(canvas) => canvas,
@@ -112,7 +112,7 @@ impl<'a> Conductor<'a> {
         self.settle(true);
         self.hear(&Event::Writing { job: job.index, path: job.output.clone() });
         let finished = Finished { place, failures, evaluations: canvas.evaluations, losses: canvas.losses, started };
-        self.behind.begin(job, content, canvas, finished)?;
+        self.behind.begin(job, photograph, canvas, engine.weights().sha256(), finished)?;
         Ok(None)
     }
 
@@ -126,9 +126,11 @@ impl<'a> Conductor<'a> {
         let Some((finished, result)) = self.behind.settle(wait) else { return };
         let Finished { place, failures, evaluations, losses, started } = finished;
         let job = &self.jobs[place];
-        if let Err(error) = result {
-            return self.fail(place, failures, error);
-        }
+        let companions = match result {
+            Ok(companions) => companions,
+            Err(error) => return self.fail(place, failures, error),
+        };
+        companions.into_iter().for_each(|path| self.tell(&Event::Saved { job: job.index, path }));
         self.done.insert(place, losses);
         let (path, seconds) = (job.output.clone(), started.elapsed().as_secs_f64());
         let (width, height) = (job.framing.width, job.framing.height);

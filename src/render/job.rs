@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use candle_core::Tensor;
 
-use super::canvas::{framed, picture_tensor, resized, starting_canvas};
+use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
-use super::finish::{partial_path, write_canvas};
+use super::finish::{Finish, partial_path};
 use super::level::LevelRun;
+use super::photograph::Photograph;
 use super::progress::{Progress, Resumed, Start};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
-use crate::image::{self, Limits, Picture};
+use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::Job;
 use crate::stop::Stop;
@@ -56,44 +57,38 @@ pub enum Painted {
     },
 }
 
-/// Reads a job's photograph, as its canvas shows it.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn photograph(job: &Job, limits: &Limits) -> Result<Picture, RenderError> {
-    Ok(framed(image::decode(&job.content, limits)?, &job.framing))
-}
-
-/// Climbs the pyramid of `job`, whose photograph is `content`, from where `checkpoints` left it, and keeps in them what
+/// Climbs the pyramid of `job`, painted from `photograph`, from where `checkpoints` left it, and keeps in them what
 /// it takes to go on.
 ///
 /// # Errors
 /// When an input cannot be read, a file not be written, or the computation fails.
 pub fn paint(
     job: &Job,
-    content: &Picture,
+    photograph: &Photograph,
     workshop: &mut Workshop<'_>,
     checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
 ) -> Result<Painted, RenderError> {
-    for note in &content.source.notes {
+    // What cannot be written is told before the work and not after it.
+    let finish = Finish::new(job, photograph, workshop.engine.weights().sha256())?;
+    for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
     let Resumed { level: first, mut canvas, mut within } = resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
     for (number, level) in job.levels.iter().enumerate().skip(first) {
-        let photograph = picture_tensor(content, level.width, level.height)?;
+        let photograph = photograph.tensor(level.width, level.height)?;
         let start = match (within.take(), canvas.take()) {
             (Some(within), _) => Start::Within(within),
             (None, Some(below)) => Start::Canvas(resized(&below, level.width, level.height)?),
             (None, None) => Start::Canvas(starting_canvas(&job.settings.start, &photograph, workshop.limits)?),
         };
-        let run = LevelRun::prepare(job, number, &photograph, content, workshop, watcher)?;
+        let run = LevelRun::prepare(job, number, &photograph, &finish, workshop, watcher)?;
         let result = run.climb(start, watcher, &mut progress)?;
         if progress.interrupted {
             let path = partial_path(&job.output);
-            write_canvas(&result, content, job, &path, true)?;
+            finish.write_tensor(&result, &path)?;
             watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
             return Ok(Painted::Interrupted { path });
         }
@@ -104,13 +99,14 @@ pub fn paint(
     Ok(Painted::Finished(Canvas { pixels, evaluations: progress.evaluations, losses: progress.losses }))
 }
 
-/// Writes a finished canvas under the job's name, and removes the picture that an interruption left beside it.
+/// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name, with its companions,
+/// which are returned; and removes the picture that an interruption left beside it.
 ///
 /// # Errors
-/// When the file cannot be written. Nothing appears under the output's name then.
-pub fn deliver(job: &Job, content: &Picture, canvas: &Canvas) -> Result<(), RenderError> {
-    write_canvas(&canvas.pixels, content, job, &job.output, job.settings.output.overwrite)?;
+/// When a file cannot be written. Nothing appears under the output's name then.
+pub fn deliver(job: &Job, photograph: &Photograph, canvas: &Canvas, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
+    let companions = Finish::new(job, photograph, weights)?.complete_tensor(&canvas.pixels)?;
     // It may well not be there, and a picture that is finished is not undone for it.
     let _ = std::fs::remove_file(partial_path(&job.output));
-    Ok(())
+    Ok(companions)
 }

@@ -108,7 +108,10 @@ fn a_second_run_is_told_who_works_and_a_dead_one_is_taken_over() {
     let mut restart = arguments(&[]);
     restart.push("--restart");
     folder.call(&restart).exits(0);
-    assert_eq!(std::fs::read_dir(folder.path("out/.impasto")).unwrap().filter(|e| e.as_ref().unwrap().path().join("plan.json").exists()).count(), 2);
+    assert_eq!(
+        std::fs::read_dir(folder.path("out/.impasto")).unwrap().filter(|e| e.as_ref().unwrap().path().join("plan.json").exists()).count(),
+        2
+    );
     assert!(folder.call(&["status", "pipeline.toml"]).exits(0).out.contains("finished"));
 }
 
@@ -120,7 +123,8 @@ fn a_finished_run_has_nothing_to_do() {
     let again = folder.call(&arguments(&["compute.threads=2"])).exits(0);
     assert!(again.out.contains("nothing to do: 1 picture done"), "{again:?}");
     assert_eq!(pictures(&folder), before);
-    let changed = folder.call(&arguments(&["objective.content-weight=7.0"])).exits(6).says(&["objective.content-weight: was not set, is 7.0"]);
+    let changed =
+        folder.call(&arguments(&["objective.content-weight=7.0"])).exits(6).says(&["objective.content-weight: was not set, is 7.0"]);
     assert_eq!(changed.out, "");
     folder.call(&["run", "pipeline.toml", "--restart"]).exits(3).one_line(&["photo-painting.png already exists", "output.overwrite"]);
 }
@@ -137,7 +141,11 @@ fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
         let folder = Folder::new();
         let keys = arguments(&["pyramid.evaluations=150", "output.name={content}-{style}.png", "checkpoint.every-seconds=86400"]);
         let mut child = folder.process(&keys).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        BufReader::new(child.stderr.take().unwrap()).lines().find(|line| line.as_ref().unwrap().contains("evaluation 1/")).unwrap().unwrap();
+        BufReader::new(child.stderr.take().unwrap())
+            .lines()
+            .find(|line| line.as_ref().unwrap().contains("evaluation 1/"))
+            .unwrap()
+            .unwrap();
         for _ in 0..signals {
             std::process::Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
         }
@@ -146,7 +154,9 @@ fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
         let said = String::from_utf8(out.stdout).unwrap();
         if signals == 1 {
             assert!(
-                said.contains("go on with: impasto run pipeline.toml --set pyramid.evaluations=150 --set 'output.name={content}-{style}.png'"),
+                said.contains(
+                    "go on with: impasto run pipeline.toml --set pyramid.evaluations=150 --set 'output.name={content}-{style}.png'"
+                ),
                 "{said}"
             );
         }
