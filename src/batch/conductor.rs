@@ -29,6 +29,8 @@ pub(super) struct Conductor<'a> {
     /// What ended the run for all jobs.
     broken: Option<RenderError>,
     interrupted: bool,
+    /// Pictures of the whole run, its megapixel-evaluations, and those that are done.
+    extent: (usize, f64, f64),
 }
 
 impl<'a> Conductor<'a> {
@@ -47,15 +49,18 @@ impl<'a> Conductor<'a> {
             failed: BTreeMap::new(),
             broken: None,
             interrupted: false,
+            extent: (jobs.len(), jobs.iter().map(Job::work).sum(), 0.0),
         }
+    }
+
+    /// Tells that the run is more than what is left of it.
+    pub(super) fn with_extent(self, pictures: usize, work: f64, done: f64) -> Self {
+        Self { extent: (pictures, work, done), ..self }
     }
 
     /// Does the jobs, as far as it gets.
     pub(super) fn run(mut self, engine: &mut Engine) -> Summary {
-        let (jobs, work, done) = match &self.run {
-            Some(run) => (run.standing().jobs.len(), run.standing().work(), run.standing().done()),
-            None => (self.jobs.len(), self.jobs.iter().map(Job::work).sum(), 0.0),
-        };
+        let (jobs, work, done) = self.extent;
         self.hear(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
         let mut targets = TargetStore::new();
         let mut partial = None;

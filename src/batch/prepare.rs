@@ -124,7 +124,9 @@ impl Collection {
 
     /// Does what is left to do, as far as it gets.
     pub fn run(&mut self, engine: &mut Engine, limits: &Limits, watcher: &mut Watcher<'_>) -> Summary {
-        Conductor::new(&self.pending, Some(&mut self.run), limits, watcher).run(engine)
+        let standing = self.standing();
+        let conductor = Conductor::new(&self.pending, Some(&mut self.run), limits, watcher);
+        conductor.with_extent(standing.jobs.len(), standing.work(), standing.done()).run(engine)
     }
 }
 

@@ -72,9 +72,13 @@ impl<'c> Progress<'c> {
             return Ok(None);
         };
         (self.evaluations, self.losses) = (evaluations, losses);
-        let evaluation = resumed.within.as_ref().map_or(0, |within| within.evaluation);
+        // Where all levels are over, only the writing is left.
+        let (level, evaluation) = match job.levels.get(level) {
+            Some(_) => (level, resumed.within.as_ref().map_or(0, |within| within.evaluation)),
+            None => (job.levels.len() - 1, job.levels.last().map_or(0, |level| level.evaluations)),
+        };
         let below: f64 = job.levels[..level].iter().map(|level| level.work()).sum();
-        let here = job.levels.get(level).map_or(0.0, |level| (level.width * level.height * evaluation) as f64 * 1e-6);
+        let here = (job.levels[level].width * job.levels[level].height * evaluation) as f64 * 1e-6;
         watcher.listener.hear(&Event::JobResumed { job: job.index, level, evaluation, evaluations, done: below + here });
         Ok(Some(resumed))
     }
