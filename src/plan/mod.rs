@@ -23,6 +23,14 @@ pub use levels::{Execution, Level, Visits, levels};
 pub use not_yet::not_yet;
 pub use spec::resolve_spec;
 
+/// Side of the tiles' cores in which paintings are swept, px.
+pub const STYLE_CORE: usize = 1024;
+
+/// Where the statistics of paintings are kept for all runs into an output directory.
+pub fn targets_directory(output: &Path) -> PathBuf {
+    output.join(".impasto").join("targets")
+}
+
 /// Everything a run will do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -132,7 +132,7 @@ fn climb(
     let network = job.spec.deepest().map(|deepest| engine.network(deepest, job.spec.pooling)).transpose()?;
     let style = match &network {
         Some(network) if job.spec.style_taps().next().is_some() => {
-            targets.blend(&job.settings.styles, &job.spec, network.as_ref(), (width, height), limits, watcher.listener)?
+            targets.blend(job, (width, height), engine, network.as_ref(), limits, watcher.listener)?
         }
         _ => StyleTargets::default(),
     };
