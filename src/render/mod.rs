@@ -10,6 +10,7 @@ mod error;
 mod feathered;
 mod finish;
 mod job;
+mod level;
 mod rounds;
 mod scaled;
 mod sweep;
