@@ -4,6 +4,7 @@
 //! happens and watches a [`crate::stop::Stop`].
 
 mod blocks;
+mod calibrate;
 mod canvas;
 mod engine;
 mod error;
@@ -19,6 +20,7 @@ mod targets;
 mod visits;
 mod workers;
 
+pub use calibrate::calibrate;
 pub use canvas::{picture_tensor, resized};
 pub use engine::Engine;
 pub use error::RenderError;
