@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::PlanArguments;
 use super::run::{nothing_planned, precision, report_unplanned, weights};
-use super::say::say;
+use super::say::{complain, say};
 use super::style::{bytes, duration};
 use super::{Exit, Failure};
 use crate::batch;
@@ -61,9 +61,13 @@ fn print(plan: &Plan, speed: &Speed) {
             None => groups.push((job, vec![job])),
         }
     }
+    for job in &plan.jobs {
+        job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
+    }
     for (job, alike) in &groups {
         for other in alike.iter().take(NAMED) {
             say!("{}  from {}", other.name, other.content.display());
+            say!("  {}", other.framing);
         }
         if alike.len() > NAMED {
             say!("and {} more alike", alike.len() - NAMED);

@@ -8,7 +8,7 @@
 use super::framing::Framing;
 use super::levels::Level;
 use super::sources::{Source, Sources};
-use crate::config::{ColorFrom, Settings, StartFrom};
+use crate::config::{Settings, StartFrom};
 use crate::network::{Layer, VGG19_WIDTHS};
 use crate::objective::Spec;
 
@@ -20,6 +20,8 @@ const PREPARED: u64 = 2 * 36 * 4;
 const WORKING: f64 = 160.0;
 /// The same for a region that runs forward alone: two maps of the first block and what their convolution works with.
 const FORWARD: f64 = 400.0;
+/// Bands of rows that are on their way into a file, and what packs them, bytes.
+const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.
 pub const VECTOR: f64 = 12.0;
 /// Canvas-sized vectors beside the pairs: the point, its gradient, the last step and gradient, the best point and its
@@ -75,10 +77,12 @@ pub struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    /// Bytes of the photograph as it was framed, which stays while its levels are computed.
+    /// Bytes of the photograph, which stays while its levels are computed; with bleed it is larger by what is mirrored.
     pub fn held(&self) -> u64 {
-        let [_, _, width, height] = self.framing.crop;
-        (width.round() * height.round()) as u64 * planes(&self.sources.content)
+        let [left, top, width, height] = self.framing.crop;
+        let [w, h] = self.framing.photograph.map(|side| side as f64);
+        let beyond = |start: f64, length: f64, side: f64| (-start).max(0.0) + (start + length - side).max(0.0);
+        ((w + beyond(left, width, w)) * (h + beyond(top, height, h))) as u64 * planes(&self.sources.content)
     }
 
     /// The most bytes that anything but the sweeps of `level` takes, `last` being the pyramid's last level: reading the
@@ -87,7 +91,7 @@ impl Pictures<'_> {
         let fixed = fixed_bytes(self.spec);
         let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
         let content = &self.sources.content;
-        let decoding = content.decode_bytes.max(pixels(content) * planes(content) + self.held());
+        let decoding = content.decode_bytes.max(if self.framing.bleed > 0 { 2 * self.held() } else { self.held() });
         // A plane is resized at a time: its source in float, the picture between both passes, and the result.
         let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
         let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
@@ -95,9 +99,8 @@ impl Pictures<'_> {
         let paintings = self.sources.styles.iter().zip(&self.settings.styles);
         let paintings = paintings.map(|(source, style)| style_bytes(source, long * style.scale)).max().unwrap_or(0);
         let prepare = self.held() + canvas(2.0) + paintings;
-        let colours = if self.settings.output.color == ColorFrom::Content { 1.0 } else { 0.0 };
-        let alpha = if content.alpha { 1.0 / 3.0 } else { 0.0 };
-        let finish = if last { self.held() + canvas(2.0 + colours + alpha) } else { 0 };
+        // The picture is written by bands, beside the canvas.
+        let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };
         fixed + decoding.max(begin).max(prepare).max(finish)
     }
 }

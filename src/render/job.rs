@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::canvas::{framed, picture_tensor, resized, starting_canvas};
+use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
-use super::finish::{partial_path, write_canvas};
+use super::finish::{Finish, partial_path};
 use super::level::{LevelRun, Workshop};
+use super::photograph::Photograph;
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
-use crate::image::{self, Limits};
+use crate::image::Limits;
 use crate::plan::Job;
 use crate::stop::Stop;
 
@@ -68,33 +69,44 @@ pub fn render(
 ) -> Result<Rendered, RenderError> {
     let started = Instant::now();
     watcher.listener.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-    let content = image::decode(&job.content, limits)?;
-    for note in &content.source.notes {
+    let photograph = Photograph::open(&job.content, &job.framing, limits)?;
+    let finish = Finish::new(job, &photograph, engine.weights().sha256())?;
+    for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
-    let content = framed(content, &job.framing);
     let mut progress = Progress::default();
     let mut workshop = Workshop { engine, targets, limits };
     let mut canvas: Option<Tensor> = None;
     for (number, level) in job.levels.iter().enumerate() {
-        let photograph = picture_tensor(&content, level.width, level.height)?;
+        let photograph = photograph.tensor(level.width, level.height)?;
         let start = match canvas.take() {
             Some(below) => resized(&below, level.width, level.height)?,
             None => starting_canvas(&job.settings.start, &photograph, limits)?,
         };
-        let run = LevelRun::prepare(job, number, &photograph, &content, &mut workshop, watcher)?;
-        canvas = Some(run.climb(start, watcher, &mut progress)?);
+        let run = LevelRun::prepare(job, number, &photograph, &finish, &mut workshop, watcher)?;
+        let done = run.climb(start, watcher, &mut progress)?;
+        // A level shows what the print will look like, long before it is there.
+        if number + 1 < job.levels.len() {
+            let path = finish.write_preview_tensor(&done)?;
+            watcher.listener.hear(&Event::Saved { job: job.index, path });
+        }
+        canvas = Some(done);
         if progress.interrupted {
             break;
         }
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    let path = if progress.interrupted { partial_path(&job.output) } else { job.output.clone() };
-    write_canvas(&canvas, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
     if progress.interrupted {
+        let path = partial_path(&job.output);
+        finish.write_tensor(&canvas, &path)?;
         watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
         return Ok(Rendered::Interrupted { path });
     }
+    for path in finish.complete_tensor(&canvas)? {
+        watcher.listener.hear(&Event::Saved { job: job.index, path });
+    }
+    finish.drop_preview()?;
+    let path = job.output.clone();
     watcher.listener.hear(&Event::JobFinished {
         job: job.index,
         path: path.clone(),

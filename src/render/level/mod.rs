@@ -9,11 +9,12 @@ use candle_core::Tensor;
 
 use super::engine::Engine;
 use super::error::RenderError;
+use super::finish::Finish;
 use super::job::{Progress, Watcher};
 use super::targets::TargetStore;
 use super::visits::Kind;
 use crate::event::Event;
-use crate::image::{Limits, Picture};
+use crate::image::Limits;
 use crate::network::Network;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
@@ -26,8 +27,8 @@ pub(super) struct LevelRun<'a> {
     pub(super) number: usize,
     /// The photograph at the level's size, float32 `[3, H, W]`.
     pub(super) photograph: &'a Tensor,
-    /// The photograph as it was framed, for pictures written along the way.
-    pub(super) content: &'a Picture,
+    /// How pictures are written along the way.
+    pub(super) finish: &'a Finish<'a>,
     /// Whose threads compute.
     pub(super) engine: &'a Engine,
     /// Computes; missing when only the variation counts.
@@ -55,7 +56,7 @@ impl<'a> LevelRun<'a> {
         job: &'a Job,
         number: usize,
         photograph: &'a Tensor,
-        content: &'a Picture,
+        finish: &'a Finish<'a>,
         workshop: &'a mut Workshop<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
@@ -69,7 +70,7 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, photograph, content, engine, network, style })
+        Ok(Self { job, number, photograph, finish, engine, network, style })
     }
 
     /// The level in numbers.
