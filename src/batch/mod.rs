@@ -8,12 +8,12 @@ mod behind;
 mod conductor;
 mod prepare;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
 use crate::event::Losses;
 use crate::image::{self, Limits};
-use crate::plan::{Job, Plan, PlanError, plan_job};
+use crate::plan::{Job, Plan, PlanError, Source, Sources, plan_job};
 use crate::render::{Engine, RenderError, Watcher};
 
 use conductor::Conductor;
@@ -61,19 +61,18 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 
 fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
-    let probe = image::probe(&settings.input.content[output.content])?;
-    // The other pictures need no size here, but an unusable one is better told now than after the first levels.
-    for style in &settings.styles {
-        image::probe(&style.image)?;
-    }
-    if let StartFrom::Image(path) = &settings.start.from {
-        image::probe(path)?;
-    }
+    let probed = |path: &Path| image::probe(path).map(|probe| Source::from(&probe));
+    let content = probed(&settings.input.content[output.content])?;
+    let styles = settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
+    let start = match &settings.start.from {
+        StartFrom::Image(path) => Some(probed(path)?),
+        StartFrom::Content | StartFrom::Noise => None,
+    };
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
     let budget = memory_budget(settings.compute.memory_gib);
-    let mut job = plan_job(config, output, index, (probe.width as usize, probe.height as usize), budget)?;
+    let mut job = plan_job(config, output, index, &Sources { content, styles, start }, budget)?;
     // A job knows its own photograph; a thousand jobs with a thousand names each would be a long plan.
     job.settings.input.content = vec![job.content.clone()];
     Ok(job)

@@ -1,10 +1,10 @@
-//! `impasto run` and `impasto plan`.
+//! `impasto run`.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use super::args::{Arguments, PlanArguments, RunArguments};
+use super::args::{Arguments, RunArguments};
 use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
@@ -16,10 +16,9 @@ use crate::event::Listeners;
 use crate::image::Limits;
 use crate::journal::Standing;
 use crate::network::{Weights, cpu};
-use crate::plan::{Execution, Job, Level, PlanError, gib, not_yet};
+use crate::plan::{PlanError, not_yet};
 use crate::render::Watcher;
 use crate::stop::Stop;
-use crate::tiling::Grid;
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
@@ -143,14 +142,14 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
+pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     // One bad photograph may stand behind several outputs; it is told once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
     reasons.iter().for_each(|reason| complain!("error: {reason}"));
 }
 
 /// The exit code of a run of which nothing can be done: the settings' fault when only memory is wanting.
-fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
+pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. }));
     if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
 }
@@ -176,7 +175,7 @@ fn refuse_devices(config: &Config) -> Result<(), Failure> {
 }
 
 /// The weights that the pipeline names, or those inside. Variants share one network.
-fn weights(config: &Config) -> Result<Weights, Failure> {
+pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
     let paths: BTreeSet<Option<&PathBuf>> = config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
     match paths.into_iter().collect::<Vec<_>>().as_slice() {
         [] | [None] => Ok(Weights::embedded()?),
@@ -185,7 +184,7 @@ fn weights(config: &Config) -> Result<Weights, Failure> {
     }
 }
 
-fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
+pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
     match precision {
         config::Precision::Float32 => Ok(cpu::Precision::Float32),
         config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
@@ -230,46 +229,5 @@ impl std::io::Write for LogWriter {
 
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
-    }
-}
-
-/// `impasto plan`.
-pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
-    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
-    let (plan, unplanned) = batch::plan(&config);
-    report_unplanned(&unplanned);
-    if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&plan).map_err(|e| Failure::Internal(e.to_string()))?);
-    } else {
-        for job in &plan.jobs {
-            say!("{}  from {}", job.name, job.content.display());
-            say!("  {}", job.framing);
-            job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
-            for (number, level) in job.levels.iter().enumerate() {
-                let (size, memory) = (format!("{}x{}", level.width, level.height), gib(level.memory_bytes));
-                let how = how(level);
-                say!("  level {}  {size:<13} {:>4} evaluations  {memory:>6.1} GiB  {how}: {}", number + 1, level.evaluations, level.reason);
-            }
-        }
-        say!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
-        let (checkpoints, pictures) =
-            (plan.jobs.iter().map(Job::checkpoint_bytes).max().unwrap_or(0), plan.jobs.iter().map(Job::picture_bytes).sum());
-        say!("disk: up to {:.2} GiB of checkpoints on the way, up to {:.2} GiB of pictures", gib(checkpoints), gib(pictures));
-    }
-    Ok(match (unplanned.is_empty(), plan.jobs.is_empty()) {
-        (true, _) => Exit::Done,
-        (false, true) => nothing_planned(&unplanned),
-        (false, false) => Exit::SomeFailed,
-    })
-}
-
-/// A level's mode and tiles, in words.
-fn how(level: &Level) -> String {
-    let tiles = |core: usize| Grid::new(level.width, level.height, core.max(1)).len();
-    match level.execution {
-        Execution::Exact { core, history } if tiles(core) == 1 => format!("exact, whole, history {history}"),
-        Execution::Exact { core, history } => format!("exact, {} tiles of {core} px, history {history}", tiles(core)),
-        Execution::Blocks(v) => format!("blocks, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
-        Execution::Feathered(v) => format!("feathered, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
     }
 }

@@ -92,6 +92,11 @@ pub fn paint(
             watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
             return Ok(Painted::Interrupted { path });
         }
+        // A level shows what the print will look like, long before it is there.
+        if number + 1 < job.levels.len() {
+            let path = finish.write_preview_tensor(&result)?;
+            watcher.listener.hear(&Event::Saved { job: job.index, path });
+        }
         progress.keep_level(job, number, &result, watcher)?;
         canvas = Some(result);
     }
@@ -105,7 +110,9 @@ pub fn paint(
 /// # Errors
 /// When a file cannot be written. Nothing appears under the output's name then.
 pub fn deliver(job: &Job, photograph: &Photograph, canvas: &Canvas, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
-    let companions = Finish::new(job, photograph, weights)?.complete_tensor(&canvas.pixels)?;
+    let finish = Finish::new(job, photograph, weights)?;
+    let companions = finish.complete_tensor(&canvas.pixels)?;
+    finish.drop_preview()?;
     // It may well not be there, and a picture that is finished is not undone for it.
     let _ = std::fs::remove_file(partial_path(&job.output));
     Ok(companions)

@@ -7,6 +7,7 @@
 mod exits;
 mod folder;
 mod inputs;
+mod plan;
 mod runs;
 mod score;
 mod watching;
