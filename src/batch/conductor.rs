@@ -1,25 +1,28 @@
 //! The one who leads a run: takes job after job, records what happens before it is told, and goes on past failures.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::Summary;
 use super::ahead::Ahead;
 use super::behind::{Behind, Finished};
+use super::share::at_once;
 use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
 use crate::journal::{Checkpoints, LockedRun};
 use crate::plan::Job;
-use crate::render::{Engine, Painted, RenderError, TargetStore, Watcher, Workshop, paint};
+use crate::render::{Canvas, Engine, Painted, Photograph, RenderError, TargetStore, Watcher, Workshop, paint};
 use crate::stop::Stop;
 
 /// Leads a run. Everything that is told passes through it: it is first recorded, then heard by the others.
 pub(super) struct Conductor<'a> {
-    jobs: &'a [Job],
+    pub(super) jobs: &'a [Job],
     run: Option<&'a mut LockedRun>,
-    limits: &'a Limits,
+    pub(super) limits: &'a Limits,
     listener: &'a mut dyn Listener,
-    stop: &'a Stop,
+    pub(super) stop: &'a Stop,
     /// Places in `jobs` that are still to be done, and how often each has failed.
     queue: VecDeque<(usize, u32)>,
     ahead: Ahead,
@@ -28,7 +31,7 @@ pub(super) struct Conductor<'a> {
     failed: BTreeMap<usize, RenderError>,
     /// What ended the run for all jobs.
     broken: Option<RenderError>,
-    interrupted: bool,
+    pub(super) interrupted: bool,
     /// Pictures of the whole run, its megapixel-evaluations, and those that are done.
     extent: (usize, f64, f64),
 }
@@ -61,24 +64,25 @@ impl<'a> Conductor<'a> {
     /// Does the jobs, as far as it gets.
     pub(super) fn run(mut self, engine: &mut Engine) -> Summary {
         let (jobs, work, done) = self.extent;
+        self.warn_of_another_machine(engine);
         self.hear(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
-        let mut targets = TargetStore::new();
+        let targets = Mutex::new(TargetStore::new());
         let mut partial = None;
-        while self.broken.is_none() {
-            let Some((place, failures)) = self.queue.pop_front() else {
+        let count = at_once(self.jobs, engine.threads());
+        if count > 1 {
+            match self.share(count, engine, &targets) {
+                Ok(path) => partial = path,
+                Err(error) => self.tell(&Event::Warning { message: format!("pictures cannot share the machine: {error}") }),
+            }
+        }
+        while self.broken.is_none() && !self.interrupted {
+            let Some((place, failures)) = self.next() else {
                 // A picture that cannot be written may put its job back into the queue.
                 self.settle(true);
-                if self.queue.is_empty() { break } else { continue }
+                if self.queue.is_empty() || self.interrupted { break } else { continue }
             };
-            if self.stop.is_raised() {
-                self.interrupted = true;
-                break;
-            }
-            match self.job(place, failures, engine, &mut targets) {
-                Ok(Some(path)) => {
-                    (self.interrupted, partial) = (true, Some(path));
-                    break;
-                }
+            match self.job(place, failures, engine, &targets) {
+                Ok(Some(path)) => (self.interrupted, partial) = (true, Some(path)),
                 Ok(None) => {}
                 Err(error) => self.fail(place, failures, error),
             }
@@ -94,34 +98,80 @@ impl<'a> Conductor<'a> {
         }
     }
 
+    /// The next job's place in the list and how often it has failed; nothing when none is left or somebody said stop.
+    pub(super) fn next(&mut self) -> Option<(usize, u32)> {
+        if self.broken.is_some() || self.queue.is_empty() {
+            return None;
+        }
+        if self.stop.is_raised() {
+            self.interrupted = true;
+            return None;
+        }
+        self.queue.pop_front()
+    }
+
+    /// Tells that a job begins.
+    pub(super) fn start(&mut self, place: usize) {
+        let job = &self.jobs[place];
+        self.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
+    }
+
     /// Paints one job and hands its picture to the writer; returns the picture so far when it was interrupted.
     fn job(
         &mut self,
         place: usize,
         failures: u32,
         engine: &mut Engine,
-        targets: &mut TargetStore,
-    ) -> Result<Option<std::path::PathBuf>, RenderError> {
+        targets: &Mutex<TargetStore>,
+    ) -> Result<Option<PathBuf>, RenderError> {
         let started = Instant::now();
+        self.start(place);
         let job = &self.jobs[place];
-        self.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
         let photograph = self.ahead.take(job)?;
         let mut checkpoints = self.checkpoints(job);
         let (limits, stop) = (self.limits, self.stop);
         let mut workshop = Workshop { engine, targets, limits };
         let painted = paint(job, &photograph, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: self, stop })?;
-        let canvas = match painted {
-            Painted::Interrupted { path } => return Ok(Some(path)),
-            Painted::Finished(canvas) => canvas,
-        };
+        match painted {
+            Painted::Interrupted { path } => Ok(Some(path)),
+            Painted::Finished(canvas) => {
+                self.write(place, failures, started, photograph, canvas, engine.weights().sha256())?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Hands a finished canvas to the writer.
+    pub(super) fn write(
+        &mut self,
+        place: usize,
+        failures: u32,
+        started: Instant,
+        photograph: Photograph,
+        canvas: Canvas,
+        weights: &str,
+    ) -> Result<(), RenderError> {
+        let job = &self.jobs[place];
         self.settle(true);
         self.hear(&Event::Writing { job: job.index, path: job.output.clone() });
         let finished = Finished { place, failures, evaluations: canvas.evaluations, losses: canvas.losses, started };
-        self.behind.begin(job, photograph, canvas, engine.weights().sha256(), finished)?;
-        Ok(None)
+        self.behind.begin(job, photograph, canvas, weights, finished)
     }
 
-    fn checkpoints(&self, job: &Job) -> Option<Checkpoints> {
+    /// Another processor's instructions round otherwise: a run that moves is worth a word.
+    fn warn_of_another_machine(&mut self, engine: &Engine) {
+        let kind = |devices: &[String]| devices.first().and_then(|device| device.split(',').next().map(str::to_owned));
+        let before = self.run.as_ref().and_then(|run| kind(&run.standing().devices));
+        let now = kind(&engine.devices());
+        if let (Some(before), Some(now)) = (before, now)
+            && before != now
+        {
+            let message = format!("the run was begun on {before}) and goes on on {now}): the last bits of colours may differ");
+            self.tell(&Event::Warning { message });
+        }
+    }
+
+    pub(super) fn checkpoints(&self, job: &Job) -> Option<Checkpoints> {
         let every = Duration::from_secs(job.settings.checkpoint.every_seconds.into());
         self.run.as_ref().map(|run| run.checkpoints(job.index, every))
     }
@@ -150,7 +200,7 @@ impl<'a> Conductor<'a> {
     }
 
     /// Records a failure; the job's turn comes again where that may help.
-    fn fail(&mut self, place: usize, failures: u32, error: RenderError) {
+    pub(super) fn fail(&mut self, place: usize, failures: u32, error: RenderError) {
         if self.broken.is_some() {
             return;
         }

@@ -7,6 +7,7 @@ mod ahead;
 mod behind;
 mod conductor;
 mod prepare;
+mod share;
 
 use std::path::{Path, PathBuf};
 

@@ -16,7 +16,7 @@ use crate::event::Listeners;
 use crate::image::Limits;
 use crate::journal::Standing;
 use crate::network::{Weights, cpu};
-use crate::plan::{PlanError, not_yet};
+use crate::plan::PlanError;
 use crate::render::Watcher;
 use crate::stop::Stop;
 
@@ -27,9 +27,6 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
-    }
-    if !arguments.quiet {
-        warn_not_yet(&config);
     }
     refuse_devices(&config)?;
     let compute = &config.variants[0].settings.compute;
@@ -152,12 +149,6 @@ pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. }));
     if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
-}
-
-/// Tells of keys that have no effect yet, each once.
-fn warn_not_yet(config: &Config) {
-    let words: BTreeSet<&str> = config.variants.iter().flat_map(|variant| not_yet(&variant.settings)).collect();
-    words.iter().for_each(|word| complain!("warning: not done in this version: {word}"));
 }
 
 /// GPUs are named by pipelines of builds that have them.

@@ -32,6 +32,9 @@ pub enum RenderError {
     /// What must last could not be written down.
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
+    /// The system gives no more threads.
+    #[error("the system gives no more threads")]
+    NoThreads,
     /// Something that should not happen.
     #[error("{0}: this is a fault of the program")]
     Broken(&'static str),

@@ -1,6 +1,7 @@
 //! One job from the photograph to the finished file.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use candle_core::Tensor;
 
@@ -31,7 +32,7 @@ pub struct Workshop<'a> {
     /// What computes.
     pub engine: &'a mut Engine,
     /// Statistics of paintings that are already there.
-    pub targets: &'a mut TargetStore,
+    pub targets: &'a Mutex<TargetStore>,
     /// How large pictures may be.
     pub limits: &'a Limits,
 }

@@ -3,7 +3,7 @@
 mod exact;
 mod rounds;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use candle_core::Tensor;
 
@@ -55,6 +55,8 @@ impl<'a> LevelRun<'a> {
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
+                // Entries are only added whole: a store that a panic left behind is as good as before.
+                let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
                 targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
             }
             _ => StyleTargets::default(),
