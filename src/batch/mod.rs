@@ -62,7 +62,15 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 
 fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
-    let probed = |path: &Path| image::probe(path).map(|probe| Source::from(&probe));
+    let budget = memory_budget(settings.compute.memory_gib);
+    // A picture that cannot be used is better told now than after the first levels.
+    let probed = |path: &Path| match image::probe(path)? {
+        probe if probe.decode_bytes > budget => {
+            let (width, height, needed) = (probe.width, probe.height, probe.decode_bytes);
+            Err(image::Error::TooLarge { path: path.into(), width, height, needed, limit: budget })
+        }
+        probe => Ok(Source::from(&probe)),
+    };
     let content = probed(&settings.input.content[output.content])?;
     let styles = settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
     let start = match &settings.start.from {
@@ -72,7 +80,6 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let budget = memory_budget(settings.compute.memory_gib);
     let mut job = plan_job(config, output, index, &Sources { content, styles, start }, budget)?;
     // A job knows its own photograph; a thousand jobs with a thousand names each would be a long plan.
     job.settings.input.content = vec![job.content.clone()];

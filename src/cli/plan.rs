@@ -128,7 +128,9 @@ fn tiles(level: &Level, count: usize) -> String {
 fn evaluations(level: &Level) -> String {
     match level.execution {
         Execution::Exact { .. } => level.evaluations.to_string(),
-        Execution::Blocks(visits) | Execution::Feathered(visits) => format!("{} rounds of {}", visits.rounds, visits.visit),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => {
+            format!("{} {} of {}", visits.rounds, if visits.rounds == 1 { "round" } else { "rounds" }, visits.visit)
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
 
 /// Side of the tiles' cores in which paintings are swept, px.
-pub const STYLE_CORE: usize = 1024;
+pub const STYLE_CORE: usize = 512;
 
 /// Where the statistics of paintings are kept for all runs into an output directory.
 pub fn targets_directory(output: &Path) -> PathBuf {
@@ -189,22 +189,29 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, sources: &So
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
 }
 
-/// The pyramid of a canvas of `size` px, every level in the way that fits; else the level that does not and what it
-/// takes at least, bytes.
+/// The pyramid of a canvas of `size` px, every level in the way that fits; else the level that takes most and what that
+/// is at least, bytes.
 fn fitted(size: (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Result<Vec<Level>, (Level, u64)> {
     let mut levels = levels(size, &pictures.settings.pyramid);
     let needs = Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), budget };
     let count = levels.len();
+    let mut refused: Option<(Level, u64)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
         let around = pictures.around(level, number + 1 == count);
-        let chosen = execution::choose(level, &needs).map_err(|needed| (level.clone(), needed.max(around)))?;
-        if around > budget {
-            return Err((level.clone(), around));
+        let needed = match execution::choose(level, &needs) {
+            Ok(chosen) if around <= budget => {
+                (level.execution, level.reason) = (chosen.execution, chosen.reason);
+                level.memory_bytes = chosen.memory_bytes.max(around);
+                continue;
+            }
+            Ok(_) => around,
+            Err(needed) => needed.max(around),
+        };
+        if refused.as_ref().is_none_or(|(_, most)| needed > *most) {
+            refused = Some((level.clone(), needed));
         }
-        (level.execution, level.reason) = (chosen.execution, chosen.reason);
-        level.memory_bytes = chosen.memory_bytes.max(around);
     }
-    Ok(levels)
+    refused.map_or(Ok(levels), Err)
 }
 
 /// The longest side up to which a picture of this shape fits, to about a percent.
