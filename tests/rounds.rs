@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use impasto::event::Event;
@@ -16,7 +17,7 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::random::Noise;
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Watcher};
+use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher};
 use impasto::stop::Stop;
 use impasto::tiling::{Grid, Pixels, Planes};
 use support::{random_pixels, relative_l2, small_network};
@@ -70,11 +71,13 @@ impl Studio {
     /// The canvas and its whole-image loss after all rounds.
     fn run(&mut self, kind: Kind, visits: Visits, workers: usize, start: &[f32]) -> (Vec<f32>, f64) {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+        let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
         let scene = Scene {
             kind,
-            network: Some(network.as_ref()),
+            team: &team,
             spec,
             targets,
             photograph: &photograph,
@@ -83,7 +86,7 @@ impl Studio {
             learning_rate: 1.0,
         };
         let scratch = tempfile::tempdir().unwrap();
-        let rounds = Rounds { scene: &scene, engine: &self.engine, workers, scratch: scratch.path(), job: 0, level: 0 };
+        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
         let mut listener = |event: &Event| finished.extend(matches!(event, Event::TileFinished { .. }).then_some(()));
         let mut watcher = Watcher { listener: &mut listener, stop: &Stop::new() };
@@ -117,11 +120,12 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let mut studio = Studio::new(spec());
     let (_, _, loss, gradient) = studio.exact(0, 1);
     let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     let scene = Scene {
         kind: Kind::Blocks,
-        network: Some(network.as_ref()),
+        team: &team,
         spec,
         targets,
         photograph: &photograph,
@@ -133,7 +137,7 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
     for round in 0..2 {
         let layout = scene.layout(round);
-        let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();
+        let whole = scene.measure(&snapshot, &layout).unwrap();
         assert!((whole.losses.total - loss).abs() <= 1e-6 * loss, "{} for {loss}", whole.losses.total);
         for tile in 0..layout.len() {
             let area = layout.free(tile);
@@ -152,12 +156,13 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     // Average pooling: central differences across a change of the maximum would measure the jump.
     let mut studio = Studio::new(Spec { pooling: impasto::network::Pooling::Average, variation_weight: 0.0, ..spec() });
     let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
         let scene = Scene {
             kind,
-            network: Some(network.as_ref()),
+            team: &team,
             spec,
             targets,
             photograph: &photograph,
@@ -167,7 +172,7 @@ fn a_tiles_gradient_is_that_of_its_loss() {
         };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
-        let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();
+        let whole = scene.measure(&snapshot, &layout).unwrap();
         let (tile, noise) = (4, Noise::new(8));
         let at = snapshot.read(layout.free(tile)).unwrap();
         let moved: Vec<f32> = at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();

@@ -4,14 +4,18 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use candle_core::{Device, Tensor};
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
-use impasto::objective::Spec;
-use impasto::render::{Evaluation, Sweep, tensor_targets};
+use impasto::objective::{Spec, StyleTargets};
+use impasto::render::{Evaluation, Sweep, Team, tensor_targets};
 use impasto::tiling::{Grid, Margins};
 use proptest::prelude::*;
+use support::networks::{Dawdling, Stingy};
 use support::{random_pixels, relative_l2, small_network};
 
 fn tensor(seed: u64, width: usize, height: usize) -> Tensor {
@@ -125,5 +129,92 @@ proptest! {
         let (loss, l2, _) = errors(&tiled, &whole);
         // A flipped ReLU or pooling choice in a picture this small weighs more than rounding.
         prop_assert!(loss <= 1e-5 && l2 <= 2e-3, "{loss:.1e}, {l2:.1e}");
+    }
+}
+
+/// A small network of which several workers can be made, and targets for it.
+fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
+    let weights = small_network(6, [4, 4, 5, 6, 6]);
+    let network: Arc<dyn Network> = Arc::new(network(&weights, spec));
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = tensor_targets(&tensor(3, 70, 90), &layers, network.as_ref()).unwrap();
+    (network, targets)
+}
+
+fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
+    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
+}
+
+fn same_bytes(a: &Evaluation, b: &Evaluation) -> bool {
+    let bits = |e: &Evaluation| values(e).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    bits(a) == bits(b) && a.losses == b.losses && a.taps == b.taps
+}
+
+#[test]
+fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
+    let spec = Spec { variation_weight: 1e-3, ..Spec::spst() };
+    let (network, targets) = small(&spec);
+    let (width, height) = (310, 270);
+    let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
+    let run = |team: Team<'_>, core, keep| {
+        let grid = Grid::new(width, height, core);
+        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
+        sweep.evaluate(&canvas).unwrap()
+    };
+    for core in [64, 128] {
+        let alone = run(Team::alone(Some(network.as_ref())), core, false);
+        assert!(same_bytes(&alone, &run(Team::alone(Some(network.as_ref())), core, true)), "kept, cores of {core}");
+        for (workers, threads) in [(1, 1), (1, 2), (3, 1), (2, 2)] {
+            for keep in [false, true] {
+                // Each worker has a pool and a network of its own, as devices have.
+                let member = |seed| (Arc::new(Dawdling::new(Arc::clone(&network), seed)) as Arc<dyn Network>, pool(threads));
+                let team = Team::of((0..workers).map(member).collect());
+                let together = run(team, core, keep);
+                assert!(same_bytes(&alone, &together), "{workers} workers of {threads} threads, cores of {core}, kept: {keep}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tile_without_memory_is_halved_until_it_fits() {
+    let spec = Spec::spst();
+    let (network, targets) = small(&spec);
+    let (width, height) = (640, 500);
+    let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
+    let whole = Sweep::new(Some(network.as_ref()), &spec, targets.clone(), Some(&content), Grid::whole(width, height)).unwrap();
+    let whole = whole.evaluate(&canvas).unwrap();
+    let stingy = Stingy::new(Arc::clone(&network), 470 * 470);
+    let grid = Grid::whole(width, height);
+    let mut sweep = Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap().keeping(true);
+    assert_eq!(sweep.core(), 192, "the photograph's features take less margin");
+    let found = sweep.evaluate_halving(&canvas).unwrap();
+    assert_eq!(sweep.core(), 128);
+    assert!(stingy.refused.load(Ordering::Relaxed) >= 3);
+    let (loss, l2, largest) = errors(&found, &whole);
+    assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{loss:.1e}, {l2:.1e}, {largest:.1e}");
+    // Without end it does not go on.
+    let empty = Stingy::new(Arc::clone(&network), 100);
+    let Err(error) = Sweep::new(Some(&empty), &spec, targets, Some(&content), grid) else { panic!("no tile fits into 100 px") };
+    assert!(error.is_out_of_memory(), "{error}");
+}
+
+#[test]
+#[ignore = "an experiment"]
+fn bytes_by_core() {
+    let weights = Weights::embedded().unwrap();
+    for pooling in [Pooling::Max, Pooling::Average] {
+        let spec = Spec { pooling, ..Spec::spst() };
+        let network = network(&weights, &spec);
+        for size in [(613, 457), (1000, 900)] {
+            let whole = evaluate(&network, &spec, size, size.0, None);
+            for core in [64, 128, 256, 320, 512] {
+                let tiled = evaluate(&network, &spec, size, core, None);
+                let (a, b) = (values(&tiled), values(&whole));
+                let differ = a.iter().zip(&b).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                let (loss, l2, largest) = errors(&tiled, &whole);
+                println!("{pooling} {size:?} core {core}: {differ} of {} differ; losses equal: {}; {loss:.1e} {l2:.1e} {largest:.1e}", a.len(), tiled.losses == whole.losses);
+            }
+        }
     }
 }

@@ -111,6 +111,7 @@ impl Listener for Bar {
             Event::StepRejected { evaluation, .. } => {
                 self.bar.println(format!("evaluation {evaluation} went astray; back to the best picture so far"));
             }
+            Event::CoreHalved { core, .. } => self.bar.println(format!("no memory for a tile; computing in tiles of {core} px")),
             Event::JobFailed { name, reason, .. } => self.bar.println(format!("{name}: {reason}")),
             Event::Saved { path, .. } => self.bar.println(format!("saved {}", path.display())),
             _ => {}
@@ -149,6 +150,7 @@ impl Listener for Lines {
             Event::StepRejected { evaluation, .. } => {
                 complain!("evaluation {evaluation} went astray; back to the best picture so far");
             }
+            Event::CoreHalved { core, .. } => complain!("no memory for a tile; computing in tiles of {core} px"),
             Event::JobFailed { name, reason, .. } => complain!("{name}: {reason}"),
             Event::Saved { path, .. } => complain!("saved {}", path.display()),
             Event::Evaluated { .. } | Event::TileFinished { .. } => {

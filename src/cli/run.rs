@@ -221,8 +221,11 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
 fn how(level: &Level) -> String {
     let tiles = |core: usize| Grid::new(level.width, level.height, core.max(1)).len();
     match level.execution {
-        Execution::Exact { core, history } if tiles(core) == 1 => format!("exact, whole, history {history}"),
-        Execution::Exact { core, history } => format!("exact, {} tiles of {core} px, history {history}", tiles(core)),
+        Execution::Exact { core, history, .. } if tiles(core) == 1 => format!("exact, whole, history {history}"),
+        Execution::Exact { core, history, keep } => {
+            let kept = if keep { ", features kept" } else { "" };
+            format!("exact, {} tiles of {core} px{kept}, history {history}", tiles(core))
+        }
         Execution::Blocks(v) => format!("blocks, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
         Execution::Feathered(v) => format!("feathered, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
     }

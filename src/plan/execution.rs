@@ -1,10 +1,10 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
 use super::levels::{Execution, Level, Visits};
-use super::memory::{canvas_bytes_per_pixel, fixed_bytes, region_bytes_per_pixel};
+use super::memory::{canvas_bytes_per_pixel, fixed_bytes, kept_bytes_per_pixel, region_bytes_per_pixel};
 use crate::config::{Core, Method, Settings, TilingMode};
 use crate::objective::Spec;
-use crate::tiling::{EXACT_ALIGNMENT, Margins};
+use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -74,10 +74,14 @@ fn exact(level: &Level, settings: &Settings, spec: &Spec, budget: u64) -> Result
             let memory_bytes = memory(core, history);
             if memory_bytes <= budget {
                 let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
-                let memory_bytes = memory(core, history);
-                let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
+                let (mut memory_bytes, mut keep) = (memory(core, history), false);
+                let mut reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
+                let kept = memory_bytes + beside_the_first(level, spec, core);
+                if core < whole && kept <= budget {
+                    (memory_bytes, keep, reason) = (kept, true, "tiles whose features all fit");
+                }
                 let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
-                return Ok(Chosen { execution: Execution::Exact { core, history }, memory_bytes, reason });
+                return Ok(Chosen { execution: Execution::Exact { core, history, keep }, memory_bytes, reason });
             }
             least = least.min(memory_bytes);
             if asked || history <= LEAST_HISTORY.min(most) {
@@ -87,6 +91,14 @@ fn exact(level: &Level, settings: &Settings, spec: &Spec, budget: u64) -> Result
         }
     }
     Err(least)
+}
+
+/// Bytes that all tiles but one keep between their two sweeps.
+fn beside_the_first(level: &Level, spec: &Spec, core: usize) -> u64 {
+    let grid = Grid::new(level.width, level.height, core);
+    let margin = margins(spec).gradient;
+    let regions = grid.tiles().skip(1).map(|tile| tile.region(margin, level.width, level.height).area());
+    (kept_bytes_per_pixel(spec) * regions.sum::<usize>() as f64) as u64
 }
 
 /// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a narrow last column.
@@ -166,9 +178,9 @@ mod tests {
     #[test]
     fn a_shrinking_budget_shortens_the_history_then_cuts_tiles_then_turns_to_blocks() {
         let chosen = |gib: f64| last(&[], 3000, gib).expect("it fits");
-        assert!(matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65 }), "{:?}", chosen(20.0));
-        assert!(matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16 }), "{:?}", chosen(8.0));
-        assert!(matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.. }), "{:?}", chosen(4.0));
+        assert!(matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65, .. }), "{:?}", chosen(20.0));
+        assert!(matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16, .. }), "{:?}", chosen(8.0));
+        assert!(matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.., keep: false }), "{:?}", chosen(4.0));
         assert!(matches!(chosen(2.0).execution, Execution::Blocks(_)), "{:?}", chosen(2.0));
         for gib in [20.0, 8.0, 4.0, 2.0] {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
@@ -181,7 +193,7 @@ mod tests {
     fn what_is_asked_for_is_done() {
         let mode = |keys: &[&str]| last(keys, 1000, 64.0).expect("it fits").execution;
         assert!(matches!(mode(&["tiling.core-px=256"]), Execution::Exact { core: 256, .. }));
-        assert!(matches!(mode(&["optimise.history=7"]), Execution::Exact { core: 1000, history: 7 }));
+        assert!(matches!(mode(&["optimise.history=7"]), Execution::Exact { core: 1000, history: 7, .. }));
         let keys = ["tiling.mode=blocks", "tiling.rounds=3", "tiling.visit=9", "tiling.overlap-px=32", "tiling.core-px=128"];
         assert_eq!(mode(&keys), Execution::Blocks(Visits { core: 128, overlap: 32, rounds: 3, visit: 9, history: 9 }));
         assert!(matches!(mode(&["tiling.mode=feathered"]), Execution::Feathered(_)));

@@ -32,6 +32,8 @@ pub enum Execution {
         core: usize,
         /// Pairs that L-BFGS keeps.
         history: usize,
+        /// Whether the tiles' features are kept between the two sweeps, so that the second runs backward only.
+        keep: bool,
     },
     /// Rounds in which every tile moves by an optimiser of its own on the whole image's loss.
     Blocks(Visits),
@@ -79,7 +81,7 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
                 width: side(size.0),
                 height: side(size.1),
                 evaluations: pyramid.evaluations_at(level as usize) as usize,
-                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100 },
+                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100, keep: false },
                 memory_bytes: 0,
                 reason: String::new(),
             }

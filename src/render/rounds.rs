@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::engine::Engine;
 use super::error::RenderError;
 use super::job::Watcher;
 use super::visits::{Scene, Visited, Whole};
-use super::workers::in_order;
+use super::workers::Queue;
 use crate::event::{Event, Losses};
 use crate::files;
 use crate::geometry::Rect;
+use crate::network::Network;
 use crate::tiling::{CanvasFile, Layout, Pixels};
 
 /// Rows blended at once.
@@ -47,10 +47,6 @@ pub struct Progress {
 pub struct Rounds<'a> {
     /// What is optimised.
     pub scene: &'a Scene<'a>,
-    /// Whose threads compute.
-    pub engine: &'a Engine,
-    /// Tiles in flight at once. The result does not depend on it.
-    pub workers: usize,
     /// A directory for canvases and tiles; about twice the canvas's 12 bytes a pixel.
     pub scratch: &'a Path,
     /// The job's number, for events.
@@ -74,7 +70,7 @@ impl Rounds<'_> {
     /// When a file cannot be read or written or the device fails.
     pub fn run(&self, canvas: CanvasFile, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
         let (scene, rounds) = (self.scene, self.scene.visits.rounds);
-        let mut whole = scene.measure(&canvas, &scene.layout(0), self.engine, self.workers)?;
+        let mut whole = scene.measure(&canvas, &scene.layout(0))?;
         let mut progress = Progress { canvas, rounds: 0, losses: whole.losses, interrupted: false };
         for round in 0..rounds {
             let started = Instant::now();
@@ -88,7 +84,7 @@ impl Rounds<'_> {
             let before = std::mem::replace(&mut progress.canvas, next);
             remove(before.path())?;
             (0..layout.len()).try_for_each(|tile| remove(&self.tile_path(round, tile)))?;
-            whole = scene.measure(&progress.canvas, &scene.layout(round + 1), self.engine, self.workers)?;
+            whole = scene.measure(&progress.canvas, &scene.layout(round + 1))?;
             (progress.rounds, progress.losses) = (round + 1, whole.losses);
             let seconds = started.elapsed().as_secs_f64();
             let (job, level) = (self.job, self.level);
@@ -107,22 +103,25 @@ impl Rounds<'_> {
         watcher: &mut Watcher<'_>,
     ) -> Result<bool, RenderError> {
         let stop = watcher.stop;
-        let visit = |tile: usize| {
+        let visit = |network: Option<&dyn Network>, _, tile| {
             let started = Instant::now();
-            let visited = self.engine.install(|| self.scene.visit(snapshot, round, tile, whole, stop))?;
+            let visited = self.scene.visit(network, snapshot, round, tile, whole, stop)?;
             let Some(visited) = visited else { return Ok(None) };
             store(&self.tile_path(round, tile), &visited)?;
-            Ok(Some((visited.evaluations, started.elapsed().as_secs_f64())))
+            Ok(Some((visited.evaluations, visited.halved, started.elapsed().as_secs_f64())))
         };
         let mut all = true;
-        in_order(self.workers, layout.len(), visit, |tile, done| {
-            let Some((evaluations, seconds)) = done else {
+        self.scene.team.each(Queue::Shared(layout.len()), visit, |tile, done| {
+            let Some((evaluations, halved, seconds)) = done else {
                 all = false;
                 return Ok(false);
             };
             let (job, level, tiles) = (self.job, self.level, layout.len());
+            if let Some(core) = halved {
+                watcher.listener.hear(&Event::CoreHalved { job, level, tile: Some(tile), core });
+            }
             watcher.listener.hear(&Event::TileFinished { job, level, round: round + 1, tile, tiles, evaluations, seconds });
-            Ok(true)
+            Ok::<_, RenderError>(true)
         })?;
         Ok(all)
     }
