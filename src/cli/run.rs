@@ -36,7 +36,7 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     refuse_devices(&config)?;
     let weights = weights(&config)?;
     let compute = &config.variants[0].settings.compute;
-    let mut engine = super::engine(weights, precision(compute.precision)?, compute.threads)?;
+    let mut engine = super::engine(weights, precision(compute.precision)?, compute.threads)?.with_workers(compute.workers());
 
     let stop = Stop::new();
     watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
@@ -223,7 +223,7 @@ fn how(level: &Level) -> String {
     match level.execution {
         Execution::Exact { core, history, .. } if tiles(core) == 1 => format!("exact, whole, history {history}"),
         Execution::Exact { core, history, keep } => {
-            let kept = if keep { ", features kept" } else { "" };
+            let kept = if keep > 1 { format!(", {keep} of them kept") } else { String::new() };
             format!("exact, {} tiles of {core} px{kept}, history {history}", tiles(core))
         }
         Execution::Blocks(v) => format!("blocks, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),

@@ -69,10 +69,9 @@ pub fn framed(picture: Picture, framing: &Framing) -> Picture {
 ///
 /// # Errors
 /// When the starting image cannot be read.
-pub fn starting_canvas(start: &Start, content: &Tensor, limits: &Limits) -> Result<Tensor, RenderError> {
-    let (_, height, width) = content.dims3()?;
+pub fn starting_canvas(start: &Start, content: &Picture, (width, height): (usize, usize), limits: &Limits) -> Result<Tensor, RenderError> {
     let base = match &start.from {
-        StartFrom::Content | StartFrom::Noise => content.clone(),
+        StartFrom::Content | StartFrom::Noise => picture_tensor(content, width, height)?,
         StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };

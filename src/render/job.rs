@@ -1,19 +1,19 @@
 //! One job from the photograph to the finished file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-use candle_core::Tensor;
 
 use super::canvas::{framed, picture_tensor, resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::{partial_path, write_canvas};
 use super::level::{LevelRun, Workshop};
+use super::rounds::Scratch;
+use super::stage::{Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
-use crate::image::{self, Limits};
-use crate::plan::Job;
+use crate::image::{self, Filter, Light, Limits, Picture, Window};
+use crate::plan::{Job, Level};
 use crate::stop::Stop;
 
 /// Who is told what happens, and who may ask to stop.
@@ -75,22 +75,25 @@ pub fn render(
     let content = framed(content, &job.framing);
     let mut progress = Progress::default();
     let mut workshop = Workshop { engine, targets, limits };
-    let mut canvas: Option<Tensor> = None;
+    let scratch = if job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
+    let mut canvas: Option<Canvas> = None;
     for (number, level) in job.levels.iter().enumerate() {
-        let photograph = picture_tensor(&content, level.width, level.height)?;
+        // A level in rounds finds its canvases in files and leaves its own in one.
+        let files = scratch.as_ref().map(Scratch::path).filter(|_| level.runs_in_rounds());
+        let photograph = photograph(&content, number, level, files)?;
         let start = match canvas.take() {
-            Some(below) => resized(&below, level.width, level.height)?,
-            None => starting_canvas(&job.settings.start, &photograph, limits)?,
+            Some(below) => enlarged(below, number, level, files)?,
+            None => starting_canvas(&job.settings.start, &content, (level.width, level.height), limits).map(Canvas::Memory)?,
         };
-        let run = LevelRun::prepare(job, number, &photograph, &content, &mut workshop, watcher)?;
-        canvas = Some(run.climb(start, watcher, &mut progress)?);
+        let run = LevelRun::prepare(job, number, &content, files, &mut workshop, watcher)?;
+        canvas = Some(run.climb(photograph, start, watcher, &mut progress)?);
         if progress.interrupted {
             break;
         }
     }
     let canvas = canvas.expect("a pyramid has at least one level");
     let path = if progress.interrupted { partial_path(&job.output) } else { job.output.clone() };
-    write_canvas(&canvas, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
+    write_canvas(&canvas.into_tensor()?, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
     if progress.interrupted {
         watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
         return Ok(Rendered::Interrupted { path });
@@ -105,4 +108,30 @@ pub fn render(
         seconds: started.elapsed().as_secs_f64(),
     });
     Ok(Rendered::Finished { path, evaluations: progress.evaluations, losses: progress.losses })
+}
+
+/// The photograph at a level's size: in a file of `files` where the level wants it there.
+fn photograph(content: &Picture, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    let Some(files) = files else { return Ok(Canvas::Memory(picture_tensor(content, size.0, size.1)?)) };
+    let (from, to) = ((content.width, content.height), (size.0 as u32, size.1 as u32));
+    let path = files.join(format!("level-{}-photograph.canvas", number + 1));
+    let band = |top: usize, rows: usize| {
+        let rows = top as u32..(top + rows) as u32;
+        Ok(image::resize_rows(&content.pixels, from, Window::whole(from), to, rows, Filter::Lanczos3, Light::Linear))
+    };
+    Ok(Canvas::File(written_by_bands(size, &path, band)?))
+}
+
+/// The canvas of the level below at a level's size.
+fn enlarged(below: Canvas, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    match files {
+        Some(files) => {
+            let start = below.resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
+            below.remove()?;
+            Ok(Canvas::File(start))
+        }
+        None => Ok(Canvas::Memory(resized(&below.into_tensor()?, size.0, size.1)?)),
+    }
 }

@@ -14,7 +14,7 @@ use crate::event::Losses;
 use crate::geometry::Rect;
 use crate::network::{Features, Layer, Network, NetworkError};
 use crate::objective::{Spec, StyleGradient, StyleLoss, StyleTargets, TapStatistics, total_variation};
-use crate::tiling::{Grid, Margins};
+use crate::tiling::Grid;
 
 /// The weighted loss at one tap.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,15 +82,15 @@ impl<'a> Sweep<'a> {
         Ok(Self { spec, targets, tiled })
     }
 
-    /// Takes other margins than the taps ask for: too small ones show in the result, which is how tests know that the
-    /// right ones are needed.
-    pub fn with_margins(self, margins: Margins) -> Self {
-        Self { tiled: self.tiled.with_margins(margins), ..self }
+    /// Takes another margin around the cores than the taps ask for, px: one that is too small shows in the result, which is
+    /// how tests know that the right one is needed.
+    pub fn with_margin(self, margin: usize) -> Self {
+        Self { tiled: self.tiled.with_margin(margin), ..self }
     }
 
-    /// Says whether the first sweep keeps every tile's features for the second, which then runs backward only: the same
-    /// bytes in less time, for the memory of all tiles. A single tile is always kept.
-    pub fn keeping(self, keep: bool) -> Self {
+    /// Says how many tiles' features the first sweep keeps for the second, which then runs backward only: the same bytes in
+    /// less time, for their memory. One worker by itself keeps at least one.
+    pub fn keeping(self, keep: usize) -> Self {
         Self { tiled: self.tiled.keeping(keep), ..self }
     }
 

@@ -1,10 +1,10 @@
 //! Forward and backward sweeps over one picture, tile by tile.
 //!
 //! The first sweep adds up what the losses need: every core's statistics and its distance to the photograph. The second
-//! brings gradients at the taps back to the pixels, each tile forward once more and then backward. Where all tiles'
-//! kept features fit the memory (and always for a single tile) the first sweep keeps them and the second runs backward
-//! only. Tiles go to workers as they come free and results are added in the order of tiles, so neither the workers nor
-//! what is kept changes a bit. The module knows margins, no weights of any loss.
+//! brings gradients at the taps back to the pixels, each tile forward once more and then backward. As many tiles as
+//! memory allows (and always the last, or the only one) are kept from the first sweep and run backward only in the
+//! second. Both sweeps see the same regions, tiles go to workers as they come free, and results are added in the order of
+//! tiles: neither what is kept nor the workers change a bit. The module knows margins, no weights of any loss.
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
@@ -28,8 +28,8 @@ pub(super) struct Tiled<'a> {
     styles: Vec<Layer>,
     contents: BTreeMap<Layer, Features>,
     grid: Grid,
-    margins: Margins,
-    keep: bool,
+    margin: usize,
+    keep: usize,
 }
 
 /// What the first sweep adds up.
@@ -41,7 +41,8 @@ pub(super) struct Sums {
     pub(super) distances: BTreeMap<Layer, f64>,
 }
 
-/// The tiles' forward sweeps, each with the worker that holds it.
+/// The last tiles' forward sweeps, each with the worker that holds it.
+#[derive(Default)]
 pub(super) struct Kept<'t>(Vec<(usize, Box<dyn Pass + 't>)>);
 
 /// A tile's share of the sums.
@@ -55,19 +56,24 @@ impl<'a> Tiled<'a> {
     /// Tiles of `grid` for statistics at `styles` and content at `contents`.
     pub(super) fn new(team: Team<'a>, styles: Vec<Layer>, contents: &[Layer], grid: Grid) -> Self {
         let taps = styles.iter().chain(contents).map(|layer| (layer.reach(), layer.stride()));
-        let margins = Margins::for_taps(taps);
-        let margins = if grid.core.is_multiple_of(EXACT_ALIGNMENT) { margins.aligned() } else { margins };
-        Self { team, styles, contents: BTreeMap::new(), grid, margins, keep: false }
+        let margin = Margins::for_taps(taps).gradient;
+        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0 }
     }
 
-    /// Takes other margins than the taps ask for.
-    pub(super) fn with_margins(self, margins: Margins) -> Self {
-        Self { margins, ..self }
+    /// Takes another margin than the taps ask for.
+    pub(super) fn with_margin(self, margin: usize) -> Self {
+        Self { margin, ..self }
     }
 
-    /// Says whether the first sweep keeps what the second needs, where there are several tiles.
-    pub(super) fn keeping(self, keep: bool) -> Self {
+    /// Says how many tiles the first sweep keeps for the second.
+    pub(super) fn keeping(self, keep: usize) -> Self {
         Self { keep, ..self }
+    }
+
+    /// The first tile that is kept. A worker by itself has the last one in its hands anyway.
+    fn first_kept(&self) -> usize {
+        let least = usize::from(self.team.len() == 1 || self.grid.len() == 1);
+        self.grid.len().saturating_sub(self.keep.max(least))
     }
 
     /// The photograph's features at the content taps.
@@ -96,8 +102,7 @@ impl<'a> Tiled<'a> {
             return false;
         }
         self.grid = Grid::new(width, height, half);
-        self.margins = self.margins.aligned();
-        self.keep = false;
+        self.keep = 0;
         true
     }
 
@@ -125,7 +130,7 @@ impl<'a> Tiled<'a> {
         }
         let work = |network: Option<&dyn Network>, _, index| {
             let tile = self.grid.tile(index);
-            let region = self.region(&tile, self.margins.features);
+            let region = self.region(&tile);
             let core = tile.core.relative_to(&region);
             let layers: Vec<Layer> = layers.iter().copied().filter(|layer| has_cells(&core, *layer)).collect();
             if layers.is_empty() {
@@ -157,15 +162,13 @@ impl<'a> Tiled<'a> {
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn statistics<'t>(&'t self, picture: &Tensor) -> Result<(Sums, Option<Kept<'t>>), NetworkError> {
-        let keep = self.keep || self.grid.len() == 1;
-        let margin = if keep { self.margins.gradient } else { self.margins.features };
+    pub(super) fn statistics<'t>(&'t self, picture: &Tensor) -> Result<(Sums, Kept<'t>), NetworkError> {
         let mut sums = Sums::default();
         let mut squares: BTreeMap<Layer, BTreeMap<(usize, usize), f64>> = BTreeMap::new();
         let mut kept = Vec::new();
         let work = |network: Option<&'t dyn Network>, worker, index| {
             let tile = self.grid.tile(index);
-            let region = self.region(&tile, margin);
+            let (region, keep) = (self.region(&tile), index >= self.first_kept());
             let pass = some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, true, keep))?;
             let part = self.part(pass.as_ref(), &tile, &region)?;
             Ok((part, keep.then_some((worker, pass))))
@@ -190,7 +193,7 @@ impl<'a> Tiled<'a> {
         })?;
         // Square by square over the canvas: the sum does not depend on the tiles.
         sums.distances = squares.into_iter().map(|(layer, squares)| (layer, squares.into_values().sum())).collect();
-        Ok((sums, keep.then_some(Kept(kept))))
+        Ok((sums, Kept(kept)))
     }
 
     /// The second sweep: the gradient at `picture`, float32 `[3, H, W]`, of `style`'s terms and, for each content tap,
@@ -201,41 +204,43 @@ impl<'a> Tiled<'a> {
     pub(super) fn gradient<'t>(
         &'t self,
         picture: &Tensor,
-        kept: Option<Kept<'t>>,
+        kept: Kept<'t>,
         style: &[StyleGradient],
         scales: &BTreeMap<Layer, f32>,
     ) -> Result<Tensor, NetworkError> {
-        let count = self.grid.len();
-        let (queue, passes) = kept.map_or((Queue::Shared(count), vec![]), |kept| kept.share(self.team.len()));
-        let work = |network: Option<&'t dyn Network>, _, index: usize| {
-            let tile = self.grid.tile(index);
-            let region = self.region(&tile, self.margins.gradient);
-            let pass = match passes.get(index) {
-                Some(pass) => pass.lock().take().expect("each pass is asked for once"),
-                None => some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, false, true))?,
-            };
-            self.backward(pass, &region, style, scales)
-        };
-        if count == 1 {
-            let mut gradient = None;
-            self.team.each(queue, work, |_, part| {
-                gradient = Some(part);
-                Ok::<_, NetworkError>(true)
-            })?;
-            return Ok(gradient.expect("one tile gives one gradient"));
+        let first = self.grid.len() - kept.0.len();
+        if self.grid.len() == 1
+            && let Some((_, pass)) = kept.0.into_iter().next()
+        {
+            let region = Rect::whole(self.grid.width, self.grid.height);
+            return self.team.install(|| self.backward(pass, &region, style, scales));
         }
         let mut gradient = vec![0f32; 3 * self.grid.width * self.grid.height];
-        self.team.each(queue, work, |index, part| {
+        let mut paste = |index: usize, part: Tensor| {
             let tile = self.grid.tile(index);
-            paste_core(&mut gradient, &self.grid, &part, self.region(&tile, self.margins.gradient), tile.core)?;
+            paste_core(&mut gradient, &self.grid, &part, self.region(&tile), tile.core)?;
             Ok::<_, NetworkError>(true)
-        })?;
+        };
+        // What is kept goes first: it gives its memory back.
+        let (queue, passes) = kept.share(self.team.len());
+        let backward = |_: Option<&'t dyn Network>, _, index: usize| {
+            let pass = passes[index].lock().take().expect("each pass is asked for once");
+            self.backward(pass, &self.region(&self.grid.tile(first + index)), style, scales)
+        };
+        self.team.each(queue, backward, |index, part| paste(first + index, part))?;
+        let both = |network: Option<&'t dyn Network>, _, index| {
+            let tile = self.grid.tile(index);
+            let region = self.region(&tile);
+            let pass = some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, false, true))?;
+            self.backward(pass, &region, style, scales)
+        };
+        self.team.each(Queue::Shared(first), both, &mut paste)?;
         Ok(Tensor::from_vec(gradient, picture.shape(), picture.device())?)
     }
 
     /// A tile with its margin: the whole picture where the grid has one tile.
-    fn region(&self, tile: &Tile, margin: usize) -> Rect {
-        tile.region(margin, self.grid.width, self.grid.height)
+    fn region(&self, tile: &Tile) -> Rect {
+        tile.region(self.margin, self.grid.width, self.grid.height)
     }
 
     fn request(&self, tile: &Tile, region: &Rect, sums: bool, keep: bool) -> Request {

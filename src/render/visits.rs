@@ -7,6 +7,7 @@
 //! holds the tiles in flight.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 
@@ -207,12 +208,20 @@ impl Scene<'_> {
     /// # Errors
     /// When the canvas cannot be read or the device fails.
     pub fn measure(&self, canvas: &dyn Pixels, layout: &Layout) -> Result<Whole, RenderError> {
+        self.measure_tiles(canvas, layout, 0..layout.len())
+    }
+
+    /// [`Scene::measure`] over some of the tiles: their statistics as if they were the canvas.
+    ///
+    /// # Errors
+    /// As [`Scene::measure`].
+    pub fn measure_tiles(&self, canvas: &dyn Pixels, layout: &Layout, tiles: Range<usize>) -> Result<Whole, RenderError> {
         let mut moments: BTreeMap<Layer, Moments> = BTreeMap::new();
         let mut distances: BTreeMap<Layer, (f64, usize)> = BTreeMap::new();
         let mut variation = 0.0;
         self.team.each(
-            Queue::Shared(layout.len()),
-            |network, _, tile| self.measure_tile(network, canvas, layout.core(tile)),
+            Queue::Shared(tiles.len()),
+            |network, _, index| self.measure_tile(network, canvas, layout.core(tiles.start + index)),
             |_, part: TileMeasure| {
                 for (layer, sums) in part.moments {
                     match moments.get_mut(&layer) {

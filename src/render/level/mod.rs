@@ -3,11 +3,12 @@
 mod exact;
 mod rounds;
 
-use candle_core::Tensor;
+use std::path::Path;
 
 use super::engine::Engine;
 use super::error::RenderError;
 use super::job::{Progress, Watcher};
+use super::stage::Canvas;
 use super::targets::TargetStore;
 use super::team::Team;
 use super::visits::Kind;
@@ -22,10 +23,10 @@ pub(super) struct LevelRun<'a> {
     pub(super) job: &'a Job,
     /// The level's number, from 0 (the smallest).
     pub(super) number: usize,
-    /// The photograph at the level's size, float32 `[3, H, W]`.
-    pub(super) photograph: &'a Tensor,
     /// The photograph as it was framed, for pictures written along the way.
     pub(super) content: &'a Picture,
+    /// Where a level in rounds keeps its canvases and tiles.
+    pub(super) files: Option<&'a Path>,
     /// Whose threads compute.
     pub(super) engine: &'a Engine,
     /// Who computes the tiles.
@@ -52,8 +53,8 @@ impl<'a> LevelRun<'a> {
     pub(super) fn prepare(
         job: &'a Job,
         number: usize,
-        photograph: &'a Tensor,
         content: &'a Picture,
+        files: Option<&'a Path>,
         workshop: &'a mut Workshop<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
@@ -68,7 +69,7 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, photograph, content, engine, team, style })
+        Ok(Self { job, number, content, files, engine, team, style })
     }
 
     /// The level in numbers.
@@ -76,15 +77,17 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas, both float32 `[3, H, W]`.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, start: Tensor, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Tensor, RenderError> {
+    pub(super) fn climb(self, photograph: Canvas, start: Canvas, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history, keep } => self.climb_exact(core, history, keep, start, watcher, progress),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, &start, watcher, progress),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, &start, watcher, progress),
+            Execution::Exact { core, history, keep } => {
+                self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
+            },
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File),
         }
     }
 
