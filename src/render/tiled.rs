@@ -204,13 +204,13 @@ impl<'a> Tiled<'a> {
     pub(super) fn gradient<'t>(
         &'t self,
         picture: &Tensor,
-        kept: Kept<'t>,
+        mut kept: Kept<'t>,
         style: &[StyleGradient],
         scales: &BTreeMap<Layer, f32>,
     ) -> Result<Tensor, NetworkError> {
         let first = self.grid.len() - kept.0.len();
         if self.grid.len() == 1
-            && let Some((_, pass)) = kept.0.into_iter().next()
+            && let Some((_, pass)) = kept.0.pop()
         {
             let region = Rect::whole(self.grid.width, self.grid.height);
             return self.team.install(|| self.backward(pass, &region, style, scales));
