@@ -127,15 +127,7 @@ pub fn resize_rows(
     out
 }
 
-fn resize_plane(
-    source: &[f32],
-    from: (u32, u32),
-    window: Window,
-    target: &mut [f32],
-    to: (u32, u32),
-    filter: Filter,
-    light: Light,
-) {
+fn resize_plane(source: &[f32], from: (u32, u32), window: Window, target: &mut [f32], to: (u32, u32), filter: Filter, light: Light) {
     let pixels: Vec<F32> = match light {
         Light::Coded => source.par_iter().map(|v| F32::new(*v)).collect(),
         Light::Linear => source.par_iter().map(|v| F32::new(linear_from_coded(*v))).collect(),

@@ -4,10 +4,10 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::error::RenderError;
+use super::photograph::Photograph;
 use crate::config::{Start, StartFrom};
 use crate::image::{self, Filter, Light, Limits, Picture};
 use crate::network::VGG_MEAN_RGB;
-use crate::plan::Framing;
 use crate::random::Noise;
 use crate::tensor::HostView;
 
@@ -44,34 +44,13 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
     image::resize(planes, size(from), size(to), Filter::Lanczos3, light)
 }
 
-/// The part of a photograph that the framing shows, cut at whole pixels.
-pub fn framed(picture: Picture, framing: &Framing) -> Picture {
-    let (w, h) = (picture.width as usize, picture.height as usize);
-    let [left, top, width, height] = framing.crop.map(|v| v.round().max(0.0) as usize);
-    let (left, top) = (left.min(w - 1), top.min(h - 1));
-    let (width, height) = (width.clamp(1, w - left), height.clamp(1, h - top));
-    if (width, height) == (w, h) {
-        return picture;
-    }
-    let cut = |planes: &[f32]| -> Vec<f32> {
-        planes
-            .chunks(w)
-            .enumerate()
-            .filter(|(row, _)| (top..top + height).contains(&(row % h)))
-            .flat_map(|(_, row)| row[left..left + width].iter().copied())
-            .collect()
-    };
-    let alpha = picture.alpha.as_deref().map(cut);
-    Picture { width: width as u32, height: height as u32, pixels: cut(&picture.pixels), alpha, ..picture }
-}
-
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0: no noise, 1: nothing else).
 ///
 /// # Errors
 /// When the starting image cannot be read.
-pub fn starting_canvas(start: &Start, content: &Picture, (width, height): (usize, usize), limits: &Limits) -> Result<Tensor, RenderError> {
+pub fn starting_canvas(start: &Start, content: &Photograph, (width, height): (usize, usize), limits: &Limits) -> Result<Tensor, RenderError> {
     let base = match &start.from {
-        StartFrom::Content | StartFrom::Noise => picture_tensor(content, width, height)?,
+        StartFrom::Content | StartFrom::Noise => content.tensor(width, height)?,
         StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::canvas::{framed, picture_tensor, resized, starting_canvas};
+use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
-use super::finish::{partial_path, write_canvas};
+use super::finish::{Finish, partial_path};
 use super::level::{LevelRun, Workshop};
+use super::photograph::Photograph;
 use super::rounds::Scratch;
 use super::stage::{Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
-use crate::image::{self, Filter, Light, Limits, Picture, Window};
+use crate::image::Limits;
 use crate::plan::{Job, Level};
 use crate::stop::Stop;
 
@@ -68,11 +69,11 @@ pub fn render(
 ) -> Result<Rendered, RenderError> {
     let started = Instant::now();
     watcher.listener.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-    let content = image::decode(&job.content, limits)?;
-    for note in &content.source.notes {
+    let photograph = Photograph::open(&job.content, &job.framing, limits)?;
+    let finish = Finish::new(job, &photograph, engine.weights().sha256())?;
+    for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
-    let content = framed(content, &job.framing);
     let mut progress = Progress::default();
     let mut workshop = Workshop { engine, targets, limits };
     let scratch = if job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
@@ -80,24 +81,28 @@ pub fn render(
     for (number, level) in job.levels.iter().enumerate() {
         // A level in rounds finds its canvases in files and leaves its own in one.
         let files = scratch.as_ref().map(Scratch::path).filter(|_| level.runs_in_rounds());
-        let photograph = photograph(&content, number, level, files)?;
+        let content = photograph_at(&photograph, number, level, files)?;
         let start = match canvas.take() {
             Some(below) => enlarged(below, number, level, files)?,
-            None => starting_canvas(&job.settings.start, &content, (level.width, level.height), limits).map(Canvas::Memory)?,
+            None => starting_canvas(&job.settings.start, &photograph, (level.width, level.height), limits).map(Canvas::Memory)?,
         };
-        let run = LevelRun::prepare(job, number, &content, files, &mut workshop, watcher)?;
-        canvas = Some(run.climb(photograph, start, watcher, &mut progress)?);
+        let run = LevelRun::prepare(job, number, &finish, files, &mut workshop, watcher)?;
+        canvas = Some(run.climb(content, start, watcher, &mut progress)?);
         if progress.interrupted {
             break;
         }
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    let path = if progress.interrupted { partial_path(&job.output) } else { job.output.clone() };
-    write_canvas(&canvas.into_tensor()?, &content, job, &path, progress.interrupted || job.settings.output.overwrite)?;
     if progress.interrupted {
+        let path = partial_path(&job.output);
+        finish.write(&canvas, &path)?;
         watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
         return Ok(Rendered::Interrupted { path });
     }
+    for path in finish.complete(&canvas)? {
+        watcher.listener.hear(&Event::Saved { job: job.index, path });
+    }
+    let path = job.output.clone();
     watcher.listener.hear(&Event::JobFinished {
         job: job.index,
         path: path.clone(),
@@ -111,16 +116,12 @@ pub fn render(
 }
 
 /// The photograph at a level's size: in a file of `files` where the level wants it there.
-fn photograph(content: &Picture, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+fn photograph_at(photograph: &Photograph, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
     let size = (level.width, level.height);
-    let Some(files) = files else { return Ok(Canvas::Memory(picture_tensor(content, size.0, size.1)?)) };
-    let (from, to) = ((content.width, content.height), (size.0 as u32, size.1 as u32));
+    let Some(files) = files else { return Ok(Canvas::Memory(photograph.tensor(size.0, size.1)?)) };
     let path = files.join(format!("level-{}-photograph.canvas", number + 1));
-    let band = |top: usize, rows: usize| {
-        let rows = top as u32..(top + rows) as u32;
-        Ok(image::resize_rows(&content.pixels, from, Window::whole(from), to, rows, Filter::Lanczos3, Light::Linear))
-    };
-    Ok(Canvas::File(written_by_bands(size, &path, band)?))
+    let file = written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
+    Ok(Canvas::File(file))
 }
 
 /// The canvas of the level below at a level's size.

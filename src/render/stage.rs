@@ -67,15 +67,27 @@ impl Canvas {
     /// The same picture at another size, as it is coded, in the file at `path`.
     ///
     /// # Errors
-    /// When a file cannot be read or written or the tensor is not in host memory.
+    /// When a file cannot be read or written.
     pub fn resized_file(&self, size: (usize, usize), path: &Path) -> Result<CanvasFile, RenderError> {
+        resized_file(self, size, path)
+    }
+}
+
+impl Pixels for Canvas {
+    fn size(&self) -> (usize, usize) {
         match self {
-            Canvas::File(file) => resized_file(file, size, path),
+            Canvas::Memory(tensor) => tensor.dims3().map(|(_, height, width)| (width, height)).expect("a canvas is [3, H, W]"),
+            Canvas::File(file) => file.size(),
+        }
+    }
+
+    fn read(&self, rect: Rect) -> Result<Vec<f32>, CanvasError> {
+        match self {
             Canvas::Memory(tensor) => {
-                let (_, height, width) = tensor.dims3()?;
-                let view = HostView::new(tensor)?;
-                resized_file(&Planes::new((width, height), view.values())?, size, path)
+                let view = HostView::new(tensor).expect("a canvas is in host memory");
+                Planes::new(self.size(), view.values())?.read(rect)
             }
+            Canvas::File(file) => file.read(rect),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{Event, Losses};
 use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
 use crate::plan::Job;
 use crate::render::error::RenderError;
-use crate::render::finish::{intermediate_path, write_canvas};
+use crate::render::finish::intermediate_path;
 use crate::render::job::{Progress, Watcher};
 use crate::render::stage::Canvas;
 use crate::render::sweep::Sweep;
@@ -93,7 +93,7 @@ impl LevelRun<'_> {
         let every = self.job.settings.watch.save_every as usize;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
             let path = intermediate_path(&self.job.output, self.number, evaluation);
-            write_canvas(optimiser.best_point(), self.content, self.job, &path, true)?;
+            self.finish.write_tensor(optimiser.best_point(), &path)?;
             watcher.listener.hear(&Event::Saved { job: self.job.index, path });
         }
         Ok(())

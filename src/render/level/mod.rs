@@ -7,13 +7,14 @@ use std::path::Path;
 
 use super::engine::Engine;
 use super::error::RenderError;
+use super::finish::Finish;
 use super::job::{Progress, Watcher};
 use super::stage::Canvas;
 use super::targets::TargetStore;
 use super::team::Team;
 use super::visits::Kind;
 use crate::event::Event;
-use crate::image::{Limits, Picture};
+use crate::image::Limits;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
 
@@ -23,8 +24,8 @@ pub(super) struct LevelRun<'a> {
     pub(super) job: &'a Job,
     /// The level's number, from 0 (the smallest).
     pub(super) number: usize,
-    /// The photograph as it was framed, for pictures written along the way.
-    pub(super) content: &'a Picture,
+    /// How pictures are written along the way.
+    pub(super) finish: &'a Finish<'a>,
     /// Where a level in rounds keeps its canvases and tiles.
     pub(super) files: Option<&'a Path>,
     /// Whose threads compute.
@@ -53,7 +54,7 @@ impl<'a> LevelRun<'a> {
     pub(super) fn prepare(
         job: &'a Job,
         number: usize,
-        content: &'a Picture,
+        finish: &'a Finish<'a>,
         files: Option<&'a Path>,
         workshop: &'a mut Workshop<'_>,
         watcher: &mut Watcher<'_>,
@@ -69,7 +70,7 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, content, files, engine, team, style })
+        Ok(Self { job, number, finish, files, engine, team, style })
     }
 
     /// The level in numbers.
