@@ -186,11 +186,19 @@ fn main() -> Result<(), Anything> {
     for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (2048, 4.0, "auto"), (8192, 4.0, "auto")] {
         match planned(folder.path(), side, gib, mode)? {
             Some(Execution::Exact { core, history, keep }) => {
-                row(format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs"), side, exact(&bench.spec, side, core, keep))?;
+                row(
+                    format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs"),
+                    side,
+                    exact(&bench.spec, side, core, keep),
+                )?;
             }
             Some(Execution::Blocks(found) | Execution::Feathered(found)) => {
                 let Visits { core, overlap, .. } = found;
-                row(format!("{side}x{side}, {gib} GiB, {mode}: blocks, cores of {core} px, overlap {overlap}"), side, visits(&bench.spec, side, found))?;
+                row(
+                    format!("{side}x{side}, {gib} GiB, {mode}: blocks, cores of {core} px, overlap {overlap}"),
+                    side,
+                    visits(&bench.spec, side, found),
+                )?;
             }
             None => println!("{side}x{side}, {gib} GiB, {mode}: does not fit"),
         }

@@ -96,7 +96,9 @@ fn main() -> Result<(), Anything> {
     for tile in 0..layout.len() {
         let area = layout.free(tile);
         let visited = match (first..first + tiles).contains(&tile) {
-            true => engine.install(|| scene.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &Stop::new()))?.ok_or("nobody stops it")?,
+            true => {
+                engine.install(|| scene.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &Stop::new()))?.ok_or("nobody stops it")?
+            }
             false => Visited { area, pixels: canvas.read(area)?, evaluations: 0, halved: None },
         };
         store_tile(&rounds.tile_path(0, tile), &visited)?;

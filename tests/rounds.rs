@@ -75,16 +75,8 @@ impl Studio {
         let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene = Scene {
-            kind,
-            team: &team,
-            spec,
-            targets,
-            photograph: &photograph,
-            visits,
-            context: Context::default(),
-            learning_rate: 1.0,
-        };
+        let scene =
+            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];

@@ -48,7 +48,12 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
 ///
 /// # Errors
 /// When the starting image cannot be read.
-pub fn starting_canvas(start: &Start, content: &Photograph, (width, height): (usize, usize), limits: &Limits) -> Result<Tensor, RenderError> {
+pub fn starting_canvas(
+    start: &Start,
+    content: &Photograph,
+    (width, height): (usize, usize),
+    limits: &Limits,
+) -> Result<Tensor, RenderError> {
     let base = match &start.from {
         StartFrom::Content | StartFrom::Noise => content.tensor(width, height)?,
         StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,

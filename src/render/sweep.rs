@@ -63,13 +63,7 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     /// As [`Sweep::new`].
-    pub fn by(
-        team: Team<'a>,
-        spec: &'a Spec,
-        targets: StyleTargets,
-        content: Option<&Tensor>,
-        grid: Grid,
-    ) -> Result<Self, NetworkError> {
+    pub fn by(team: Team<'a>, spec: &'a Spec, targets: StyleTargets, content: Option<&Tensor>, grid: Grid) -> Result<Self, NetworkError> {
         // A loss without taps never looks at the network.
         let team = if spec.deepest().is_some() { team } else { team.without_networks() };
         let styles = spec.style_taps().map(|(layer, _)| layer).collect();

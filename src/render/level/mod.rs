@@ -82,13 +82,21 @@ impl<'a> LevelRun<'a> {
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, photograph: Canvas, start: Canvas, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Canvas, RenderError> {
+    pub(super) fn climb(
+        self,
+        photograph: Canvas,
+        start: Canvas,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress,
+    ) -> Result<Canvas, RenderError> {
         match self.level().execution {
             Execution::Exact { core, history, keep } => {
                 self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
-            },
+            }
             Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => {
+                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 
