@@ -17,9 +17,10 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::random::Noise;
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher};
+use impasto::render::{Context, Engine, Kind, Rounds, RoundsStanding, Scene, Sweep, Team, Watcher};
 use impasto::stop::Stop;
-use impasto::tiling::{Grid, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
+use support::networks::Stingy;
 use support::{random_pixels, relative_l2, small_network};
 
 const SIZE: (usize, usize) = (150, 118);
@@ -192,6 +193,84 @@ fn workers_and_their_order_do_not_change_a_byte() {
         let (together, _) = studio.run(kind, VISITS, 3, &start);
         assert!(alone.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()), "{kind:?}");
         assert!(alone != start);
+    }
+}
+
+/// What a run in one go does, and one that was stopped after `tiles` tiles of the second round and went on from its files.
+#[test]
+fn a_level_goes_on_where_its_files_say() {
+    let mut studio = Studio::new(spec());
+    let start = studio.start.clone();
+    let (expected, _) = studio.run(Kind::Blocks, VISITS, 1, &start);
+    let team = studio.engine.team(studio.spec.deepest(), studio.spec.pooling).unwrap();
+    let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
+    let (spec, targets) = (&studio.spec, &studio.targets);
+    let scene = Scene {
+        kind: Kind::Blocks,
+        team: &team,
+        spec,
+        targets,
+        photograph: &photograph,
+        visits: VISITS,
+        context: Context::default(),
+        learning_rate: 1.0,
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+    let stop = Stop::new();
+    let mut finished = std::collections::BTreeSet::new();
+    let mut listener = |event: &Event| {
+        if let Event::TileFinished { round: 2, tile, .. } = event {
+            finished.insert(*tile);
+            assert!(CanvasFile::open(&rounds.tile_path(1, *tile)).is_ok(), "a tile is on disk before it is told");
+            if finished.len() == 3 {
+                stop.raise();
+            }
+        }
+    };
+    let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &stop }).unwrap();
+    assert!(done.interrupted && done.rounds == 1);
+    drop(done);
+    let canvas = CanvasFile::open(&rounds.canvas_path(1)).unwrap();
+    let again = finished.clone();
+    let mut visited = vec![];
+    let mut listener = |event: &Event| {
+        if let Event::TileFinished { tile, .. } = event {
+            visited.push(*tile);
+        }
+    };
+    let standing = RoundsStanding { canvas, round: 1, finished };
+    let done = rounds.run_from(standing, &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+    assert!(!visited.is_empty() && visited.iter().all(|tile| !again.contains(tile)));
+    let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
+    assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
+}
+
+#[test]
+fn a_visit_without_memory_is_computed_in_pieces() {
+    let mut studio = Studio::new(spec());
+    let start = studio.start.clone();
+    for kind in [Kind::Blocks, Kind::Feathered] {
+        let visits = Visits { core: 160, visit: 2, ..VISITS };
+        let (expected, _) = studio.run(kind, visits, 1, &start);
+        let plenty = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+        let stingy = Stingy::new(plenty, 130 * 118);
+        let team = Team::alone(Some(&stingy));
+        let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
+        let (spec, targets) = (&studio.spec, &studio.targets);
+        let scene = Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
+        let scratch = tempfile::tempdir().unwrap();
+        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let mut halved = vec![];
+        let mut listener = |event: &Event| {
+            if let Event::CoreHalved { tile, core, .. } = event {
+                halved.push((*tile, *core));
+            }
+        };
+        let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+        let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
+        assert!(relative_l2(&found, &expected) < 1e-3, "{kind:?}: {}", relative_l2(&found, &expected));
+        assert!(!halved.is_empty() && halved.iter().all(|(tile, core)| tile.is_some() && *core < 150), "{kind:?}: {halved:?}");
     }
 }
 
