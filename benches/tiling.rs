@@ -1,9 +1,9 @@
 //! What tiles cost: seconds a pixel of one evaluation, over those of an untiled evaluation of 1024x1024 px.
 //!
-//! `cargo bench --bench tiling [-- FILTER]`. Of each canvas one tile of every size is timed and counted as often as it occurs, so
-//! that large canvases take seconds. Every row is timed in turns with the untiled evaluation, in processor seconds, which
-//! other programs on the machine disturb less than the clock; the least of `TURNS` counts. Cores are what `impasto plan`
-//! chooses for the budget in the row.
+//! `cargo bench --bench tiling [-- FILTER [TURNS]]`. Of each canvas one tile of every size is timed and counted as often
+//! as it occurs, so that large canvases take seconds. Every tile is timed in turns with the untiled evaluation, in processor
+//! seconds, which other programs on the machine disturb less than the clock; the least of TURNS (2) counts for both. Cores
+//! are what `impasto plan` chooses for the budget in the row.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,8 +21,6 @@ use impasto::tiling::{ALIGNMENT, Grid, Layout, Margins};
 
 type Anything = Box<dyn std::error::Error>;
 
-const TURNS: usize = 2;
-
 /// A sweep to time: pixels, the core in it, and what is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Shot {
@@ -37,10 +35,16 @@ struct Bench {
     spec: Spec,
     pool: rayon::ThreadPool,
     matrices: BTreeMap<Layer, (Tensor, Tensor)>,
+    turns: usize,
+    /// What was timed already, in untiled evaluations of 1024x1024 px.
+    known: BTreeMap<Shot, f64>,
 }
 
+/// Side of the untiled picture.
+const UNIT: usize = 1024;
+
 impl Bench {
-    fn new() -> Result<Self, Anything> {
+    fn new(turns: usize) -> Result<Self, Anything> {
         let spec = Spec::spst();
         let pool = rayon::ThreadPoolBuilder::new().build()?;
         let deepest = spec.deepest().ok_or("the preset has taps")?;
@@ -52,7 +56,7 @@ impl Bench {
             let matrix = Tensor::full(1e-6f32, (channels, channels), &Device::Cpu)?;
             matrices.insert(layer, (matrix, Tensor::zeros(channels, candle_core::DType::F32, &Device::Cpu)?));
         }
-        Ok(Self { network, spec, pool, matrices })
+        Ok(Self { network, spec, pool, matrices, turns, known: BTreeMap::new() })
     }
 
     /// Processor seconds of one sweep over a region: forward with its sums, and backward where asked.
@@ -92,21 +96,28 @@ impl Bench {
         })
     }
 
-    /// Processor seconds of all shots, each kind timed once.
-    fn total(&self, shots: &BTreeMap<Shot, usize>) -> Result<f64, Anything> {
-        shots.iter().map(|(shot, count)| Ok(*count as f64 * self.seconds(*shot)?)).sum()
+    /// What a shot costs, in untiled evaluations.
+    fn relative(&mut self, shot: Shot) -> Result<f64, Anything> {
+        if let Some(known) = self.known.get(&shot) {
+            return Ok(*known);
+        }
+        let untiled = Shot { region: (UNIT, UNIT), core: (0, 0, UNIT, UNIT), backward: true };
+        let (mut unit, mut least) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..self.turns {
+            unit = unit.min(self.seconds(untiled)?);
+            least = least.min(self.seconds(shot)?);
+        }
+        self.known.insert(shot, least / unit);
+        Ok(least / unit)
     }
 
-    /// One row: the ratio of seconds a pixel.
-    fn row(&self, name: &str, pixels: usize, shots: &BTreeMap<Shot, usize>) -> Result<(), Anything> {
-        let side = 1024;
-        let untiled = BTreeMap::from([(Shot { region: (side, side), core: (0, 0, side, side), backward: true }, 1)]);
-        let (mut unit, mut tiled) = (f64::INFINITY, f64::INFINITY);
-        for _ in 0..TURNS {
-            unit = unit.min(self.total(&untiled)? / (side * side) as f64);
-            tiled = tiled.min(self.total(shots)? / pixels as f64);
+    /// One row: seconds a pixel over those of the untiled evaluation.
+    fn row(&mut self, name: &str, pixels: usize, shots: &BTreeMap<Shot, usize>) -> Result<(), Anything> {
+        let mut sum = 0.0;
+        for (shot, count) in shots {
+            sum += *count as f64 * self.relative(*shot)?;
         }
-        println!("{name:<64} {:>8.3} {:>8.2}", 1e6 * tiled, tiled / unit);
+        println!("{name:<72} {:>6.2}", sum * (UNIT * UNIT) as f64 / pixels as f64);
         Ok(())
     }
 }
@@ -175,46 +186,36 @@ fn planned(folder: &Path, side: usize, gib: f64, mode: &str) -> Result<Option<Ex
 }
 
 fn main() -> Result<(), Anything> {
-    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
-    let bench = Bench::new()?;
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let filter = words.first().cloned().unwrap_or_default();
+    let mut bench = Bench::new(words.get(1).map_or(Ok(2), |word| word.parse())?)?;
+    let spec = bench.spec.clone();
     let folder = tempfile::tempdir()?;
-    println!("{:<64} {:>8} {:>8}", "", "us/px", "ratio");
-    let row = |name: String, side: usize, shots: BTreeMap<Shot, usize>| -> Result<(), Anything> {
+    let mut row = |name: String, side: usize, shots: BTreeMap<Shot, usize>| -> Result<(), Anything> {
         if name.contains(&filter) { bench.row(&name, side * side, &shots) } else { Ok(()) }
     };
-    row("untiled 1024x1024".into(), 1024, exact(&bench.spec, 1024, 1024, 1))?;
-    for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (2048, 4.0, "auto"), (8192, 4.0, "auto")] {
+    for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (8192, 4.0, "auto")] {
         match planned(folder.path(), side, gib, mode)? {
             Some(Execution::Exact { core, history, keep }) => {
-                row(
-                    format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs"),
-                    side,
-                    exact(&bench.spec, side, core, keep),
-                )?;
+                let name = format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs");
+                row(name, side, exact(&spec, side, core, keep))?;
             }
             Some(Execution::Blocks(found) | Execution::Feathered(found)) => {
                 let Visits { core, overlap, .. } = found;
-                row(
-                    format!("{side}x{side}, {gib} GiB, {mode}: blocks, cores of {core} px, overlap {overlap}"),
-                    side,
-                    visits(&bench.spec, side, found),
-                )?;
+                let name = format!("{side}x{side}, {gib} GiB, {mode}: blocks, cores of {core} px, overlap {overlap}");
+                row(name, side, visits(&spec, side, found))?;
             }
             None => println!("{side}x{side}, {gib} GiB, {mode}: does not fit"),
         }
     }
-    for core in [512, 1024, 1408, 2048] {
-        row(format!("4096x4096, exact, cores of {core} px"), 4096, exact(&bench.spec, 4096, core, 1))?;
-    }
-    row("4096x4096, exact, cores of 2048 px, all kept".into(), 4096, exact(&bench.spec, 4096, 2048, 4))?;
-    for overlap in [16, 32, 48, 64] {
-        let found = Visits { core: 1024, overlap, rounds: 2, visit: 20, history: 20 };
-        row(format!("4096x4096, blocks, cores of 1024 px, overlap {overlap}"), 4096, visits(&bench.spec, 4096, found))?;
-    }
+    row("4096x4096, exact, cores of 2048 px, 1 kept".into(), 4096, exact(&spec, 4096, 2048, 1))?;
+    row("4096x4096, exact, cores of 2048 px, all kept".into(), 4096, exact(&spec, 4096, 2048, 4))?;
     for side in [2048, 4096, 8192] {
-        let found = Visits { core: 1024, overlap: 32, rounds: 2, visit: 20, history: 20 };
-        row(format!("{side}x{side}, blocks, cores of 1024 px, overlap 32"), side, visits(&bench.spec, side, found))?;
-        row(format!("{side}x{side}, exact, cores of 1024 px"), side, exact(&bench.spec, side, 1024, 1))?;
+        row(format!("{side}x{side}, exact, cores of 1024 px, 1 kept"), side, exact(&spec, side, 1024, 1))?;
+        for overlap in [32, 48] {
+            let found = Visits { core: 1024, overlap, rounds: 2, visit: 20, history: 20 };
+            row(format!("{side}x{side}, blocks, cores of 1024 px, overlap {overlap}"), side, visits(&spec, side, found))?;
+        }
     }
     Ok(())
 }

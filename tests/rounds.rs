@@ -258,7 +258,8 @@ fn a_visit_without_memory_is_computed_in_pieces() {
         let team = Team::alone(Some(&stingy));
         let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
         let (spec, targets) = (&studio.spec, &studio.targets);
-        let scene = Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
+        let scene =
+            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut halved = vec![];

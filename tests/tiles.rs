@@ -88,10 +88,10 @@ fn margins_are_needed_and_enough() {
         assert!(loss <= 1e-5 && l2 <= 1e-4, "{name}: {loss:.1e}, {l2:.1e}");
         // The losses need the margin of the features, the gradient twice that.
         let (loss, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(margins.features)), &whole);
-        assert!(loss <= 1e-7, "{name}: {} px are enough for the losses: {loss:.1e}", margins.features);
+        assert!(loss <= 1e-6, "{name}: {} px are enough for the losses: {loss:.1e}", margins.features);
         let small = margins.features - 16;
-        let (loss, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
-        assert!(loss > 1e-7, "{name}: features need {} px, and {small} do as well: {loss:.1e}", margins.features);
+        let (more, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
+        assert!(more > 3.0 * loss && more > 2e-7, "{name}: losses need {} px, and {small} do as well: {more:.1e}", margins.features);
         if name == "relu5_2" {
             // The last 6 of its 182 px weigh less than rounding in a mean over the picture.
             continue;
@@ -184,13 +184,16 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
     let whole = Sweep::new(Some(network.as_ref()), &spec, targets.clone(), Some(&content), Grid::whole(width, height)).unwrap();
     let whole = whole.evaluate(&canvas).unwrap();
-    let stingy = Stingy::new(Arc::clone(&network), 470 * 470);
+    let stingy = Stingy::new(Arc::clone(&network), usize::MAX);
     let grid = Grid::whole(width, height);
     let mut sweep = Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap().keeping(9);
-    assert_eq!(sweep.core(), 320, "the photograph's features take less margin");
+    assert_eq!(sweep.core(), 640);
+    // Others take the memory away: tiles of 128 px and 160 px around them still fit.
+    stingy.allow(470 * 470);
     let found = sweep.evaluate_halving(&canvas).unwrap();
-    assert_eq!(sweep.core(), 64);
-    assert!(stingy.refused.load(Ordering::Relaxed) >= 3);
+    assert_eq!((sweep.core(), stingy.refused.load(Ordering::Relaxed)), (128, 3));
+    let from_the_start = Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap();
+    assert_eq!(from_the_start.core(), 128);
     let (loss, l2, largest) = errors(&found, &whole);
     assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{loss:.1e}, {l2:.1e}, {largest:.1e}");
     // Without end it does not go on.

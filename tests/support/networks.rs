@@ -1,7 +1,7 @@
 //! Networks that behave badly on purpose.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candle_core::Tensor;
@@ -33,21 +33,26 @@ impl Network for Dawdling {
 /// Has no memory for regions of more than `most` pixels, and counts how often it had to say so.
 pub struct Stingy {
     inner: Arc<dyn Network>,
-    most: usize,
+    most: AtomicUsize,
     /// Sweeps that failed.
     pub refused: AtomicU64,
 }
 
 impl Stingy {
     pub fn new(inner: Arc<dyn Network>, most: usize) -> Self {
-        Self { inner, most, refused: AtomicU64::new(0) }
+        Self { inner, most: AtomicUsize::new(most), refused: AtomicU64::new(0) }
+    }
+
+    /// Lets regions have `most` pixels from here on.
+    pub fn allow(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 }
 
 impl Network for Stingy {
     fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         let (_, height, width) = pixels.dims3()?;
-        if width * height > self.most {
+        if width * height > self.most.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(CpuError::OutOfMemory { bytes: 400 * width * height }.into());
         }
