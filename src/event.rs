@@ -148,6 +148,18 @@ pub enum Event {
         /// Its loss (null in JSON when not finite).
         loss: Option<f64>,
     },
+    /// A tile failed for memory: it, or in exact mode every tile from here on, is computed in smaller pieces, with the
+    /// same result.
+    CoreHalved {
+        /// The job's number.
+        job: usize,
+        /// The level's number.
+        level: usize,
+        /// The tile of a round; nothing in exact mode.
+        tile: Option<usize>,
+        /// Side of the cores from here on, px.
+        core: usize,
+    },
     /// One tile's visit in a round of blocks or feathered mode is over.
     TileFinished {
         /// The job's number.

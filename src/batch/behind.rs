@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::files;
 use crate::plan::Job;
-use crate::render::{Canvas, Photograph, RenderError, deliver};
+use crate::render::{Painting, Photograph, RenderError, deliver};
 
 /// At most one picture that is being written.
 #[derive(Default)]
@@ -37,12 +37,12 @@ impl Behind {
         &mut self,
         job: &Job,
         photograph: Photograph,
-        canvas: Canvas,
+        painting: Painting,
         weights: &str,
         finished: Finished,
     ) -> Result<(), RenderError> {
         let (own, weights) = (job.clone(), weights.to_owned());
-        let write = move || deliver(&own, &photograph, &canvas, &weights);
+        let write = move || deliver(&own, &photograph, &painting, &weights);
         let refused = |source| files::Error::Io { action: "start a thread to write", path: job.output.clone(), source };
         let thread = std::thread::Builder::new().name("impasto-writer".into()).spawn(write).map_err(refused)?;
         self.writing = Some((finished, thread));

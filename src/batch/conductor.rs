@@ -13,7 +13,7 @@ use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
 use crate::journal::{Checkpoints, LockedRun};
 use crate::plan::Job;
-use crate::render::{Canvas, Engine, Painted, Photograph, RenderError, TargetStore, Watcher, Workshop, paint};
+use crate::render::{Engine, Painted, Painting, Photograph, RenderError, TargetStore, Watcher, Workshop, paint};
 use crate::stop::Stop;
 
 /// Leads a run. Everything that is told passes through it: it is first recorded, then heard by the others.
@@ -134,8 +134,8 @@ impl<'a> Conductor<'a> {
         let painted = paint(job, &photograph, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: self, stop })?;
         match painted {
             Painted::Interrupted { path } => Ok(Some(path)),
-            Painted::Finished(canvas) => {
-                self.write(place, failures, started, photograph, canvas, engine.weights().sha256())?;
+            Painted::Finished(painting) => {
+                self.write(place, failures, started, photograph, painting, engine.weights().sha256())?;
                 Ok(None)
             }
         }
@@ -148,14 +148,14 @@ impl<'a> Conductor<'a> {
         failures: u32,
         started: Instant,
         photograph: Photograph,
-        canvas: Canvas,
+        painting: Painting,
         weights: &str,
     ) -> Result<(), RenderError> {
         let job = &self.jobs[place];
         self.settle(true);
         self.hear(&Event::Writing { job: job.index, path: job.output.clone() });
-        let finished = Finished { place, failures, evaluations: canvas.evaluations, losses: canvas.losses, started };
-        self.behind.begin(job, photograph, canvas, weights, finished)
+        let finished = Finished { place, failures, evaluations: painting.evaluations, losses: painting.losses, started };
+        self.behind.begin(job, photograph, painting, weights, finished)
     }
 
     /// Another processor's instructions round otherwise: a run that moves is worth a word.

@@ -111,8 +111,8 @@ impl Conductor<'_> {
                         self.interrupted = true;
                         partial.get_or_insert(path);
                     }
-                    Ok((Painted::Finished(canvas), photograph)) => {
-                        if let Err(error) = self.write(place, failures, started, photograph, canvas, weights) {
+                    Ok((Painted::Finished(painting), photograph)) => {
+                        if let Err(error) = self.write(place, failures, started, photograph, painting, weights) {
                             self.fail(place, failures, error);
                         }
                     }

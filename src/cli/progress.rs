@@ -46,6 +46,7 @@ fn remark(event: &Event) -> Option<String> {
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::JobResumed { level, evaluation, .. } => Some(format!("going on at level {}, evaluation {evaluation}", level + 1)),
         Event::StepRejected { evaluation, .. } => Some(format!("evaluation {evaluation} went astray; back to the best picture so far")),
+        Event::CoreHalved { core, .. } => Some(format!("no memory for a tile; computing in tiles of {core} px")),
         Event::JobFailed { name, reason, retrying, .. } => {
             Some(format!("{name}: {reason}{}", if *retrying { "; it will be tried again" } else { "" }))
         }

@@ -37,7 +37,7 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     if collection.pending().is_empty() {
         return Ok(nothing_left(&collection, unplanned.len(), arguments));
     }
-    let mut engine = super::engine(weights, precision, compute.threads)?;
+    let mut engine = super::engine(weights, precision, compute.threads)?.with_workers(compute.workers());
 
     let stop = Stop::new();
     watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;

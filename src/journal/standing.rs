@@ -243,7 +243,8 @@ impl Standing {
                 }
             }
             Event::Interrupted { job, .. } => self.job(*job, at).state = JobState::Interrupted,
-            Event::StepRejected { .. } | Event::Targets { .. } | Event::Saved { .. } | Event::Warning { .. } => {}
+            Event::StepRejected { .. } | Event::CoreHalved { .. } | Event::Targets { .. } | Event::Saved { .. } | Event::Warning { .. } => {
+            }
         }
     }
 }

@@ -102,19 +102,21 @@ fn most(disks: impl Iterator<Item = Disk>) -> Disk {
 
 fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
     match level.execution {
-        Execution::Exact { core, history } => exact(job, level, core, history, speed),
+        Execution::Exact { core, history, keep } => exact(job, level, (core, history, keep), speed),
         Execution::Blocks(visits) | Execution::Feathered(visits) => rounds(job, level, visits, speed),
     }
 }
 
-fn exact(job: &Job, level: &Level, core: usize, history: usize, speed: &Speed) -> LevelOutlook {
+fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize), speed: &Speed) -> LevelOutlook {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
     let margins = margins(&job.spec);
     let swept = |margin: usize| grid.tiles().map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
     let (forward, both) = (swept(margins.features) * speed.forward, swept(margins.gradient) * speed.evaluation);
-    // One tile runs forward once; several run forward for the statistics and again for the gradient.
-    let evaluation = if grid.len() == 1 { both } else { forward + both };
+    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again for the
+    // gradient.
+    let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let evaluation = forward * again + both;
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;

@@ -1,9 +1,7 @@
 //! One job from the photograph to the finished file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-
-use candle_core::Tensor;
 
 use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
@@ -12,11 +10,13 @@ use super::finish::{Finish, partial_path};
 use super::level::LevelRun;
 use super::photograph::Photograph;
 use super::progress::{Progress, Resumed, Start};
+use super::rounds::Scratch;
+use super::stage::{Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
 use crate::journal::Checkpoints;
-use crate::plan::Job;
+use crate::plan::{Job, Level};
 use crate::stop::Stop;
 
 /// Who is told what happens, and who may ask to stop.
@@ -38,19 +38,21 @@ pub struct Workshop<'a> {
 }
 
 /// A canvas that is ready to be written, and what it took.
-pub struct Canvas {
-    /// The pixels, float32 `[3, H, W]`.
-    pub pixels: Tensor,
+pub struct Painting {
+    /// The pixels.
+    pub canvas: Canvas,
     /// Evaluations in all levels.
     pub evaluations: usize,
     /// Its losses.
     pub losses: Losses,
+    /// The folder that a canvas in a file lies in, where no run directory keeps it.
+    _files: Option<Scratch>,
 }
 
 /// How painting ended.
 pub enum Painted {
     /// The last level is over.
-    Finished(Canvas),
+    Finished(Painting),
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
@@ -78,31 +80,42 @@ pub fn paint(
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
     let Resumed { level: first, mut canvas, mut within } = resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    let kept = progress.checkpoints.is_some();
+    let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
     for (number, level) in job.levels.iter().enumerate().skip(first) {
-        let photograph = photograph.tensor(level.width, level.height)?;
+        // A level in rounds finds its canvases in files and leaves its own in one.
+        let files = match (&scratch, &progress.checkpoints) {
+            _ if !level.runs_in_rounds() => None,
+            (_, Some(checkpoints)) => Some(checkpoints.level_directory(number)?),
+            (scratch, None) => scratch.as_ref().map(|scratch| scratch.path().to_path_buf()),
+        };
+        let content = photograph_at(photograph, number, level, files.as_deref())?;
         let start = match (within.take(), canvas.take()) {
             (Some(within), _) => Start::Within(within),
-            (None, Some(below)) => Start::Canvas(resized(&below, level.width, level.height)?),
-            (None, None) => Start::Canvas(starting_canvas(&job.settings.start, &photograph, workshop.limits)?),
+            (None, Some(below)) => Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?),
+            (None, None) => {
+                let size = (level.width, level.height);
+                Start::Canvas(starting_canvas(&job.settings.start, photograph, size, workshop.limits).map(Canvas::Memory)?)
+            }
         };
-        let run = LevelRun::prepare(job, number, &photograph, &finish, workshop, watcher)?;
-        let result = run.climb(start, watcher, &mut progress)?;
+        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), workshop, watcher)?;
+        let result = run.climb(content, start, watcher, &mut progress)?;
         if progress.interrupted {
             let path = partial_path(&job.output);
-            finish.write_tensor(&result, &path)?;
+            finish.write(&result, &path)?;
             watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
             return Ok(Painted::Interrupted { path });
         }
         // A level shows what the print will look like, long before it is there.
         if number + 1 < job.levels.len() {
-            let path = finish.write_preview_tensor(&result)?;
+            let path = finish.write_preview(&result)?;
             watcher.listener.hear(&Event::Saved { job: job.index, path });
         }
         progress.keep_level(job, number, &result, watcher)?;
         canvas = Some(result);
     }
-    let pixels = canvas.expect("a pyramid has at least one level");
-    Ok(Painted::Finished(Canvas { pixels, evaluations: progress.evaluations, losses: progress.losses }))
+    let canvas = canvas.expect("a pyramid has at least one level");
+    Ok(Painted::Finished(Painting { canvas, evaluations: progress.evaluations, losses: progress.losses, _files: scratch }))
 }
 
 /// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name, with its companions,
@@ -110,11 +123,35 @@ pub fn paint(
 ///
 /// # Errors
 /// When a file cannot be written. Nothing appears under the output's name then.
-pub fn deliver(job: &Job, photograph: &Photograph, canvas: &Canvas, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
+pub fn deliver(job: &Job, photograph: &Photograph, painting: &Painting, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
     let finish = Finish::new(job, photograph, weights)?;
-    let companions = finish.complete_tensor(&canvas.pixels)?;
+    let companions = finish.complete(&painting.canvas)?;
     finish.drop_preview()?;
     // It may well not be there, and a picture that is finished is not undone for it.
     let _ = std::fs::remove_file(partial_path(&job.output));
     Ok(companions)
+}
+
+/// The photograph at a level's size: in a file of `files` where the level wants it there.
+fn photograph_at(photograph: &Photograph, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    let Some(files) = files else { return Ok(Canvas::Memory(photograph.tensor(size.0, size.1)?)) };
+    let path = files.join(format!("level-{}-photograph.canvas", number + 1));
+    let file = written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
+    Ok(Canvas::File(file))
+}
+
+/// The canvas of the level below at a level's size; below, it goes unless it is `kept`.
+fn enlarged(below: Canvas, number: usize, level: &Level, files: Option<&Path>, kept: bool) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    match files {
+        Some(files) => {
+            let start = below.resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
+            if !kept {
+                below.remove()?;
+            }
+            Ok(Canvas::File(start))
+        }
+        None => Ok(Canvas::Memory(resized(&below.into_tensor()?, size.0, size.1)?)),
+    }
 }

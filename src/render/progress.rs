@@ -4,11 +4,13 @@ use candle_core::Tensor;
 
 use super::error::RenderError;
 use super::job::Watcher;
+use super::stage::Canvas;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
 use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
 use crate::optimise::{Bits, Optimiser, State};
 use crate::plan::Job;
+use crate::tiling::{CanvasFile, Pixels};
 
 /// Where the pyramid stands, and where that is written down.
 #[derive(Default)]
@@ -25,8 +27,8 @@ pub(super) struct Progress<'c> {
 
 /// What a level begins with.
 pub(super) enum Start {
-    /// A canvas, float32 `[3, H, W]`.
-    Canvas(Tensor),
+    /// A canvas of the level's size.
+    Canvas(Canvas),
     /// An optimiser in the middle of the level.
     Within(Within),
 }
@@ -46,7 +48,7 @@ pub(super) struct Resumed {
     /// The level to go on with, which may be one behind the last.
     pub(super) level: usize,
     /// The result of the level below, unless the work goes on within a level.
-    pub(super) canvas: Option<Tensor>,
+    pub(super) canvas: Option<Canvas>,
     /// The middle of that level.
     pub(super) within: Option<Within>,
 }
@@ -66,7 +68,7 @@ impl<'c> Progress<'c> {
         let loaded = checkpoints.load(&mut |message| watcher.listener.hear(&Event::Warning { message }))?;
         let Some(Loaded { snapshot, level }) = loaded else { return Ok(None) };
         let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
-        let Some(resumed) = resumed(job, level, snapshot) else {
+        let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
             let message = format!("{}: the checkpoint does not fit the plan; the picture is begun again", job.name);
             watcher.listener.hear(&Event::Warning { message });
             return Ok(None);
@@ -105,15 +107,20 @@ impl<'c> Progress<'c> {
         self.keep(job, (level, evaluation), stage, vectors, watcher)
     }
 
-    /// Keeps a level's result.
+    /// Keeps a level's result, and lets go of the files of the level below.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep_level(&mut self, job: &Job, level: usize, canvas: &Tensor, watcher: &mut Watcher<'_>) -> Result<(), RenderError> {
+    pub(super) fn keep_level(&mut self, job: &Job, level: usize, canvas: &Canvas, watcher: &mut Watcher<'_>) -> Result<(), RenderError> {
+        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
+        let (file, vectors) = match canvas {
+            Canvas::Memory(tensor) => (None, vec![tensor.clone()]),
+            Canvas::File(file) => (Some(checkpoints.name_of(file.path())?), vec![]),
+        };
         let evaluation = job.levels[level].evaluations;
-        self.keep(job, (level, evaluation), Stage::LevelDone { level }, vec![canvas.clone()], watcher)?;
-        if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.clear_level(level)?;
+        self.keep(job, (level, evaluation), Stage::LevelDone { level, file }, vectors, watcher)?;
+        if let (Some(checkpoints), Some(below)) = (&self.checkpoints, level.checked_sub(1)) {
+            checkpoints.clear_level(below)?;
         }
         Ok(())
     }
@@ -135,21 +142,26 @@ impl<'c> Progress<'c> {
 }
 
 /// What a checkpoint holds, if it belongs to this job's plan.
-fn resumed(job: &Job, level: usize, snapshot: Snapshot) -> Option<Resumed> {
+fn resumed(job: &Job, level: usize, snapshot: Snapshot, checkpoints: &Checkpoints) -> Option<Resumed> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
-    let fits = |number: usize, vectors: &[Tensor]| {
-        let planned = job.levels.get(number).map(|level| vec![3, level.height, level.width]);
-        planned.is_some_and(|planned| vectors.iter().all(|vector| vector.dims() == planned))
+    let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
+    let of_level = |number: usize, vectors: &[Tensor]| {
+        planned(number).is_some_and(|(width, height)| vectors.iter().all(|vector| vector.dims() == [3, height, width]))
     };
     match stage {
         Stage::Exact { level, evaluation, best, optimiser } => {
-            let whole = fits(level, &vectors) && evaluation <= job.levels[level].evaluations;
+            let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser = Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
             Some(Resumed { level, canvas: None, within: Some(Within { optimiser, evaluation, best: best.0 }) })
         }
-        Stage::LevelDone { level: done } => {
-            let whole = fits(done, &vectors) && vectors.len() == 1;
-            Some(Resumed { level, canvas: vectors.pop().filter(|_| whole)?.into(), within: None })
+        Stage::LevelDone { level: done, file: Some(name) } => {
+            let canvas = CanvasFile::open(&checkpoints.path_of(&name)).ok().filter(|canvas| planned(done) == Some(canvas.size()))?;
+            Some(Resumed { level, canvas: Some(Canvas::File(canvas)), within: None })
+        }
+        Stage::LevelDone { level: done, file: None } => {
+            let whole = of_level(done, &vectors) && vectors.len() == 1;
+            let canvas = vectors.pop().filter(|_| whole)?;
+            Some(Resumed { level, canvas: Some(Canvas::Memory(canvas)), within: None })
         }
     }
 }

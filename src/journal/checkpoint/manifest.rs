@@ -27,10 +27,12 @@ pub enum Stage {
         /// The numbers of the optimiser's state.
         optimiser: Numbers,
     },
-    /// A level is over. The only vector is its canvas.
+    /// A level is over. The only vector is its canvas, unless that is in a file of its own.
     LevelDone {
         /// The level, from 0.
         level: usize,
+        /// The canvas's sealed file, as seen from the checkpoints' directory, its parts parted by `/`.
+        file: Option<String>,
     },
 }
 
@@ -94,8 +96,12 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
         return Err("its checksum is wrong".into());
     }
     let manifest: Manifest = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let own = |file: &VectorFile| !file.file.is_empty() && file.file.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-    match manifest.vectors.iter().all(own) {
+    let plain = |part: &str| !part.is_empty() && part != ".." && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    let canvas = match &manifest.stage {
+        Stage::LevelDone { file: Some(file), .. } => file.split('/').all(plain),
+        _ => true,
+    };
+    match canvas && manifest.vectors.iter().all(|vector| plain(&vector.file)) {
         true => Ok(manifest),
         false => Err("it names files outside its directory".into()),
     }

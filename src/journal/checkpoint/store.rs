@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use candle_core::{Tensor, TensorId};
 
 use super::manifest::{Manifest, Stage, VectorFile, parse_manifest};
+use super::seal::is_sealed;
 use super::vector;
 use crate::event::Losses;
 use crate::files::{self, Overwrite};
@@ -127,8 +128,29 @@ impl Checkpoints {
         Ok(loaded)
     }
 
-    /// Reads the vectors of a manifest; those of one file are one tensor.
+    /// The name by which a checkpoint speaks of a file in one of its level directories.
+    ///
+    /// # Errors
+    /// When it is somewhere else, which is a mistake of the program.
+    pub fn name_of(&self, path: &Path) -> Result<String, JournalError> {
+        let inside = path.strip_prefix(&self.directory).map_err(std::io::Error::other);
+        let inside = inside.map_err(JournalError::io("find the checkpoint's directory around", path))?;
+        let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+        Ok(parts.join("/"))
+    }
+
+    /// The file of that name.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        name.split('/').fold(self.directory.clone(), |path, part| path.join(part))
+    }
+
+    /// Reads the vectors of a manifest, those of one file as one tensor, and looks after a canvas's file.
     fn vectors(&mut self, manifest: &Manifest) -> Result<Vec<Tensor>, String> {
+        if let Stage::LevelDone { file: Some(name), .. } = &manifest.stage
+            && !is_sealed(&self.path_of(name))
+        {
+            return Err(format!("{name} is not whole"));
+        }
         let mut read: HashMap<&str, Tensor> = HashMap::new();
         for file in &manifest.vectors {
             if !read.contains_key(file.file.as_str()) {
@@ -239,7 +261,7 @@ fn snapshot(manifest: &Manifest, vectors: Vec<Tensor>) -> Loaded {
     let Manifest { stage, evaluations, losses, .. } = manifest.clone();
     let level = match &stage {
         Stage::Exact { level, .. } => *level,
-        Stage::LevelDone { level } => level + 1,
+        Stage::LevelDone { level, .. } => level + 1,
     };
     Loaded { snapshot: Snapshot { stage, evaluations, losses, vectors }, level }
 }

@@ -3,18 +3,18 @@
 mod exact;
 mod rounds;
 
-use std::sync::{Arc, PoisonError};
-
-use candle_core::Tensor;
+use std::path::Path;
+use std::sync::PoisonError;
 
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::Finish;
 use super::job::{Watcher, Workshop};
 use super::progress::{Progress, Start};
+use super::stage::Canvas;
+use super::team::Team;
 use super::visits::Kind;
 use crate::event::Event;
-use crate::network::Network;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
 
@@ -24,14 +24,14 @@ pub(super) struct LevelRun<'a> {
     pub(super) job: &'a Job,
     /// The level's number, from 0 (the smallest).
     pub(super) number: usize,
-    /// The photograph at the level's size, float32 `[3, H, W]`.
-    pub(super) photograph: &'a Tensor,
     /// How pictures are written along the way.
     pub(super) finish: &'a Finish<'a>,
+    /// Where a level in rounds keeps its canvases and tiles.
+    pub(super) files: Option<&'a Path>,
     /// Whose threads compute.
     pub(super) engine: &'a Engine,
-    /// Computes; missing when only the variation counts.
-    pub(super) network: Option<Arc<dyn Network>>,
+    /// Who computes the tiles.
+    pub(super) team: Team<'static>,
     /// The paintings' statistics at the level's size.
     pub(super) style: StyleTargets,
 }
@@ -44,13 +44,14 @@ impl<'a> LevelRun<'a> {
     pub(super) fn prepare(
         job: &'a Job,
         number: usize,
-        photograph: &'a Tensor,
         finish: &'a Finish<'a>,
+        files: Option<&'a Path>,
         workshop: &'a mut Workshop<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
         let Workshop { engine, targets, limits } = workshop;
         let level = &job.levels[number];
+        let team = engine.team(job.spec.deepest(), job.spec.pooling)?;
         let network = job.spec.deepest().map(|deepest| engine.network(deepest, job.spec.pooling)).transpose()?;
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
@@ -61,7 +62,7 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, photograph, finish, engine, network, style })
+        Ok(Self { job, number, finish, files, engine, team, style })
     }
 
     /// The level in numbers.
@@ -69,15 +70,25 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas, float32 `[3, H, W]`.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, start: Start, watcher: &mut Watcher<'_>, progress: &mut Progress<'_>) -> Result<Tensor, RenderError> {
+    pub(super) fn climb(
+        self,
+        photograph: Canvas,
+        start: Start,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history } => self.climb_exact(core, history, start, watcher, progress),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, start, watcher, progress),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, start, watcher, progress),
+            Execution::Exact { core, history, keep } => {
+                self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
+            }
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => {
+                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 
