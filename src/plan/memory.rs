@@ -19,7 +19,7 @@ const PREPARED: u64 = 2 * 36 * 4;
 /// Maps in work, masks and borders, bytes for each pixel of a region that runs forward and backward.
 const WORKING: f64 = 160.0;
 /// The same for a region that runs forward alone: two maps of the first block and what their convolution works with.
-const FORWARD: f64 = 400.0;
+const FORWARD: f64 = 280.0;
 /// Bands of rows that are on their way into a file, and what packs them, bytes.
 const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.

@@ -225,7 +225,8 @@ mod tests {
         // The last level is the larger one, though its two pairs are fewer.
         assert_eq!(outlook.disk.checkpoint_bytes, (2 * 2 + 5) * 12 * 2000 * 2000);
         let blocks = Outlook::of_job(&job(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.overlap-px=64"]), &SPEED);
-        let tiles = (2000 + 2 * 64) * (2000 + 2 * 64);
+        // The shifted round has three tiles a side, which meet over two cuts.
+        let tiles = (2000 + 4 * 64) * (2000 + 4 * 64);
         assert_eq!(blocks.disk.working_bytes, 12 * (tiles + 2 * 2000 * 2000));
     }
 
