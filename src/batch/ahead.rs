@@ -14,7 +14,7 @@ pub(super) struct Ahead {
 
 impl Ahead {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), reading: None }
+        Self { limits: *limits, reading: None }
     }
 
     /// Begins to read the photograph of a job, unless one is being read.
@@ -22,7 +22,7 @@ impl Ahead {
         if self.reading.is_some() {
             return;
         }
-        let (own, limits) = (job.clone(), self.limits.clone());
+        let (own, limits) = (job.clone(), self.limits);
         let thread = std::thread::Builder::new().name("impasto-reader".into()).spawn(move || open(&own, &limits));
         // Without a thread it is read when its turn comes.
         self.reading = thread.ok().map(|thread| (job.index, thread));

@@ -8,10 +8,13 @@ use crate::files;
 use crate::plan::Job;
 use crate::render::{Painting, Photograph, RenderError, deliver};
 
+/// What comes of writing: the picture's companions.
+type Written = Result<Vec<PathBuf>, RenderError>;
+
 /// At most one picture that is being written.
 #[derive(Default)]
 pub(super) struct Behind {
-    writing: Option<(Finished, JoinHandle<Result<Vec<PathBuf>, RenderError>>)>,
+    writing: Option<(Finished, JoinHandle<Written>)>,
 }
 
 /// A painted job whose picture is being written, or was.
@@ -51,7 +54,7 @@ impl Behind {
 
     /// The picture that was being written and what came of it; nothing when none is, or, unless `wait`, when it is not
     /// there yet.
-    pub(super) fn settle(&mut self, wait: bool) -> Option<(Finished, Result<Vec<PathBuf>, RenderError>)> {
+    pub(super) fn settle(&mut self, wait: bool) -> Option<(Finished, Written)> {
         let (_, thread) = self.writing.as_ref()?;
         if !wait && !thread.is_finished() {
             return None;

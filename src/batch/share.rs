@@ -50,7 +50,15 @@ enum Message {
     /// Something happened.
     Event(Event),
     /// A job is painted, or failed.
-    Done { place: usize, failures: u32, started: Instant, result: Result<(Painted, Photograph), RenderError> },
+    Done(Box<Done>),
+}
+
+/// What came of a job.
+struct Done {
+    place: usize,
+    failures: u32,
+    started: Instant,
+    result: Result<(Painted, Photograph), RenderError>,
 }
 
 /// Sends what it hears to the one who leads.
@@ -106,21 +114,27 @@ impl Conductor<'_> {
                         let _ = reply.send(Assignment { place, failures, checkpoints });
                     }
                 }
-                Message::Done { place, failures, started, result } => match result {
-                    Ok((Painted::Interrupted { path }, _)) => {
-                        self.interrupted = true;
-                        partial.get_or_insert(path);
-                    }
-                    Ok((Painted::Finished(painting), photograph)) => {
-                        if let Err(error) = self.write(place, failures, started, photograph, painting, weights) {
-                            self.fail(place, failures, error);
-                        }
-                    }
-                    Err(error) => self.fail(place, failures, error),
-                },
+                Message::Done(done) => self.take(*done, weights, &mut partial),
             }
         }
         partial
+    }
+
+    /// Takes in what came of a job.
+    fn take(&mut self, done: Done, weights: &str, partial: &mut Option<std::path::PathBuf>) {
+        let Done { place, failures, started, result } = done;
+        match result {
+            Ok((Painted::Interrupted { path }, _)) => {
+                self.interrupted = true;
+                partial.get_or_insert(path);
+            }
+            Ok((Painted::Finished(painting), photograph)) => {
+                if let Err(error) = self.write(place, failures, started, photograph, painting, weights) {
+                    self.fail(place, failures, error);
+                }
+            }
+            Err(error) => self.fail(place, failures, error),
+        }
     }
 }
 
@@ -141,7 +155,7 @@ fn work(mut engine: Engine, jobs: &[Job], limits: &Limits, targets: &Mutex<Targe
             Ok((painted, photograph))
         };
         let result = paint_it();
-        if post.send(Message::Done { place, failures, started, result }).is_err() {
+        if post.send(Message::Done(Box::new(Done { place, failures, started, result }))).is_err() {
             return;
         }
     }

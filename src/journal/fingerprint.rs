@@ -4,6 +4,7 @@
 //! their bytes. What only decides how fast or where the work is done does not count, and neither do pictures that join.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -66,8 +67,8 @@ impl Fingerprint {
         let mut hashes = BTreeMap::new();
         for path in photographs {
             let seen = path.strip_prefix(config.directory()).unwrap_or(path).to_path_buf();
-            if !hashes.contains_key(&seen) {
-                hashes.insert(seen, hash(path)?);
+            if let Entry::Vacant(entry) = hashes.entry(seen) {
+                entry.insert(hash(path)?);
             }
         }
         Ok(Self { algorithm: ALGORITHM, weights: weights.into(), variants, photographs: hashes })

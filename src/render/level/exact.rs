@@ -24,9 +24,7 @@ impl LevelRun<'_> {
     /// Optimises the whole canvas and returns the best that was found.
     pub(super) fn climb_exact(
         self,
-        core: usize,
-        history: usize,
-        keep: usize,
+        (core, history, keep): (usize, usize, usize),
         photograph: Canvas,
         start: Start,
         watcher: &mut Watcher<'_>,

@@ -83,7 +83,7 @@ impl<'a> LevelRun<'a> {
     ) -> Result<Canvas, RenderError> {
         match self.level().execution {
             Execution::Exact { core, history, keep } => {
-                self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
+                self.climb_exact((core, history, keep), photograph, start, watcher, progress).map(Canvas::Memory)
             }
             Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
             Execution::Feathered(visits) => {
