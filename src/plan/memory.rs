@@ -38,6 +38,14 @@ pub fn region_bytes_per_pixel(spec: &Spec) -> f64 {
     kept + WORKING
 }
 
+/// Bytes for each pixel of a region that stay between its forward and its backward sweep: taps, masks and pixels.
+pub fn kept_bytes_per_pixel(spec: &Spec) -> f64 {
+    let masks = |layer: Layer| map_bytes(layer) / 32.0;
+    let deepest = spec.deepest().map_or(0, Layer::index);
+    let masks: f64 = Layer::all().take(deepest + 1).skip(1).map(masks).sum();
+    region_bytes_per_pixel(spec) - WORKING + masks + VECTOR
+}
+
 /// Bytes for each pixel of the canvas that an exact level holds beside the region in work: the optimiser's state with
 /// `history` pairs and the photograph's features.
 pub fn canvas_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
@@ -149,6 +157,7 @@ mod tests {
         let ledger = network.peak_bytes_with(side, side, &Request { taps: &taps, core: Rect::whole(side, side), keep: false }, 2);
         let ledger = ledger as f64 / pixels(side) + VECTOR;
         assert!(ledger <= FORWARD && FORWARD <= 1.5 * ledger, "forward alone: planned {FORWARD}, the engine's ledger says {ledger}");
+        assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));
         let fixed = fixed_bytes(&spec) - PROGRAM;
         let engine = network.fixed_bytes() as u64;
         assert!(engine <= fixed + (8 << 20) && fixed <= engine + (64 << 20), "planned {fixed}, the engine's {engine}");

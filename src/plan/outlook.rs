@@ -102,26 +102,27 @@ fn most(disks: impl Iterator<Item = Disk>) -> Disk {
 
 fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
     match level.execution {
-        Execution::Exact { core, history } => exact(job, level, core, history, speed),
+        Execution::Exact { core, history, keep } => exact(job, level, (core, history, keep), speed),
         Execution::Blocks(visits) | Execution::Feathered(visits) => rounds(job, level, visits, speed),
     }
 }
 
-fn exact(job: &Job, level: &Level, core: usize, history: usize, speed: &Speed) -> LevelOutlook {
+fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize), speed: &Speed) -> LevelOutlook {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
     let margins = margins(&job.spec);
     let swept = |margin: usize| grid.tiles().map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
     let (forward, both) = (swept(margins.features) * speed.forward, swept(margins.gradient) * speed.evaluation);
-    // One tile runs forward once; several run forward for the statistics and again for the gradient.
-    let evaluation = if grid.len() == 1 { both } else { forward + both };
+    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again for the
+    // gradient.
+    let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let evaluation = forward * again + both;
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
     // The photograph is looked at once.
     let seconds = forward + count * (evaluation + optimiser);
-    let pairs = history.min(level.evaluations.saturating_sub(1));
-    let checkpoint_bytes = ((2 * pairs + 5) as f64 * VECTOR * whole * 1e6) as u64;
+    let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
 }
 
