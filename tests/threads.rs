@@ -26,12 +26,12 @@ fn names() -> Vec<String> {
 
 /// The number of threads once those that have done their work are gone: who waits for them does not wait for their end.
 fn settled(wanted: usize) -> usize {
-    (0..100).find(|_| {
-        threads() == wanted || {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            false
+    for _ in 0..100 {
+        if threads() == wanted {
+            break;
         }
-    });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     threads()
 }
 

@@ -10,7 +10,7 @@ use super::finish::{Finish, partial_path};
 use super::level::{LevelRun, Workshop};
 use super::photograph::Photograph;
 use super::rounds::Scratch;
-use super::stage::{Canvas, written_by_bands};
+use super::stage::{Beginning, Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
@@ -87,7 +87,7 @@ pub fn render(
             None => starting_canvas(&job.settings.start, &photograph, (level.width, level.height), limits).map(Canvas::Memory)?,
         };
         let run = LevelRun::prepare(job, number, &finish, files, &mut workshop, watcher)?;
-        canvas = Some(run.climb(content, start, watcher, &mut progress)?);
+        canvas = Some(run.climb(Beginning { photograph: content, start }, watcher, &mut progress)?);
         if progress.interrupted {
             break;
         }

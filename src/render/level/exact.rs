@@ -12,7 +12,7 @@ use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::finish::intermediate_path;
 use crate::render::job::{Progress, Watcher};
-use crate::render::stage::Canvas;
+use crate::render::stage::Beginning;
 use crate::render::sweep::Sweep;
 use crate::tiling::Grid;
 
@@ -26,20 +26,19 @@ impl LevelRun<'_> {
         core: usize,
         history: usize,
         keep: usize,
-        photograph: Canvas,
-        start: Canvas,
+        begin: Beginning,
         watcher: &mut Watcher<'_>,
         progress: &mut Progress,
     ) -> Result<Tensor, RenderError> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
-        let photograph = photograph.into_tensor()?;
+        let photograph = begin.photograph.into_tensor()?;
         let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);
         self.tell_halving(core, &sweep, watcher);
-        let mut optimiser = optimiser(job, start.into_tensor()?, history);
+        let mut optimiser = optimiser(job, begin.start.into_tensor()?, history);
         let mut last = Instant::now();
         // The level's result is its best point, and the losses told at the end are that point's.
         let mut best = f64::INFINITY;

@@ -5,7 +5,7 @@ use crate::plan::Visits;
 use crate::render::error::RenderError;
 use crate::render::job::{Progress, Watcher};
 use crate::render::rounds::Rounds;
-use crate::render::stage::Canvas;
+use crate::render::stage::Beginning;
 use crate::render::visits::{Context, Kind, Scene};
 use crate::tiling::CanvasFile;
 
@@ -15,13 +15,12 @@ impl LevelRun<'_> {
         self,
         kind: Kind,
         visits: Visits,
-        photograph: Canvas,
-        start: Canvas,
+        begin: Beginning,
         watcher: &mut Watcher<'_>,
         progress: &mut Progress,
     ) -> Result<CanvasFile, RenderError> {
         let files = self.files.expect("a level in rounds is given a place for its files");
-        let photograph = photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
+        let photograph = begin.photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
         let scene = Scene {
             kind,
             team: &self.team,
@@ -34,7 +33,7 @@ impl LevelRun<'_> {
         };
         self.announce(visits.rounds * visits.visit, scene.layout(0).len(), watcher);
         let rounds = Rounds { scene: &scene, scratch: files, job: self.job.index, level: self.number };
-        let done = rounds.run(start.into_file(&rounds.canvas_path(0))?, watcher)?;
+        let done = rounds.run(begin.start.into_file(&rounds.canvas_path(0))?, watcher)?;
         progress.evaluations += done.rounds * visits.visit;
         progress.losses = done.losses;
         progress.interrupted = done.interrupted;
