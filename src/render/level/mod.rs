@@ -82,13 +82,7 @@ impl<'a> LevelRun<'a> {
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(
-        self,
-        photograph: Canvas,
-        start: Canvas,
-        watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
-    ) -> Result<Canvas, RenderError> {
+    pub(super) fn climb(self, begin: Beginning, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Canvas, RenderError> {
         match self.level().execution {
             Execution::Exact { core, history, keep } => self.climb_exact(core, history, keep, begin, watcher, progress).map(Canvas::Memory),
             Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, begin, watcher, progress).map(Canvas::File),
