@@ -14,8 +14,8 @@ const LEAST_HISTORY: usize = 5;
 const LEAST_CORE: usize = 256;
 /// Evaluations of a tile in one round.
 const VISIT: usize = 20;
-/// How far a tile moves beyond its core, px.
-const OVERLAP: usize = 64;
+/// How far a tile moves beyond its core, px: more evens the blend out and is computed twice.
+const OVERLAP: usize = 48;
 /// Bands of rows on their way between files, bytes: canvases in rounds are in files.
 const BANDS: u64 = 256 << 20;
 /// Side of a tile's core in blocks and feathered mode, px.
