@@ -87,7 +87,13 @@ pub fn render(
             None => starting_canvas(&job.settings.start, &photograph, (level.width, level.height), limits).map(Canvas::Memory)?,
         };
         let run = LevelRun::prepare(job, number, &finish, files, &mut workshop, watcher)?;
-        canvas = Some(run.climb(Beginning { photograph: content, start }, watcher, &mut progress)?);
+        let done = run.climb(Beginning { photograph: content, start }, watcher, &mut progress)?;
+        // A level shows what the print will look like, long before it is there.
+        if number + 1 < job.levels.len() {
+            let path = finish.write_preview(&done)?;
+            watcher.listener.hear(&Event::Saved { job: job.index, path });
+        }
+        canvas = Some(done);
         if progress.interrupted {
             break;
         }
@@ -102,6 +108,7 @@ pub fn render(
     for path in finish.complete(&canvas)? {
         watcher.listener.hear(&Event::Saved { job: job.index, path });
     }
+    finish.drop_preview()?;
     let path = job.output.clone();
     watcher.listener.hear(&Event::JobFinished {
         job: job.index,
