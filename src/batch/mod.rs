@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, OutputFile, StartFrom};
+use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
 use crate::event::{Event, Losses};
 use crate::image::{self, Limits};
 use crate::plan::{Job, Plan, PlanError, plan_job};
@@ -53,6 +53,9 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job
     }
     if let StartFrom::Image(path) = &settings.start.from {
         image::probe(path)?;
+    }
+    if let OutputProfile::File(path) = &settings.color.output_profile {
+        image::OutputProfile::from_file(path)?;
     }
     let budget = memory_budget(settings.compute.memory_gib);
     Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize), budget)?)

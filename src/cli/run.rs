@@ -202,6 +202,8 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     } else {
         for job in &plan.jobs {
             say!("{}  from {}", job.name, job.content.display());
+            say!("  {}", job.framing);
+            job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
             for (number, level) in job.levels.iter().enumerate() {
                 let (size, memory) = (format!("{}x{}", level.width, level.height), gib(level.memory_bytes));
                 let how = how(level);

@@ -37,7 +37,6 @@ pub use problem::{Problem, Problems};
 pub use schema::Effect;
 pub use settings::*;
 
-use listing::Listing;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
@@ -94,9 +93,7 @@ impl Config {
 impl Variant {
     /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the pipeline's folder.
     pub fn listing(&self, base: &Path) -> Vec<Listed> {
-        let mut listing = Listing::new(base);
-        self.settings.list(&mut listing);
-        listing.into_list()
+        self.settings.listing(base)
     }
 
     /// What `{style}` stands for: the stems of the styles' files, joined by `+`.

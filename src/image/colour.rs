@@ -221,20 +221,25 @@ impl FromWorking {
         Ok(FromWorking(if is_identity(&*transform) { None } else { Some(transform) }))
     }
 
-    /// Converts a run of interleaved RGB pixels, in place by way of `scratch`; clamped to 0..1 before and after.
-    pub(crate) fn run(&self, pixels: &mut [f32], scratch: &mut Vec<f32>) {
+    /// Converts a run of interleaved RGB pixels in place; clamped to 0..1 before and after.
+    pub(crate) fn run(&self, pixels: &mut [f32]) {
         for v in pixels.iter_mut() {
             *v = unit(*v);
         }
         if let Some(transform) = &self.0 {
-            scratch.resize(pixels.len(), 0.0);
-            if transform.transform(pixels, scratch).is_ok() {
+            let mut scratch = vec![0.0; pixels.len()];
+            if transform.transform(pixels, &mut scratch).is_ok() {
                 for (v, out) in pixels.iter_mut().zip(scratch.iter()) {
                     *v = unit(*out);
                 }
             }
         }
     }
+}
+
+/// A coded value of `opacity` 0..1 on white paper, blended as it is coded: what viewers show.
+pub(crate) fn over_white(v: f32, opacity: f32) -> f32 {
+    if opacity >= 1.0 { v } else { 1.0 + unit(opacity) * (unit(v) - 1.0) }
 }
 
 /// A value brought into 0..1; one that is not a number becomes 0, where `clamp` would keep it.

@@ -290,8 +290,30 @@ impl Weights {
             .collect::<Result<Vec<_>, _>>()
             .map_err(format)?;
         let header: HashMap<String, String> = metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        safetensors::serialize(views, Some(header)).map_err(format)
+        let bytes = safetensors::serialize(views, Some(header)).map_err(format)?;
+        Ok(with_sorted_header(bytes))
     }
+}
+
+/// The same file with its header's keys in order: the library writes them in another order each time, and a file made
+/// twice from the same weights should have the same hash.
+fn with_sorted_header(mut bytes: Vec<u8>) -> Vec<u8> {
+    use serde_json::Value;
+    let Some((length, rest)) = bytes.split_first_chunk() else { return bytes };
+    let Some(header) = rest.get(..u64::from_le_bytes(*length) as usize) else { return bytes };
+    let Ok(keys) = serde_json::from_slice::<BTreeMap<String, Value>>(header) else { return bytes };
+    let sorted = |value: Value| match value {
+        Value::Object(entries) => Value::Object(entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()),
+        other => other,
+    };
+    let keys: BTreeMap<String, Value> = keys.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+    let Ok(mut text) = serde_json::to_vec(&keys) else { return bytes };
+    // Padded as it was, so that every tensor stays in its place.
+    if text.len() <= header.len() {
+        text.resize(header.len(), b' ');
+        bytes[8..8 + text.len()].copy_from_slice(&text);
+    }
+    bytes
 }
 
 /// Looks at every tensor and reports all that is wrong; says the weights' number format when nothing is.

@@ -1,24 +1,99 @@
-//! How large the canvas is, and which part of the photograph it shows.
+//! How large the canvas is, which part of the photograph it shows, and what that means on paper.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Fit, Output, Size};
+use crate::units::{Dpi, Mm};
+
+/// Pixels of the photograph for an inch of paper below which a print looks soft from reading distance.
+const SOFT_PPI: f64 = 100.0;
 
 /// The canvas and the part of the photograph that fills it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Framing {
-    /// Canvas width, px.
+    /// Canvas width, px, the bleed on both sides included.
     pub width: usize,
-    /// Canvas height, px.
+    /// Canvas height, px, the bleed on both sides included.
     pub height: usize,
-    /// The photograph's part, in its own pixels: left, top, width, height.
+    /// The photograph's part that the canvas shows, in the photograph's own pixels: left, top, width, height. With
+    /// bleed it may reach beyond the photograph, which is mirrored there.
     pub crop: [f64; 4],
+    /// Width and height of the photograph as it was planned with, px.
+    pub photograph: [usize; 2],
+    /// Canvas pixels on each side that the printer's knife takes off.
+    pub bleed: usize,
+    /// The picture on paper; none when no resolution is known.
+    pub print: Option<Print>,
+}
+
+/// A picture on paper.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Print {
+    /// Pixels of the canvas for an inch of paper.
+    pub dpi: f64,
+    /// Width of the trimmed print, mm.
+    pub width_mm: f64,
+    /// Height of the trimmed print, mm.
+    pub height_mm: f64,
+    /// Pixels of the photograph for an inch of paper, on the axis that has fewer: its effective resolution.
+    pub source_ppi: f64,
+}
+
+impl Framing {
+    /// What is worth a warning before the night is spent on it, in words: a photograph that is enlarged beyond what it holds.
+    pub fn warning(&self) -> Option<String> {
+        let print = self.print.filter(|print| print.source_ppi < SOFT_PPI)?;
+        let [w, h] = self.photograph;
+        Some(format!(
+            "the photograph's {w}x{h} px give {:.0} ppi at {:.0} x {:.0} mm, below {SOFT_PPI:.0}: its detail will look soft, the strokes will not",
+            print.source_ppi, print.width_mm, print.height_mm
+        ))
+    }
+}
+
+impl std::fmt::Display for Framing {
+    /// Size in pixels, on paper, and the photograph's effective resolution.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{} px", self.width, self.height)?;
+        let Some(print) = self.print else { return Ok(()) };
+        write!(f, ", {:.0} x {:.0} mm at {} dpi", print.width_mm, print.height_mm, print.dpi)?;
+        if self.bleed > 0 {
+            write!(f, " with {} px of bleed on each side", self.bleed)?;
+        }
+        write!(f, ", photograph at {:.0} ppi", print.source_ppi)
+    }
 }
 
 /// Sizes the canvas for a photograph of `content` (width, height) px.
 pub fn frame(content: (usize, usize), output: &Output) -> Framing {
     let (w, h) = (content.0.max(1) as f64, content.1.max(1) as f64);
+    let (size, crop) = trimmed((w, h), output);
+    let dpi = output.resolution();
+    let bleed = dpi.map_or(0, |dpi| (output.bleed.inches() * dpi.0).round() as usize);
+    // Photograph pixels for a canvas pixel; they differ only where the photograph is stretched.
+    let (step_x, step_y) = (crop[2] / size.0 as f64, crop[3] / size.1 as f64);
+    let (bleed_x, bleed_y) = (bleed as f64 * step_x, bleed as f64 * step_y);
+    Framing {
+        width: size.0 + 2 * bleed,
+        height: size.1 + 2 * bleed,
+        crop: [crop[0] - bleed_x, crop[1] - bleed_y, crop[2] + 2.0 * bleed_x, crop[3] + 2.0 * bleed_y],
+        photograph: [content.0, content.1],
+        bleed,
+        print: dpi.map(|Dpi(dpi)| Print {
+            dpi,
+            width_mm: Mm::from_inches(size.0 as f64 / dpi).0,
+            height_mm: Mm::from_inches(size.1 as f64 / dpi).0,
+            source_ppi: dpi * step_x.min(step_y),
+        }),
+    }
+}
+
+/// Width and height of the picture without its bleed, px, and the part of the photograph that it shows.
+type Trimmed = ((usize, usize), [f64; 4]);
+
+fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
     match output.size {
         Size::LongSide(side) => scaled(w, h, f64::from(side.0) / w.max(h)),
         Size::Scale(factor) => scaled(w, h, factor),
@@ -36,20 +111,20 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
     }
 }
 
-fn scaled(w: f64, h: f64, factor: f64) -> Framing {
-    Framing { width: pixels(w * factor), height: pixels(h * factor), crop: [0.0, 0.0, w, h] }
+fn scaled(w: f64, h: f64, factor: f64) -> Trimmed {
+    ((pixels(w * factor), pixels(h * factor)), [0.0, 0.0, w, h])
 }
 
-fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Framing {
+fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Trimmed {
     match output.fit {
         Fit::Contain => scaled(w, h, (width / w).min(height / h)),
-        Fit::Exact => Framing { width: pixels(width), height: pixels(height), crop: [0.0, 0.0, w, h] },
+        Fit::Exact => ((pixels(width), pixels(height)), [0.0, 0.0, w, h]),
         Fit::Cover => {
             let factor = (width / w).max(height / h);
-            let (cw, ch) = (width / factor, height / factor);
+            let (cw, ch) = ((width / factor).min(w), (height / factor).min(h));
             let place = |side: f64, part: f64, focus: f64| (focus * side - part / 2.0).clamp(0.0, (side - part).max(0.0));
             let [fx, fy] = output.crop_focus;
-            Framing { width: pixels(width), height: pixels(height), crop: [place(w, cw, fx), place(h, ch, fy), cw, ch] }
+            ((pixels(width), pixels(height)), [place(w, cw, fx), place(h, ch, fy), cw, ch])
         }
     }
 }
@@ -57,4 +132,78 @@ fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Fr
 /// Rounds to whole pixels, at least one.
 fn pixels(value: f64) -> usize {
     (value.round() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The framing of a photograph of `content` px by the keys of `output`.
+    fn framing(content: (usize, usize), output: &str) -> Framing {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| std::fs::write(folder.path().join(name), b"").unwrap();
+        file("photo.png");
+        file("style.png");
+        let pipeline = folder.path().join("p.toml");
+        let text = format!("input.content = 'photo.png'\nstyle.image = 'style.png'\n[output]\n{output}\n");
+        std::fs::write(&pipeline, text).unwrap();
+        frame(content, &crate::config::load(&pipeline, &[]).unwrap().variants[0].settings.output)
+    }
+
+    #[test]
+    fn sheets_are_turned_filled_and_cut_around_the_focus() {
+        let f = framing((3000, 2000), "size = 'A3'\nfit = 'cover'\ncrop-focus = [0.0, 0.5]");
+        assert_eq!((f.width, f.height), (4961, 3508));
+        let (width, height) = (420.0 / 25.4 * 300.0, 297.0 / 25.4 * 300.0);
+        let part = 2000.0 / height * width;
+        for (got, want) in f.crop.iter().zip([0.0, 0.0, part, 2000.0]) {
+            assert!((got - want).abs() < 1e-9, "{:?}", f.crop);
+        }
+        let upright = framing((2000, 3000), "size = 'A3'\nfit = 'cover'");
+        assert_eq!((upright.width, upright.height), (3508, 4961));
+        let inside = framing((3000, 2000), "size = '24x36in'\ndpi = 100\nfit = 'contain'");
+        assert_eq!((inside.width, inside.height), (3600, 2400));
+        let stretched = framing((3000, 2000), "width-mm = 254\nheight-mm = 254\ndpi = 100\nfit = 'exact'");
+        assert_eq!((stretched.width, stretched.height, stretched.crop), (1000, 1000, [0.0, 0.0, 3000.0, 2000.0]));
+    }
+
+    #[test]
+    fn bleed_grows_the_canvas_and_leaves_the_trimmed_print_as_it_is() {
+        for fit in ["contain", "cover", "exact"] {
+            let plain = framing((1600, 1000), &format!("width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'"));
+            let bled = framing((1600, 1000), &format!("width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'\nbleed-mm = 12.7"));
+            assert_eq!((bled.bleed, bled.width, bled.height), (100, plain.width + 200, plain.height + 200), "{fit}");
+            // The same canvas pixel inside the trim shows the same place of the photograph.
+            let place = |f: &Framing, x: f64, y: f64| {
+                let b = f.bleed as f64;
+                let at = |c: f64, n: usize, i: usize| f.crop[i] + (c + b) * f.crop[i + 2] / n as f64;
+                (at(x, f.width, 0), at(y, f.height, 1))
+            };
+            for (x, y) in [(0.0, 0.0), (100.5, 70.25), (plain.width as f64, plain.height as f64)] {
+                let (a, b) = (place(&plain, x, y), place(&bled, x, y));
+                assert!((a.0 - b.0).abs() < 1e-6 && (a.1 - b.1).abs() < 1e-6, "{fit}: {a:?} {b:?}");
+            }
+            assert_eq!(plain.print, bled.print, "{fit}");
+        }
+        // Where a cut leaves some of the photograph, the bleed shows it.
+        let cut = framing((1600, 1000), "width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = 'cover'\nbleed-mm = 3");
+        assert!(cut.crop[0] < 0.0 && cut.crop[1] > 0.0 && cut.crop[1] + cut.crop[3] < 1000.0, "{:?}", cut.crop);
+    }
+
+    #[test]
+    fn the_photograph_s_resolution_on_paper_is_told_and_warned_of() {
+        let print = framing((1000, 500), "width-mm = 254\ndpi = 300").print.unwrap();
+        assert!((print.source_ppi - 100.0).abs() < 1e-9 && (print.width_mm - 254.0).abs() < 0.1, "{print:?}");
+        assert!(framing((1000, 500), "width-mm = 254").warning().is_none());
+        let soft = framing((1000, 500), "width-mm = 508");
+        let words = soft.warning().unwrap();
+        assert!(words.contains("50 ppi") && words.contains("508 x 254 mm"), "{words}");
+        assert_eq!(soft.to_string(), "6000x3000 px, 508 x 254 mm at 300 dpi, photograph at 50 ppi");
+        // Pixels alone are on no paper; with `dpi` they are.
+        assert!(framing((1000, 500), "long-side-px = 9000").print.is_none());
+        assert!(framing((1000, 500), "long-side-px = 9000\ndpi = 300").warning().is_some());
+        // Bleed needs a resolution, and has the same as sizes on paper.
+        let bled = framing((1000, 500), "long-side-px = 1000\nbleed-mm = 25.4");
+        assert_eq!((bled.width, bled.bleed), (1600, 300));
+    }
 }

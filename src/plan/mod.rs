@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, OutputFile, Settings};
+use crate::image::OutputFormat;
 use crate::objective::Spec;
 
 pub use execution::gib;
-pub use framing::{Framing, frame};
+pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
 pub use not_yet::not_yet;
 pub use spec::resolve_spec;
@@ -41,6 +42,8 @@ pub struct Job {
     pub index: usize,
     /// The output's file name.
     pub name: String,
+    /// The pipeline file.
+    pub pipeline: PathBuf,
     /// The variant's name, when the pipeline has variants.
     pub variant: Option<String>,
     /// The photograph.
@@ -107,6 +110,14 @@ pub enum PlanError {
         /// What there is, bytes.
         budget: u64,
     },
+    /// The output's format cannot hold the picture.
+    #[error("{name} cannot be written: {reason}")]
+    Output {
+        /// The output's name.
+        name: String,
+        /// What the format does not hold, and which one does.
+        reason: String,
+    },
     /// The canvas has more pixels than can be addressed sensibly.
     #[error("{name} would be {width}x{height} px, more than {most} px on a side")]
     TooLarge {
@@ -139,6 +150,9 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size
     if width.max(height) > LONGEST_SIDE {
         return Err(PlanError::TooLarge { name, width, height, most: LONGEST_SIDE });
     }
+    if let Some(reason) = OutputFormat::from_path(&output.path).and_then(|format| format.size_problem(width as u32, height as u32)) {
+        return Err(PlanError::Output { name, reason });
+    }
     if let Some(layer) = spec.deepest()
         && width.min(height) < layer.stride()
     {
@@ -153,7 +167,8 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size
         (level.execution, level.memory_bytes, level.reason) = (chosen.execution, chosen.memory_bytes, chosen.reason);
     }
     let content = settings.input.content[output.content].clone();
-    Ok(Job { index, name, variant: variant.name.clone(), content, output: output.path.clone(), framing, spec, levels, settings })
+    let (pipeline, variant, output) = (config.file.clone(), variant.name.clone(), output.path.clone());
+    Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
 }
 
 fn file_name(path: &Path) -> String {

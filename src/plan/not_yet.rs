@@ -1,14 +1,10 @@
 //! Keys that a pipeline may hold and that this version does not act on: told, never silently ignored.
 
-use crate::config::{Companion, ParallelJobs, Settings};
+use crate::config::{ParallelJobs, Settings};
 
 /// The keys of `settings` that differ from their defaults and have no effect yet, each with a word on what to expect.
 pub fn not_yet(settings: &Settings) -> Vec<&'static str> {
-    let output = &settings.output;
     let found = [
-        (output.bleed.0 > 0.0, "output.bleed-mm: the picture is made without bleed"),
-        (output.pyramid != Companion::None, "output.pyramid: no Deep Zoom tiles are written"),
-        (output.preview, "output.preview: no preview is written"),
         (settings.budget.until.is_some() || settings.budget.hours.is_some(), "budget: the run goes on to its end"),
         (settings.batch.retries != 1, "batch.retries: a picture that fails is not tried again"),
         (matches!(settings.batch.parallel_jobs, ParallelJobs::Count(n) if n > 1), "batch.parallel-jobs: pictures are made one by one"),

@@ -7,7 +7,6 @@ use super::error::RenderError;
 use crate::config::{Start, StartFrom};
 use crate::image::{self, Filter, Light, Limits, Picture};
 use crate::network::VGG_MEAN_RGB;
-use crate::plan::Framing;
 use crate::random::Noise;
 use crate::tensor::HostView;
 
@@ -42,27 +41,6 @@ pub fn resized(canvas: &Tensor, width: usize, height: usize) -> Result<Tensor, R
 fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light) -> Vec<f32> {
     let size = |(w, h): (usize, usize)| (w as u32, h as u32);
     image::resize(planes, size(from), size(to), Filter::Lanczos3, light)
-}
-
-/// The part of a photograph that the framing shows, cut at whole pixels.
-pub fn framed(picture: Picture, framing: &Framing) -> Picture {
-    let (w, h) = (picture.width as usize, picture.height as usize);
-    let [left, top, width, height] = framing.crop.map(|v| v.round().max(0.0) as usize);
-    let (left, top) = (left.min(w - 1), top.min(h - 1));
-    let (width, height) = (width.clamp(1, w - left), height.clamp(1, h - top));
-    if (width, height) == (w, h) {
-        return picture;
-    }
-    let cut = |planes: &[f32]| -> Vec<f32> {
-        planes
-            .chunks(w)
-            .enumerate()
-            .filter(|(row, _)| (top..top + height).contains(&(row % h)))
-            .flat_map(|(_, row)| row[left..left + width].iter().copied())
-            .collect()
-    };
-    let alpha = picture.alpha.as_deref().map(cut);
-    Picture { width: width as u32, height: height as u32, pixels: cut(&picture.pixels), alpha, ..picture }
 }
 
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0: no noise, 1: nothing else).

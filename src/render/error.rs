@@ -20,7 +20,7 @@ pub enum RenderError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The photograph changed between planning and rendering.
-    #[error("{path} measured {planned:?} px when the run was planned and measures {found:?} px now", path = .path.display())]
+    #[error("{} measured {}x{} px when the run was planned and measures {}x{} px now", .path.display(), .planned.0, .planned.1, .found.0, .found.1)]
     ContentChanged {
         /// The photograph.
         path: PathBuf,
@@ -28,14 +28,6 @@ pub enum RenderError {
         planned: (usize, usize),
         /// Width and height now.
         found: (usize, usize),
-    },
-    /// The output's ICC profile cannot be read.
-    #[error("cannot read the profile {path}: {source}", path = .path.display())]
-    Profile {
-        /// The profile's file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
     },
     /// A canvas on disk could not be used.
     #[error(transparent)]

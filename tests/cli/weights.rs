@@ -52,6 +52,9 @@ fn weights_survive_both_formats() {
     folder.run(&["--quiet", "output.name=wide.png", "network.weights=wide.safetensors"]).exits(0);
     let pixels = |name: &str| image::open(folder.path(name)).unwrap().into_rgb8();
     assert!(pixels("out/inside.png") == pixels("out/wide.png"));
+    // The same weights give the same file.
+    folder.call(&["weights", "import", "wide.safetensors", "--output", "again.safetensors"]).exits(0);
+    assert!(std::fs::read(folder.path("narrow.safetensors")).unwrap() == std::fs::read(folder.path("again.safetensors")).unwrap());
     // Neither is replaced by accident.
     folder.call(&["weights", "import", "wide.safetensors", "--output", "narrow.safetensors"]).exits(4).one_line(&["already exists"]);
     folder.call(&["weights", "import", "wide.safetensors", "--output", "narrow.safetensors", "--overwrite"]).exits(0);

@@ -20,9 +20,11 @@ pub use picture::{Input, Network, Start, StartFrom, Style};
 pub use size::Size;
 pub(crate) use size::WAYS;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::listing::Listing;
+use super::listing::{Listed, Listing};
 use super::reader::Reader;
 
 /// Every setting of one variant, checked.
@@ -90,8 +92,15 @@ impl Settings {
         }
     }
 
+    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the pipeline's folder.
+    pub fn listing(&self, base: &Path) -> Vec<Listed> {
+        let mut listing = Listing::new(base);
+        self.list(&mut listing);
+        listing.into_list()
+    }
+
     /// Writes every setting into `list`.
-    pub(crate) fn list(&self, list: &mut Listing) {
+    fn list(&self, list: &mut Listing) {
         self.input.list(list);
         for (index, style) in self.styles.iter().enumerate() {
             style.list(index, list);

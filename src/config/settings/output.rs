@@ -153,6 +153,12 @@ impl Output {
         }
     }
 
+    /// The resolution of the picture on paper: `dpi`, or that of a size on paper. A bleed in millimetres needs one and
+    /// has 300 where none is said. `None`: the picture has pixels alone.
+    pub fn resolution(&self) -> Option<Dpi> {
+        self.dpi.or(self.size.dpi()).or((self.bleed.0 > 0.0).then_some(size::DEFAULT_DPI))
+    }
+
     pub(super) fn list(&self, list: &mut Listing) {
         list.path("output.directory", Some(&self.directory));
         list.text("output.name", &self.name);

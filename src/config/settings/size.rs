@@ -7,7 +7,7 @@ use crate::config::reader::{Reader, shorten};
 use crate::units::{Dpi, Mm, Paper, Px};
 
 /// The resolution of sizes on paper that name none.
-const DEFAULT_DPI: Dpi = Dpi(300.0);
+pub(super) const DEFAULT_DPI: Dpi = Dpi(300.0);
 
 /// Keys of which each says the size in its own way; `width-mm` and `height-mm` go together.
 pub(crate) const WAYS: [&[&str]; 4] =

@@ -5,6 +5,7 @@
 
 mod jpeg;
 mod png;
+mod preview;
 mod pyramid;
 mod quantise;
 mod tiff;
@@ -12,14 +13,20 @@ mod tiff;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::colour::{FromWorking, Intent};
+use rayon::prelude::*;
+
+use super::colour::{FromWorking, Intent, over_white};
 use super::{Error, SourceInfo, exif, icc, xmp};
 use crate::files::{AtomicFile, Overwrite};
+pub use preview::PreviewWriter;
 pub use pyramid::{PyramidWriter, Tiling};
 use quantise::Quantiser;
 
 /// What made a picture, in the words that go into its file.
 pub(crate) const SOFTWARE: &str = concat!("impasto ", env!("CARGO_PKG_VERSION"));
+
+/// Pixels converted at once: enough for every thread, few beside the canvas.
+const BAND_PIXELS: usize = 1 << 18;
 
 /// A format that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +36,7 @@ pub enum OutputFormat {
     Png,
     /// TIFF, 8 or 16 bits a channel; BigTIFF where the pixels may not fit in 4 GiB.
     Tiff,
-    /// JPEG, 8 bits, no alpha, at most 65535 pixels a side; chroma at full resolution (4:4:4).
+    /// JPEG, 8 bits, alpha laid over white, at most 65535 pixels a side; chroma at full resolution (4:4:4).
     Jpeg,
 }
 
@@ -42,6 +49,20 @@ impl OutputFormat {
             "jpg" | "jpeg" => Some(OutputFormat::Jpeg),
             _ => None,
         }
+    }
+
+    /// Why a picture of `width` x `height` pixels does not fit the format, in words; nothing when it does.
+    pub fn size_problem(self, width: u32, height: u32) -> Option<String> {
+        if width == 0 || height == 0 {
+            return Some(format!("a picture of {width} x {height} pixels cannot be written"));
+        }
+        let (name, most, advice) = match self {
+            OutputFormat::Jpeg => ("JPEG", 65_535, "; use PNG or TIFF"),
+            OutputFormat::Png => ("PNG", i32::MAX as u32, ""),
+            OutputFormat::Tiff => return None,
+        };
+        let fits = width <= most && height <= most;
+        (!fits).then(|| format!("{name} holds at most {most} pixels a side, this is {width} x {height}{advice}"))
     }
 }
 
@@ -90,7 +111,16 @@ impl OutputProfile {
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let failed = |reason| Error::Profile { name: path.display().to_string(), reason };
         let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-        FromWorking::new(Some(&bytes), Intent::Relative).map_err(failed)?;
+        OutputProfile::from_icc(bytes).map_err(failed)
+    }
+
+    /// From a profile's bytes.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be written to: only RGB profiles can.
+    pub fn from_icc(bytes: Vec<u8>) -> Result<Self, String> {
+        FromWorking::new(Some(&bytes), Intent::Relative)?;
         Ok(OutputProfile::Icc(bytes))
     }
 
@@ -134,7 +164,7 @@ pub struct Encoding {
     /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF ImageDescription
     /// and, after the program's name, JPEG's comment.
     pub recipe: String,
-    /// Whether rows come with alpha.
+    /// Whether rows come with alpha. JPEG holds none: there the picture is laid over white.
     pub alpha: bool,
 }
 
@@ -168,22 +198,16 @@ impl Encoding {
     /// What is wrong with this encoding for a picture of `width` x `height`, in words; nothing when it can be written.
     pub fn problem(&self, width: u32, height: u32) -> Option<String> {
         let jpeg = self.format == OutputFormat::Jpeg;
-        if width == 0 || height == 0 {
-            Some(format!("a picture of {width} x {height} pixels cannot be written"))
+        if let Some(reason) = self.format.size_problem(width, height) {
+            Some(reason)
         } else if !matches!(self.bit_depth, 8 | 16) {
             Some(format!("{} bits a channel cannot be written; 8 and 16 can", self.bit_depth))
         } else if jpeg && self.bit_depth == 16 {
             Some("JPEG holds 8 bits a channel; use PNG or TIFF for 16".to_owned())
-        } else if jpeg && self.alpha {
-            Some("JPEG holds no transparency; use PNG or TIFF".to_owned())
-        } else if jpeg && (width > 65535 || height > 65535) {
-            Some(format!("JPEG holds at most 65535 pixels a side, this is {width} x {height}; use PNG or TIFF"))
         } else if jpeg && !(1..=100).contains(&self.quality) {
             Some(format!("JPEG's quality is 1 to 100, not {}", self.quality))
         } else if self.format == OutputFormat::Png && self.compression == Compression::Lzw {
             Some("PNG knows no LZW; use deflate or none".to_owned())
-        } else if self.format == OutputFormat::Png && (width > i32::MAX as u32 || height > i32::MAX as u32) {
-            Some(format!("PNG holds at most {} pixels a side", i32::MAX))
         } else {
             match self.dpi {
                 Some(dpi) if !(dpi.is_finite() && dpi > 0.0 && dpi <= 1e6) => Some(format!("{dpi} dots per inch are no resolution")),
@@ -229,11 +253,32 @@ pub struct Writer {
     height: u32,
     row: u32,
     alpha: bool,
+    converter: Converter,
+}
+
+/// From rows of the canvas to samples of the file.
+struct Converter {
+    width: usize,
+    /// Alpha is laid over white.
+    flatten: bool,
     from_working: FromWorking,
     quantiser: Quantiser,
-    pixels: Vec<f32>,
-    scratch: Vec<f32>,
-    samples: Vec<u16>,
+}
+
+impl Converter {
+    /// Row `y` of `rows`, whose first is the picture's row `first`, as the format's samples.
+    fn samples(&self, rows: &Rows, y: usize, first: u32) -> Vec<u16> {
+        let range = y * self.width..(y + 1) * self.width;
+        let [r, g, b] = rows.colours.map(|c| &c[range.clone()]);
+        let alpha = rows.alpha.map(|a| &a[range]);
+        let mut pixels = Vec::with_capacity(3 * self.width);
+        for x in 0..self.width {
+            let opacity = alpha.filter(|_| self.flatten).map_or(1.0, |alpha| alpha[x]);
+            pixels.extend([r[x], g[x], b[x]].map(|v| over_white(v, opacity)));
+        }
+        self.from_working.run(&mut pixels);
+        self.quantiser.row(&pixels, alpha.filter(|_| !self.flatten), first + y as u32)
+    }
 }
 
 impl Writer {
@@ -257,7 +302,8 @@ impl Writer {
         encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, (width, height), dpi, srgb));
         encoding.xmp = encoding.xmp.and_then(|packet| xmp::refreshed(&packet, width, height, dpi)).map(String::into_bytes);
         let quantiser = Quantiser::new(encoding.bit_depth, encoding.dither, encoding.seed);
-        let (alpha, channels) = (encoding.alpha, if encoding.alpha { 4 } else { 3 });
+        let (alpha, flatten) = (encoding.alpha, encoding.alpha && encoding.format == OutputFormat::Jpeg);
+        let channels = if alpha && !flatten { 4 } else { 3 };
         let file = AtomicFile::create(path, overwrite)?;
         let format = encoding.format;
         let job = Job { width, height, channels, encoding, icc };
@@ -274,34 +320,26 @@ impl Writer {
             height,
             row: 0,
             alpha,
-            from_working,
-            quantiser,
-            pixels: Vec::new(),
-            scratch: Vec::new(),
-            samples: Vec::new(),
+            converter: Converter { width: width as usize, flatten, from_working, quantiser },
         })
     }
 
-    /// Writes the next rows: any whole number of them.
+    /// Writes the next rows: any whole number of them. They are converted side by side on rayon's threads.
     ///
     /// # Errors
     ///
     /// [`Error::Rows`] when they do not fit the picture, [`Error::Write`] when the disk is full or the like.
     pub fn write_rows(&mut self, rows: Rows) -> Result<(), Error> {
         let count = self.check(&rows)?;
-        for y in 0..count {
-            let range = y * self.width..(y + 1) * self.width;
-            let [r, g, b] = rows.colours.map(|c| &c[range.clone()]);
-            self.pixels.clear();
-            for x in 0..self.width {
-                self.pixels.extend([r[x], g[x], b[x]]);
+        let (top, converter) = (self.row, &self.converter);
+        let at_once = BAND_PIXELS.div_ceil(self.width);
+        for first in (0..count).step_by(at_once) {
+            let band = first..(first + at_once).min(count);
+            let samples: Vec<Vec<u16>> = band.into_par_iter().map(|y| converter.samples(&rows, y, top)).collect();
+            for row in samples {
+                self.sink.write(&row).map_err(|source| Error::Write { path: self.path.clone(), source })?;
+                self.row += 1;
             }
-            self.from_working.run(&mut self.pixels, &mut self.scratch);
-            let alpha = rows.alpha.map(|a| &a[range]);
-            self.quantiser.row(&self.pixels, alpha, self.row, &mut self.samples);
-            let written = self.sink.write(&self.samples);
-            written.map_err(|source| Error::Write { path: self.path.clone(), source })?;
-            self.row += 1;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{Rows, quantise};
 use crate::files::{self, Overwrite};
 use crate::image::Error;
-use crate::image::colour::{coded_from_linear, linear_from_coded, unit};
+use crate::image::colour::{coded_from_linear, linear_from_coded, over_white, unit};
 
 /// How a Deep Zoom pyramid is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl PyramidWriter {
         for y in 0..n / width {
             let mut linear = Vec::with_capacity(width * 3);
             for i in y * width..(y + 1) * width {
-                let opacity = rows.alpha.map_or(1.0, |a| unit(a[i]));
-                linear.extend(rows.colours.map(|c| linear_from_coded(1.0 + opacity * (unit(c[i]) - 1.0))));
+                let opacity = rows.alpha.map_or(1.0, |a| a[i]);
+                linear.extend(rows.colours.map(|c| linear_from_coded(unit(over_white(c[i], opacity)))));
             }
             self.row += 1;
             self.push(0, linear)?;

@@ -17,8 +17,8 @@ impl Quantiser {
 
     /// `pixels` interleaved RGB 0..1; with `alpha` the result is RGBA. Alpha is rounded, never dithered, so that
     /// opaque stays opaque.
-    pub(crate) fn row(&self, pixels: &[f32], alpha: Option<&[f32]>, y: u32, out: &mut Vec<u16>) {
-        out.clear();
+    pub(crate) fn row(&self, pixels: &[f32], alpha: Option<&[f32]>, y: u32) -> Vec<u16> {
+        let mut out = Vec::with_capacity(pixels.len() + alpha.map_or(0, <[f32]>::len));
         for (x, pixel) in pixels.chunks_exact(3).enumerate() {
             for (c, v) in pixel.iter().enumerate() {
                 let scaled = v * self.top;
@@ -29,6 +29,7 @@ impl Quantiser {
                 out.push((unit(alpha[x]) * self.top + 0.5) as u16);
             }
         }
+        out
     }
 }
 
