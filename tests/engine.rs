@@ -340,3 +340,45 @@ fn nonsense_is_noticed() {
         assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
     }
 }
+
+/// Large maps are written past the caches, small ones are not: the rows that both have are the same, whatever follows the convolution.
+#[test]
+fn large_maps_are_as_small_ones() {
+    use impasto::kernels::buffer::Pool;
+    use impasto::kernels::convolve::{Convolution, Pool2, Sink, Source};
+    use impasto::kernels::map::{Map, Mask, Shape};
+    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
+    let pool = Pool::new();
+    let (inputs, outputs, width, common) = (3, 5, 1040, 128);
+    let weights = noise(inputs * outputs * 9, 1);
+    let layer = Layer3x3 { weights: &weights, outputs, inputs };
+    let bias = [[0.1f32; 5].as_slice(), &[0.0; 11]].concat();
+    for isa in Isa::available() {
+        let filters = Filters::new(isa, &pool, layer, Direction::Forward, 1.0, false);
+        let run = |height: usize, kind: usize| {
+            let shape = |channels| Shape { channels, height, width };
+            let half = Shape { channels: outputs, height: height / 2, width: width / 2 };
+            let planar: Vec<f32> = (0..inputs).flat_map(|c| noise(height * width, c as u64 + 2)).map(|x| x - 0.5).collect();
+            let map = Map::from_planar(&pool, shape(inputs), &planar);
+            let mut out = Map::new(&pool, if kind == 0 { half } else { shape(outputs) });
+            let mut mask = Mask::new(&pool, if kind == 0 { half } else { shape(outputs) }, if kind == 0 { 4 } else { 1 });
+            mask.data.fill(0b10110);
+            let job = Convolution { isa, pool: &pool, source: Some((Source::Map(&map), &filters)), height, width, outputs };
+            job.run(match kind {
+                0 => Sink::Pooled { bias: &bias, pool: Pool2::Max, out: &mut out, mask: Some(&mut mask), full: None },
+                1 => Sink::Relu { bias: &bias, out: &mut out, mask: Some(&mut mask) },
+                2 => Sink::Masked { out: &mut out, mask: Some(&mask), tap: None },
+                _ => Sink::Plain { out: &mut out },
+            });
+            let bytes = out.shape.map_bytes();
+            let rows: Vec<u32> =
+                (0..common).flat_map(|y| out.data[out.at(0, y, 0)..][..out.shape.width * 16].to_vec()).map(f32::to_bits).collect();
+            (bytes, rows)
+        };
+        for kind in 0..4 {
+            let (large, small) = (run(if kind == 0 { 1040 } else { 272 }, kind), run(if kind == 0 { 264 } else { 136 }, kind));
+            assert!(large.0 >= 16 << 20 && small.0 < 16 << 20, "{} and {} bytes", large.0, small.0);
+            assert!(large.1 == small.1, "sink {kind}, {}", isa.name());
+        }
+    }
+}
