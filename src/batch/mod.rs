@@ -1,11 +1,11 @@
 //! Many jobs, one after another: a failing one is told and the others go on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
 use crate::event::{Event, Losses};
 use crate::image::{self, Limits};
-use crate::plan::{Job, Plan, PlanError, plan_job};
+use crate::plan::{Job, Plan, PlanError, Source, Sources, plan_job};
 use crate::render::{Engine, RenderError, Rendered, TargetStore, Watcher, render};
 
 /// What became of a run's jobs.
@@ -46,19 +46,25 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 
 fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
-    let probe = image::probe(&settings.input.content[output.content])?;
-    // The other pictures need no size here, but an unusable one is better told now than after the first levels.
-    for style in &settings.styles {
-        image::probe(&style.image)?;
-    }
-    if let StartFrom::Image(path) = &settings.start.from {
-        image::probe(path)?;
-    }
+    let budget = memory_budget(settings.compute.memory_gib);
+    // A picture that cannot be used is better told now than after the first levels.
+    let probed = |path: &Path| match image::probe(path)? {
+        probe if probe.decode_bytes > budget => {
+            let (width, height, needed) = (probe.width, probe.height, probe.decode_bytes);
+            Err(image::Error::TooLarge { path: path.into(), width, height, needed, limit: budget })
+        }
+        probe => Ok(Source::from(&probe)),
+    };
+    let content = probed(&settings.input.content[output.content])?;
+    let styles = settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
+    let start = match &settings.start.from {
+        StartFrom::Image(path) => Some(probed(path)?),
+        StartFrom::Content | StartFrom::Noise => None,
+    };
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let budget = memory_budget(settings.compute.memory_gib);
-    Ok(plan_job(config, output, index, (probe.width as usize, probe.height as usize), budget)?)
+    Ok(plan_job(config, output, index, &Sources { content, styles, start }, budget)?)
 }
 
 /// What a machine that does not tell its memory is taken to have, bytes.

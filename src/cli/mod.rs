@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod exit;
+mod plan;
 mod progress;
 mod run;
 mod say;
@@ -49,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Run(command) => run::run(command, arguments),
-        Command::Plan(command) => run::plan(command),
+        Command::Plan(command) => plan::plan(command),
         Command::Score(command) => score::score(command),
         Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),

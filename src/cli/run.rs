@@ -1,4 +1,4 @@
-//! `impasto run` and `impasto plan`.
+//! `impasto run`.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use super::args::{Arguments, PlanArguments, RunArguments};
+use super::args::{Arguments, RunArguments};
 use super::progress::{Bar, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
@@ -16,10 +16,9 @@ use crate::config::{self, Config, DeviceName, Devices, OutputFile};
 use crate::event::Listeners;
 use crate::image::Limits;
 use crate::network::{Weights, cpu};
-use crate::plan::{Execution, Level, Plan, PlanError, gib, not_yet};
+use crate::plan::{Plan, PlanError, not_yet};
 use crate::render::Watcher;
 use crate::stop::Stop;
-use crate::tiling::Grid;
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
@@ -80,14 +79,14 @@ fn finish(summary: Summary, unplanned: usize, arguments: &RunArguments) -> Exit 
     }
 }
 
-fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
+pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     // One bad photograph may stand behind several outputs; it is told once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
     reasons.iter().for_each(|reason| complain!("error: {reason}"));
 }
 
 /// The exit code of a run of which nothing can be done: the settings' fault when only memory is wanting.
-fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
+pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. }));
     if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
 }
@@ -130,7 +129,7 @@ fn refuse_existing(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The weights that the pipeline names, or those inside. Variants share one network.
-fn weights(config: &Config) -> Result<Weights, Failure> {
+pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
     let paths: BTreeSet<Option<&PathBuf>> = config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
     match paths.into_iter().collect::<Vec<_>>().as_slice() {
         [] | [None] => Ok(Weights::embedded()?),
@@ -139,7 +138,7 @@ fn weights(config: &Config) -> Result<Weights, Failure> {
     }
 }
 
-fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
+pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
     match precision {
         config::Precision::Float32 => Ok(cpu::Precision::Float32),
         config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
@@ -189,43 +188,5 @@ impl std::io::Write for LogWriter {
 
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
-    }
-}
-
-/// `impasto plan`.
-pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
-    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
-    let (plan, unplanned) = batch::plan(&config);
-    report_unplanned(&unplanned);
-    if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&plan).map_err(|e| Failure::Internal(e.to_string()))?);
-    } else {
-        for job in &plan.jobs {
-            say!("{}  from {}", job.name, job.content.display());
-            say!("  {}", job.framing);
-            job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
-            for (number, level) in job.levels.iter().enumerate() {
-                let (size, memory) = (format!("{}x{}", level.width, level.height), gib(level.memory_bytes));
-                let how = how(level);
-                say!("  level {}  {size:<13} {:>4} evaluations  {memory:>6.1} GiB  {how}: {}", number + 1, level.evaluations, level.reason);
-            }
-        }
-        say!("{} pictures, {:.1} megapixel-evaluations", plan.jobs.len(), plan.work());
-    }
-    Ok(match (unplanned.is_empty(), plan.jobs.is_empty()) {
-        (true, _) => Exit::Done,
-        (false, true) => nothing_planned(&unplanned),
-        (false, false) => Exit::SomeFailed,
-    })
-}
-
-/// A level's mode and tiles, in words.
-fn how(level: &Level) -> String {
-    let tiles = |core: usize| Grid::new(level.width, level.height, core.max(1)).len();
-    match level.execution {
-        Execution::Exact { core, history } if tiles(core) == 1 => format!("exact, whole, history {history}"),
-        Execution::Exact { core, history } => format!("exact, {} tiles of {core} px, history {history}", tiles(core)),
-        Execution::Blocks(v) => format!("blocks, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
-        Execution::Feathered(v) => format!("feathered, {} tiles of {} px, {} rounds of {}", tiles(v.core), v.core, v.rounds, v.visit),
     }
 }

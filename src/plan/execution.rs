@@ -1,7 +1,7 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
 use super::levels::{Execution, Level, Visits};
-use super::memory::{canvas_bytes_per_pixel, fixed_bytes, region_bytes_per_pixel};
+use super::memory::{VECTOR, canvas_bytes_per_pixel, fixed_bytes, region_bytes_per_pixel};
 use crate::config::{Core, Method, Settings, TilingMode};
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Margins};
@@ -30,22 +30,35 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// Chooses for one level within `budget` bytes. `Err` holds what exact or block-wise computing would take at least.
-pub fn choose(level: &Level, settings: &Settings, spec: &Spec, budget: u64) -> Result<Chosen, u64> {
-    let tiling = &settings.tiling;
-    match tiling.mode {
-        TilingMode::Exact => exact(level, settings, spec, budget),
-        TilingMode::Blocks => visits(level, settings, spec, budget, false, "asked for".into()),
-        TilingMode::Feathered => visits(level, settings, spec, budget, true, "asked for".into()),
-        TilingMode::Auto => exact(level, settings, spec, budget).or_else(|least| {
+/// What a level is chosen for.
+#[derive(Clone, Copy)]
+pub struct Needs<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The loss.
+    pub spec: &'a Spec,
+    /// Bytes that are taken all the while: the photograph.
+    pub held: u64,
+    /// Bytes that there are.
+    pub budget: u64,
+}
+
+/// Chooses for one level within the budget. `Err` holds what exact or block-wise computing would take at least.
+pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
+    match needs.settings.tiling.mode {
+        TilingMode::Exact => exact(level, needs),
+        TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
+        TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
+        TilingMode::Auto => exact(level, needs).or_else(|least| {
             let why = format!("exact mode would take {:.1} GiB", gib(least));
-            visits(level, settings, spec, budget, false, why).map_err(|needed| needed.min(least))
+            visits(level, needs, false, why).map_err(|needed| needed.min(least))
         }),
     }
 }
 
 /// The longest history and the largest core that fit; a whole level with a shorter history goes before tiles.
-fn exact(level: &Level, settings: &Settings, spec: &Spec, budget: u64) -> Result<Chosen, u64> {
+fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
+    let Needs { settings, spec, held, budget } = *needs;
     let (width, height) = (level.width, level.height);
     let pixels = (width * height) as f64;
     let most = match settings.optimise.method {
@@ -58,7 +71,7 @@ fn exact(level: &Level, settings: &Settings, spec: &Spec, budget: u64) -> Result
     let memory = |core: usize, history: usize| {
         let side = |length: usize| (core + 2 * margin).min(length) as f64;
         let region = if core >= width.max(height) { pixels } else { side(width) * side(height) };
-        fixed_bytes(spec) + (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region) as u64
+        fixed_bytes(spec) + held + (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region) as u64
     };
     let whole = width.max(height);
     let tiles = (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
@@ -98,7 +111,8 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
     even(width).max(even(height)).next_multiple_of(EXACT_ALIGNMENT).min(core)
 }
 
-fn visits(level: &Level, settings: &Settings, spec: &Spec, budget: u64, feathered: bool, reason: String) -> Result<Chosen, u64> {
+fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> Result<Chosen, u64> {
+    let Needs { settings, spec, held, budget } = *needs;
     let tiling = &settings.tiling;
     let visit = tiling.visit.map_or(VISIT.min(level.evaluations), |visit| visit as usize).max(1);
     let rounds = tiling.rounds.map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
@@ -112,7 +126,7 @@ fn visits(level: &Level, settings: &Settings, spec: &Spec, budget: u64, feathere
         let region = side(width) * side(height);
         // The canvas is in a file, but the picture before and after the level passes through memory.
         let per_pixel = region_bytes_per_pixel(spec) + canvas_bytes_per_pixel(spec, history);
-        fixed_bytes(spec) + (3.0 * 12.0 * pixels + per_pixel * region) as u64
+        fixed_bytes(spec) + held + (3.0 * VECTOR * pixels + per_pixel * region) as u64
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
@@ -131,7 +145,8 @@ fn visits(level: &Level, settings: &Settings, spec: &Spec, budget: u64, feathere
     Err(least)
 }
 
-fn margins(spec: &Spec) -> Margins {
+/// How far a tile's region reaches beyond its core.
+pub fn margins(spec: &Spec) -> Margins {
     let taps = spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride()));
     Margins::for_taps(taps).aligned()
 }
@@ -160,7 +175,8 @@ mod tests {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
         let level = levels((side, side), &settings.pyramid).pop().expect("a level");
-        choose(&level, &settings, &spec, (budget_gib * (1u64 << 30) as f64) as u64)
+        let held = 12 * (side * side) as u64;
+        choose(&level, &Needs { settings: &settings, spec: &spec, held, budget: (budget_gib * (1u64 << 30) as f64) as u64 })
     }
 
     #[test]

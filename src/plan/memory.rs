@@ -1,9 +1,14 @@
-//! How much memory a level takes, worked out from the loss and the sizes alone.
+//! How much memory a job takes, worked out from the loss and the sizes alone.
 //!
 //! The figures are those of the CPU's engine, whose own ledger (`CpuNetwork::peak_bytes`) they follow from above: kept
 //! taps are float32 maps, every ReLU keeps one bit for a value, and beside them stand the two or three maps between
-//! which a convolution works.
+//! which a convolution works. What a level holds beside its sweeps is counted vector by vector, and so is what happens
+//! before and after it: decoding, enlarging, looking at a painting, writing.
 
+use super::framing::Framing;
+use super::levels::Level;
+use super::sources::{Source, Sources};
+use crate::config::{Settings, StartFrom};
 use crate::network::{Layer, VGG19_WIDTHS};
 use crate::objective::Spec;
 
@@ -13,8 +18,12 @@ const PROGRAM: u64 = 120 << 20;
 const PREPARED: u64 = 2 * 36 * 4;
 /// Maps in work, masks and borders, bytes for each pixel of a region that runs forward and backward.
 const WORKING: f64 = 160.0;
+/// The same for a region that runs forward alone: two maps of the first block and what their convolution works with.
+const FORWARD: f64 = 280.0;
+/// Bands of rows that are on their way into a file, and what packs them, bytes.
+const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.
-const VECTOR: f64 = 12.0;
+pub const VECTOR: f64 = 12.0;
 /// Canvas-sized vectors beside the pairs: the point, its gradient, the last step and gradient, the best point and its
 /// gradient, the one being made, the photograph at the canvas's size.
 const VECTORS: f64 = 8.0;
@@ -38,10 +47,10 @@ pub fn canvas_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
 
 /// Bytes that do not grow with the canvas.
 pub fn fixed_bytes(spec: &Spec) -> u64 {
-    let deepest = spec.deepest().map_or(0, Layer::index);
+    let Some(deepest) = spec.deepest() else { return PROGRAM };
     let mut inputs = 3;
     let mut pairs = 0;
-    for layer in Layer::all().take(deepest + 1) {
+    for layer in Layer::all().take(deepest.index() + 1) {
         let outputs = VGG19_WIDTHS[layer.block() - 1];
         pairs += (inputs * outputs) as u64;
         inputs = outputs;
@@ -53,6 +62,63 @@ pub fn fixed_bytes(spec: &Spec) -> u64 {
 fn map_bytes(layer: Layer) -> f64 {
     let stride = layer.stride() as f64;
     4.0 * VGG19_WIDTHS[layer.block() - 1] as f64 / (stride * stride)
+}
+
+/// The pictures around a job's levels.
+pub struct Pictures<'a> {
+    /// What their headers say.
+    pub sources: &'a Sources,
+    /// The part of the photograph that is used.
+    pub framing: &'a Framing,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The loss.
+    pub spec: &'a Spec,
+}
+
+impl Pictures<'_> {
+    /// Bytes of the photograph, which stays while its levels are computed; with bleed it is larger by what is mirrored.
+    pub fn held(&self) -> u64 {
+        let [left, top, width, height] = self.framing.crop;
+        let [w, h] = self.framing.photograph.map(|side| side as f64);
+        let beyond = |start: f64, length: f64, side: f64| (-start).max(0.0) + (start + length - side).max(0.0);
+        ((w + beyond(left, width, w)) * (h + beyond(top, height, h))) as u64 * planes(&self.sources.content)
+    }
+
+    /// The most bytes that anything but the sweeps of `level` takes, `last` being the pyramid's last level: reading the
+    /// photograph, bringing it and the canvas to the level's size, looking at the paintings, writing the picture.
+    pub fn around(&self, level: &Level, last: bool) -> u64 {
+        let fixed = fixed_bytes(self.spec);
+        let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
+        let content = &self.sources.content;
+        let decoding = content.decode_bytes.max(if self.framing.bleed > 0 { 2 * self.held() } else { self.held() });
+        // A plane is resized at a time: its source in float, the picture between both passes, and the result.
+        let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
+        let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
+        let long = level.width.max(level.height) as f64;
+        let paintings = self.sources.styles.iter().zip(&self.settings.styles);
+        let paintings = paintings.map(|(source, style)| style_bytes(source, long * style.scale)).max().unwrap_or(0);
+        let prepare = self.held() + canvas(2.0) + paintings;
+        // The picture is written by bands, beside the canvas.
+        let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };
+        fixed + decoding.max(begin).max(prepare).max(finish)
+    }
+}
+
+/// What computing a painting's statistics takes at its highest, looked at with its long side at `long` px.
+fn style_bytes(style: &Source, long: f64) -> u64 {
+    let scale = long / style.width.max(style.height).max(1) as f64;
+    let side = |length: usize| (length as f64 * scale).min((super::STYLE_CORE + 2 * 128) as f64);
+    style.decode_bytes.max(pixels(style) * planes(style) + (FORWARD * side(style.width) * side(style.height)) as u64)
+}
+
+fn pixels(source: &Source) -> u64 {
+    (source.width * source.height) as u64
+}
+
+/// Bytes of a decoded pixel.
+fn planes(source: &Source) -> u64 {
+    if source.alpha { 16 } else { 12 }
 }
 
 #[cfg(test)]
@@ -72,12 +138,17 @@ mod tests {
         let content = Layer::parse("relu4_2").expect("a layer");
         let mut taps: Vec<TapRequest> = spec.style_taps().map(|(layer, _)| TapRequest { layer, moments: true, features: false }).collect();
         taps.push(TapRequest { layer: content, moments: false, features: true });
+        let pixels = |side: usize| (side * side) as f64;
         for side in [1024, 2048] {
             let request = Request { taps: &taps, core: Rect::whole(side, side), keep: true };
-            let ledger = network.peak_bytes_with(side, side, &request, 2) as f64 / (side * side) as f64;
+            let ledger = network.peak_bytes_with(side, side, &request, 2) as f64 / pixels(side);
             let planned = region_bytes_per_pixel(&spec);
             assert!(ledger <= planned && planned <= 1.2 * ledger, "{side} px: planned {planned}, the engine's ledger says {ledger}");
         }
+        let side = super::super::STYLE_CORE + 256;
+        let ledger = network.peak_bytes_with(side, side, &Request { taps: &taps, core: Rect::whole(side, side), keep: false }, 2);
+        let ledger = ledger as f64 / pixels(side) + VECTOR;
+        assert!(ledger <= FORWARD && FORWARD <= 1.5 * ledger, "forward alone: planned {FORWARD}, the engine's ledger says {ledger}");
         let fixed = fixed_bytes(&spec) - PROGRAM;
         let engine = network.fixed_bytes() as u64;
         assert!(engine <= fixed + (8 << 20) && fixed <= engine + (64 << 20), "planned {fixed}, the engine's {engine}");

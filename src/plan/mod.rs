@@ -8,21 +8,35 @@ mod framing;
 mod levels;
 mod memory;
 mod not_yet;
+mod outlook;
+mod sources;
 mod spec;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, OutputFile, Settings};
+use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
+use execution::Needs;
 pub use execution::gib;
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
+use memory::Pictures;
 pub use not_yet::not_yet;
+pub use outlook::{Disk, LevelOutlook, Outlook, Speed};
+pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
+
+/// Side of the tiles' cores in which paintings are swept, px.
+pub const STYLE_CORE: usize = 512;
+
+/// Where the statistics of paintings are kept for all runs into an output directory.
+pub fn targets_directory(output: &Path) -> PathBuf {
+    output.join(".impasto").join("targets")
+}
 
 /// Everything a run will do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,12 +105,12 @@ pub enum PlanError {
         /// The smallest side, px.
         least: usize,
     },
-    /// No mode fits the memory.
+    /// Nothing that may be chosen fits the memory.
     #[error(
-        "{name} at {width}x{height} px takes at least {:.1} GiB and compute.memory-gib allows {:.1}: allow more, make the picture \
-         smaller, or let tiling.mode and tiling.core-px be \"auto\"",
-        gib(*.needed),
-        gib(*.budget)
+        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and compute.memory-gib allows {:.2}; what would do: {}",
+        up(gib(*.needed)),
+        gib(*.budget),
+        what_would_do(*.needed, *.fits, *.narrowed)
     )]
     Memory {
         /// The output's name.
@@ -109,6 +123,10 @@ pub enum PlanError {
         needed: u64,
         /// What there is, bytes.
         budget: u64,
+        /// The longest side of this picture that would fit, px; nothing when none does.
+        fits: Option<usize>,
+        /// Whether settings of the tiling keep smaller choices out.
+        narrowed: bool,
     },
     /// The output's format cannot hold the picture.
     #[error("{name} cannot be written: {reason}")]
@@ -135,15 +153,14 @@ pub enum PlanError {
 /// The longest side of a canvas, px: 17 m at 300 dpi.
 const LONGEST_SIDE: usize = 200_000;
 
-/// Plans one output of `config` whose photograph measures `content_size` (width, height) in pixels,
-/// so that it fits into `budget` bytes of memory.
+/// Plans one output of `config` from its pictures' headers, so that it fits into `budget` bytes of memory.
 ///
 /// # Errors
 /// When the canvas would be too small for the network, absurdly large, or more than the memory holds in any mode.
-pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size: (usize, usize), budget: u64) -> Result<Job, PlanError> {
+pub fn plan_job(config: &Config, output: &OutputFile, index: usize, sources: &Sources, budget: u64) -> Result<Job, PlanError> {
     let variant = &config.variants[output.variant];
     let settings = variant.settings.clone();
-    let framing = frame(content_size, &settings.output);
+    let framing = frame((sources.content.width, sources.content.height), &settings.output);
     let spec = resolve_spec(&settings.objective);
     let name = file_name(&output.path);
     let (width, height) = (framing.width, framing.height);
@@ -158,17 +175,74 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, content_size
     {
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
-    let mut levels = levels((width, height), &settings.pyramid);
-    for level in &mut levels {
-        let chosen = execution::choose(level, &settings, &spec, budget).map_err(|needed| {
-            let (name, width, height) = (name.clone(), level.width, level.height);
-            PlanError::Memory { name, width, height, needed, budget }
-        })?;
-        (level.execution, level.memory_bytes, level.reason) = (chosen.execution, chosen.memory_bytes, chosen.reason);
-    }
+    let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
+    let levels = fitted((width, height), &pictures, budget).map_err(|(level, needed)| PlanError::Memory {
+        name: name.clone(),
+        width: level.width,
+        height: level.height,
+        needed,
+        budget,
+        fits: largest((width, height), &pictures, budget),
+        narrowed: settings.tiling.mode != TilingMode::Auto || settings.tiling.core != Core::Auto || settings.optimise.history.is_some(),
+    })?;
     let content = settings.input.content[output.content].clone();
     let (pipeline, variant, output) = (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
+}
+
+/// The pyramid of a canvas of `size` px, every level in the way that fits; else the level that takes most and what that
+/// is at least, bytes.
+fn fitted(size: (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Result<Vec<Level>, (Level, u64)> {
+    let mut levels = levels(size, &pictures.settings.pyramid);
+    let needs = Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), budget };
+    let count = levels.len();
+    let mut refused: Option<(Level, u64)> = None;
+    for (number, level) in levels.iter_mut().enumerate() {
+        let around = pictures.around(level, number + 1 == count);
+        let needed = match execution::choose(level, &needs) {
+            Ok(chosen) if around <= budget => {
+                (level.execution, level.reason) = (chosen.execution, chosen.reason);
+                level.memory_bytes = chosen.memory_bytes.max(around);
+                continue;
+            }
+            Ok(_) => around,
+            Err(needed) => needed.max(around),
+        };
+        if refused.as_ref().is_none_or(|(_, most)| needed > *most) {
+            refused = Some((level.clone(), needed));
+        }
+    }
+    refused.map_or(Ok(levels), Err)
+}
+
+/// The longest side up to which a picture of this shape fits, to about a percent.
+fn largest((width, height): (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Option<usize> {
+    let fits = |long: usize| {
+        let side = |side: usize| (side * long / width.max(height)).max(1);
+        let least = pictures.spec.deepest().map_or(1, |layer| layer.stride());
+        let size = (side(width), side(height));
+        size.0.min(size.1) >= least && fitted(size, pictures, budget).is_ok()
+    };
+    let (mut below, mut above) = (0, width.max(height));
+    while above - below > (above / 100).max(16) {
+        let middle = usize::midpoint(below, above);
+        *(if fits(middle) { &mut below } else { &mut above }) = middle;
+    }
+    (below > 0).then_some(below)
+}
+
+/// Rounded up to two decimals, so that what is named does.
+fn up(gib: f64) -> f64 {
+    (gib * 100.0).ceil() / 100.0
+}
+
+fn what_would_do(needed: u64, fits: Option<usize>, narrowed: bool) -> String {
+    let mut ways = vec![format!("compute.memory-gib = {:.2} or more", up(gib(needed)))];
+    ways.extend(fits.map(|side| format!("a picture of no more than {side} px on its long side")));
+    if narrowed {
+        ways.push("tiling.mode and tiling.core-px \"auto\" and no optimise.history".into());
+    }
+    ways.join(", or ")
 }
 
 fn file_name(path: &Path) -> String {

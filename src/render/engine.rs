@@ -28,6 +28,11 @@ impl Engine {
         &self.weights
     }
 
+    /// What decides the last bits of a result: the weights by their SHA-256, the instruction set and the arithmetic.
+    pub fn identity(&self) -> String {
+        format!("weights {}; {}; {:?}", self.weights.sha256(), self.isa.name(), self.precision)
+    }
+
     /// Threads in the pool.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()

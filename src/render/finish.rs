@@ -8,7 +8,7 @@ use super::error::RenderError;
 use super::photograph::Photograph;
 use super::recipe::recipe;
 use crate::config::{self, ColorFrom, Companion, MetadataFrom};
-use crate::files::Overwrite;
+use crate::files::{self, Overwrite};
 use crate::geometry::Rect;
 use crate::image::{self, Compression, Encoding, Intent, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Writer};
 use crate::plan::Job;
@@ -127,6 +127,29 @@ impl<'a> Finish<'a> {
         let preview = Some(PreviewWriter::create(&path, size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
         self.stream(canvas, Sinks { preview, ..Sinks::default() })?;
         Ok(path)
+    }
+
+    /// Writes a canvas `[3, H, W]` in memory as [`Finish::write_preview`] does.
+    ///
+    /// # Errors
+    /// As [`Finish::write_preview`], and when the tensor is not in host memory.
+    pub fn write_preview_tensor(&self, canvas: &Tensor) -> Result<PathBuf, RenderError> {
+        on_planes(canvas, |canvas| self.write_preview(canvas))
+    }
+
+    /// Takes away the preview that the levels left, once the finished picture is there, unless the settings ask for one.
+    ///
+    /// # Errors
+    /// When the system refuses; a preview that is not there is no error.
+    pub fn drop_preview(&self) -> Result<(), RenderError> {
+        let path = preview_path(&self.job.output);
+        if self.job.settings.output.preview || self.job.levels.len() < 2 {
+            return Ok(());
+        }
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(files::Error::Io { action: "remove", path, source }.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the finished picture under its final name, and before that, in the same pass over the canvas, the

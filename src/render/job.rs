@@ -84,7 +84,13 @@ pub fn render(
             None => starting_canvas(&job.settings.start, &photograph, limits)?,
         };
         let run = LevelRun::prepare(job, number, &photograph, &finish, &mut workshop, watcher)?;
-        canvas = Some(run.climb(start, watcher, &mut progress)?);
+        let done = run.climb(start, watcher, &mut progress)?;
+        // A level shows what the print will look like, long before it is there.
+        if number + 1 < job.levels.len() {
+            let path = finish.write_preview_tensor(&done)?;
+            watcher.listener.hear(&Event::Saved { job: job.index, path });
+        }
+        canvas = Some(done);
         if progress.interrupted {
             break;
         }
@@ -99,6 +105,7 @@ pub fn render(
     for path in finish.complete_tensor(&canvas)? {
         watcher.listener.hear(&Event::Saved { job: job.index, path });
     }
+    finish.drop_preview()?;
     let path = job.output.clone();
     watcher.listener.hear(&Event::JobFinished {
         job: job.index,

@@ -4,6 +4,7 @@
 //! happens and watches a [`crate::stop::Stop`].
 
 mod blocks;
+mod calibrate;
 mod canvas;
 mod engine;
 mod error;
@@ -14,11 +15,14 @@ mod level;
 mod photograph;
 mod recipe;
 mod rounds;
+mod scaled;
 mod sweep;
+mod target_file;
 mod targets;
 mod visits;
 mod workers;
 
+pub use calibrate::calibrate;
 pub use canvas::{picture_tensor, resized};
 pub use engine::Engine;
 pub use error::RenderError;
@@ -26,6 +30,7 @@ pub use finish::{Finish, intermediate_path, partial_path, preview_path, pyramid_
 pub use job::{Rendered, Watcher, render};
 pub use photograph::Photograph;
 pub use rounds::{Progress as RoundsProgress, Rounds};
+pub use scaled::Scaled;
 pub use sweep::{ContentTarget, Evaluation, Sweep, TapLoss};
-pub use targets::{TargetStore, style_targets, tensor_targets};
+pub use targets::{TargetStore, pixel_targets, style_targets, tensor_targets};
 pub use visits::{Context, Kind, Scene, Visited, Whole};

@@ -134,14 +134,3 @@ fn a_starter_pipeline_can_be_planned_and_is_never_overwritten() {
     folder.call(&["init", "new"]).exits(4).one_line(&["pipeline.toml already exists"]);
     assert_eq!(std::fs::read(folder.path("new/pipeline.toml")).unwrap(), b"mine");
 }
-
-#[test]
-fn a_plan_says_what_would_be_done_and_does_nothing() {
-    let folder = Folder::new();
-    let ran = folder.call(&["plan", "pipeline.toml", "--set", "output.long-side-px=192"]).exits(0);
-    assert!(ran.out.contains("level 1  96x64 ") && ran.out.contains("level 2  192x128") && ran.out.contains("4 evaluations"), "{ran:?}");
-    let json = folder.call(&["plan", "pipeline.toml", "--json"]).exits(0);
-    let plan: impasto::plan::Plan = serde_json::from_str(&json.out).expect("a plan");
-    assert_eq!((plan.jobs.len(), plan.jobs[0].framing.width), (1, 96));
-    assert!(!folder.path("out").exists());
-}

@@ -88,10 +88,12 @@ impl Folder {
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Names in a folder, hidden ones too, sorted; none when it is not there.
+    /// Names in a folder, hidden ones too, sorted; none when it is not there. `.impasto`, where the program keeps its
+    /// own, is left out.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return vec![] };
         let mut names: Vec<String> = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != ".impasto");
         names.sort();
         names
     }

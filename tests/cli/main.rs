@@ -7,6 +7,7 @@
 mod exits;
 mod folder;
 mod inputs;
+mod plan;
 mod score;
 mod watching;
 mod weights;

@@ -142,3 +142,18 @@ fn a_killed_run_leaves_nothing_half_written() {
     assert_eq!(status.code(), None);
     assert_eq!(folder.names("out"), Vec::<String>::new());
 }
+
+#[test]
+fn a_preview_shows_each_level_until_the_picture_is_there() {
+    let folder = Folder::new();
+    let two = ["output.long-side-px=192", "pyramid.evaluations=[2, 1]"];
+    let ran = folder.run(&[two[0], two[1], "--json"]).exits(0);
+    let saved = ran.out.lines().filter(|line| line.contains(r#""event":"saved""#)).collect::<Vec<_>>();
+    assert!(saved.len() == 1 && saved[0].contains("photo-painting.preview.jpg"), "{saved:?}");
+    assert_eq!(folder.names("out"), ["photo-painting.png"]);
+
+    // Where one is asked for it stays, and shows the finished picture.
+    folder.run(&[two[0], two[1], "output.preview=true", "output.overwrite=true"]).exits(0);
+    assert_eq!(folder.names("out"), ["photo-painting.png", "photo-painting.preview.jpg"]);
+    assert_eq!(folder.size("out/photo-painting.preview.jpg"), (192, 128));
+}

@@ -66,7 +66,7 @@ impl<'a> LevelRun<'a> {
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
-                targets.blend(&job.settings.styles, &job.spec, network.as_ref(), size, limits, watcher.listener)?
+                targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
             }
             _ => StyleTargets::default(),
         };

@@ -1,0 +1,147 @@
+//! `impasto plan`: what a run would do, and what it would take.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+
+use super::args::PlanArguments;
+use super::run::{nothing_planned, precision, report_unplanned, weights};
+use super::say::{complain, say};
+use super::style::{bytes, duration};
+use super::{Exit, Failure};
+use crate::batch;
+use crate::config::{self, Config};
+use crate::plan::{Execution, Job, Level, Outlook, Plan, Speed};
+use crate::render::calibrate;
+
+/// `impasto plan`.
+pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
+    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
+    let (plan, unplanned) = batch::plan(&config);
+    report_unplanned(&unplanned);
+    if plan.jobs.is_empty() {
+        return Ok(nothing_planned(&unplanned));
+    }
+    let speed = measure(&config, &plan)?;
+    if arguments.json {
+        say!("{:#}", document(&plan, &speed)?);
+    } else {
+        print(&plan, &speed);
+    }
+    Ok(if unplanned.is_empty() { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// Calibrates with the first job's loss.
+fn measure(config: &Config, plan: &Plan) -> Result<Speed, Failure> {
+    let compute = &config.variants[0].settings.compute;
+    let mut engine = super::engine(weights(config)?, precision(compute.precision)?, compute.threads)?;
+    Ok(calibrate(&mut engine, &plan.jobs[0].spec)?)
+}
+
+/// The plan as a run would record it, and beside every job and the whole what it would take. Keys only ever get more.
+fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
+    let internal = |error: serde_json::Error| Failure::Internal(error.to_string());
+    let mut document = serde_json::to_value(plan).map_err(internal)?;
+    for (value, job) in document["jobs"].as_array_mut().into_iter().flatten().zip(&plan.jobs) {
+        value["outlook"] = serde_json::to_value(Outlook::of_job(job, speed)).map_err(internal)?;
+    }
+    let mut outlook = serde_json::to_value(Outlook::of_plan(plan, speed)).map_err(internal)?;
+    outlook.as_object_mut().and_then(|outlook| outlook.remove("levels"));
+    document["outlook"] = outlook;
+    document["work-megapixel-evaluations"] = json!(plan.work());
+    document["speed-seconds-per-megapixel"] = serde_json::to_value(speed).map_err(internal)?;
+    Ok(document)
+}
+
+/// Jobs with levels alike are shown once.
+fn print(plan: &Plan, speed: &Speed) {
+    let mut groups: Vec<(&Job, Vec<&Job>)> = Vec::new();
+    for job in &plan.jobs {
+        match groups.iter_mut().find(|(first, _)| first.levels == job.levels && first.spec == job.spec) {
+            Some((_, jobs)) => jobs.push(job),
+            None => groups.push((job, vec![job])),
+        }
+    }
+    for job in &plan.jobs {
+        job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
+    }
+    for (job, alike) in &groups {
+        for other in alike.iter().take(NAMED) {
+            say!("{}  from {}", other.name, other.content.display());
+            say!("  {}", other.framing);
+        }
+        if alike.len() > NAMED {
+            say!("and {} more alike", alike.len() - NAMED);
+        }
+        say!("{}", table(job, &Outlook::of_job(job, speed)));
+        reasons(job);
+        say!();
+    }
+    let whole = Outlook::of_plan(plan, speed);
+    let pictures = if plan.jobs.len() == 1 { "1 picture".into() } else { format!("{} pictures", plan.jobs.len()) };
+    say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
+    say!("time    about {} on this machine as it is now", duration(whole.seconds));
+    say!("memory  {} at most", bytes(whole.memory_bytes));
+    say!("disk    {} at most, of which {} are finished pictures", bytes(whole.disk.total()), bytes(whole.disk.finished_bytes));
+}
+
+/// How many pictures of a kind are named.
+const NAMED: usize = 5;
+
+fn table(job: &Job, outlook: &Outlook) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
+    table.set_header(["level", "px", "mode", "tiles", "evaluations", "memory", "disk", "time"]);
+    for (number, (level, taken)) in job.levels.iter().zip(&outlook.levels).enumerate() {
+        table.add_row([
+            (number + 1).to_string(),
+            format!("{}x{}", level.width, level.height),
+            mode(level),
+            tiles(level, taken.tiles),
+            evaluations(level),
+            bytes(level.memory_bytes),
+            bytes(taken.disk.total()),
+            duration(taken.seconds),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn mode(level: &Level) -> String {
+    match level.execution {
+        Execution::Exact { history, .. } => format!("exact, {history} pairs"),
+        Execution::Blocks(_) => "blocks".into(),
+        Execution::Feathered(_) => "feathered".into(),
+    }
+}
+
+fn tiles(level: &Level, count: usize) -> String {
+    match level.execution {
+        _ if count == 1 => "whole".into(),
+        Execution::Exact { core, .. } => format!("{count} of {core} px"),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => format!("{count} of {} px", visits.core),
+    }
+}
+
+fn evaluations(level: &Level) -> String {
+    match level.execution {
+        Execution::Exact { .. } => level.evaluations.to_string(),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => {
+            format!("{} {} of {}", visits.rounds, if visits.rounds == 1 { "round" } else { "rounds" }, visits.visit)
+        }
+    }
+}
+
+/// Why the levels are computed as they are, neighbours with one reason in one line.
+fn reasons(job: &Job) {
+    let mut first = 0;
+    for at in 1..=job.levels.len() {
+        if job.levels.get(at).is_none_or(|level| level.reason != job.levels[first].reason) {
+            let which = if at - first == 1 { format!("level {at}") } else { format!("levels {} to {at}", first + 1) };
+            say!("{which}: {}", job.levels[first].reason);
+            first = at;
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What a job will take: time, from how fast the machine was measured to be, memory and disk.
+//!
+//! Time is counted in the sweeps that a level makes, each as large as its tiles with their margins. A plan does not
+//! depend on it: the same pipeline gives the same plan on a fast machine and on a slow one.
+
+use serde::Serialize;
+
+use super::execution::margins;
+use super::levels::{Execution, Level, Visits};
+use super::memory::VECTOR;
+use super::{Job, Plan};
+use crate::config::BitDepth;
+use crate::geometry::Rect;
+use crate::tiling::{Grid, Layout};
+
+/// How fast a machine computes, in seconds for a megapixel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Speed {
+    /// The loss and its gradient: one sweep forward and one back.
+    pub evaluation: f64,
+    /// A sweep forward with its statistics.
+    pub forward: f64,
+    /// Reading one vector of the optimiser, three float32 a pixel.
+    pub vector: f64,
+}
+
+/// Bytes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Disk {
+    /// The finished picture, before compression.
+    pub finished_bytes: u64,
+    /// Canvases and tiles of blocks and feathered mode, while a level is computed.
+    pub working_bytes: u64,
+    /// The optimiser's state, while a level in exact mode is computed.
+    pub checkpoint_bytes: u64,
+}
+
+impl Disk {
+    /// All of it at once.
+    pub fn total(&self) -> u64 {
+        self.finished_bytes + self.working_bytes + self.checkpoint_bytes
+    }
+}
+
+/// What one level takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LevelOutlook {
+    /// Tiles of one evaluation, or of the first round.
+    pub tiles: usize,
+    /// Evaluations of a pixel: those of exact mode, or those of all visits to a tile.
+    pub evaluations: usize,
+    /// Seconds.
+    pub seconds: f64,
+    /// Bytes on disk while it is computed.
+    pub disk: Disk,
+}
+
+/// What a job, or a whole run, takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outlook {
+    /// Seconds.
+    pub seconds: f64,
+    /// Peak of the memory, bytes.
+    pub memory_bytes: u64,
+    /// Peak of the disk, bytes.
+    pub disk: Disk,
+    /// The levels of a job; empty for a run.
+    pub levels: Vec<LevelOutlook>,
+}
+
+impl Outlook {
+    /// Of one job.
+    pub fn of_job(job: &Job, speed: &Speed) -> Self {
+        let levels: Vec<LevelOutlook> = job.levels.iter().map(|level| of_level(job, level, speed)).collect();
+        let paintings: f64 = job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
+        let disk = Disk { finished_bytes: finished_bytes(job), ..most(levels.iter().map(|level| level.disk)) };
+        let memory_bytes = job.levels.iter().map(|level| level.memory_bytes).max().unwrap_or(0);
+        Self { seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings, memory_bytes, disk, levels }
+    }
+
+    /// Of all jobs, one after another.
+    pub fn of_plan(plan: &Plan, speed: &Speed) -> Self {
+        let jobs: Vec<Outlook> = plan.jobs.iter().map(|job| Self::of_job(job, speed)).collect();
+        let finished_bytes = jobs.iter().map(|job| job.disk.finished_bytes).sum();
+        Self {
+            seconds: jobs.iter().map(|job| job.seconds).sum(),
+            memory_bytes: jobs.iter().map(|job| job.memory_bytes).max().unwrap_or(0),
+            disk: Disk { finished_bytes, ..most(jobs.iter().map(|job| job.disk)) },
+            levels: vec![],
+        }
+    }
+}
+
+/// The largest of several that come one after another.
+fn most(disks: impl Iterator<Item = Disk>) -> Disk {
+    disks.max_by_key(|disk| disk.working_bytes + disk.checkpoint_bytes).unwrap_or_default()
+}
+
+fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
+    match level.execution {
+        Execution::Exact { core, history } => exact(job, level, core, history, speed),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => rounds(job, level, visits, speed),
+    }
+}
+
+fn exact(job: &Job, level: &Level, core: usize, history: usize, speed: &Speed) -> LevelOutlook {
+    let (width, height) = (level.width, level.height);
+    let grid = Grid::new(width, height, core);
+    let margins = margins(&job.spec);
+    let swept = |margin: usize| grid.tiles().map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
+    let (forward, both) = (swept(margins.features) * speed.forward, swept(margins.gradient) * speed.evaluation);
+    // One tile runs forward once; several run forward for the statistics and again for the gradient.
+    let evaluation = if grid.len() == 1 { both } else { forward + both };
+    let whole = megapixels(Rect::whole(width, height));
+    let count = level.evaluations as f64;
+    let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
+    // The photograph is looked at once.
+    let seconds = forward + count * (evaluation + optimiser);
+    let pairs = history.min(level.evaluations.saturating_sub(1));
+    let checkpoint_bytes = ((2 * pairs + 5) as f64 * VECTOR * whole * 1e6) as u64;
+    LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
+}
+
+fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlook {
+    let size = (level.width, level.height);
+    let blocks = matches!(level.execution, Execution::Blocks(_));
+    let margin = margins(&job.spec).features;
+    let mut seconds = 0.0;
+    let mut working = 0.0f64;
+    for round in 0..visits.rounds {
+        let layout = Layout::new(size, visits.core, visits.overlap, !round.is_multiple_of(2));
+        let mut free_pixels = 0.0;
+        for tile in 0..layout.len() {
+            let free = layout.free(tile);
+            let region = megapixels(if blocks { free.grown(margin, size.0, size.1) } else { free });
+            let optimiser = vectors_read(visits.visit, visits.history) * megapixels(free) * speed.vector;
+            seconds += region * speed.forward + visits.visit as f64 * (region * speed.evaluation + optimiser);
+            free_pixels += megapixels(free);
+        }
+        working = working.max(VECTOR * 1e6 * (free_pixels + 2.0 * megapixels(Rect::whole(size.0, size.1))));
+    }
+    // Before the first round and after each, canvas and photograph are swept forward.
+    let layout = Layout::new(size, visits.core, visits.overlap, false);
+    let measured: f64 = (0..layout.len()).map(|tile| megapixels(layout.core(tile).grown(margin, size.0, size.1))).sum();
+    seconds += 2.0 * (visits.rounds + 1) as f64 * measured * speed.forward;
+    let disk = Disk { working_bytes: working as u64, ..Disk::default() };
+    LevelOutlook { tiles: layout.len(), evaluations: visits.rounds * visits.visit, seconds, disk }
+}
+
+/// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history` pairs: every pair
+/// twice, and a handful more.
+fn vectors_read(evaluations: usize, history: usize) -> f64 {
+    let (count, most) = (evaluations as f64, history as f64);
+    let pairs = if count <= most { count / 2.0 } else { most - most * most / (2.0 * count.max(1.0)) };
+    4.0 * pairs + 12.0
+}
+
+/// Megapixels of the paintings at a level, as if they were square, with a tenth for the tiles' margins.
+fn paintings(job: &Job, level: &Level) -> f64 {
+    if job.spec.style_taps().next().is_none() {
+        return 0.0;
+    }
+    let long = level.width.max(level.height) as f64;
+    job.settings.styles.iter().map(|style| 1.1e-6 * (long * style.scale).powi(2)).sum()
+}
+
+fn finished_bytes(job: &Job) -> u64 {
+    let depth = if job.settings.output.bit_depth == BitDepth::Sixteen { 2 } else { 1 };
+    3 * depth * (job.framing.width * job.framing.height) as u64
+}
+
+fn megapixels(rect: Rect) -> f64 {
+    rect.area() as f64 * 1e-6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::plan::{Source, Sources, plan_job};
+
+    const SPEED: Speed = Speed { evaluation: 2.0, forward: 0.5, vector: 0.0 };
+
+    fn job(keys: &[&str]) -> Job {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.png"), "x").expect("written");
+        let file = folder.path().join("p.toml");
+        std::fs::write(&file, "input.content = 'a.png'\nstyle.image = 'a.png'\n").expect("written");
+        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        let config = config::load(&file, &keys).expect("a pipeline");
+        let sources = Sources { content: Source::plain(2000, 2000), styles: vec![Source::plain(100, 100)], start: None };
+        plan_job(&config, &config.outputs()[0], 0, &sources, 64 << 30).expect("a plan")
+    }
+
+    fn seconds(keys: &[&str]) -> f64 {
+        let single = ["output.scale=1.0", "pyramid.short-side-px=2000", "pyramid.evaluations=10"];
+        let keys: Vec<&str> = single.iter().chain(keys).copied().collect();
+        Outlook::of_job(&job(&keys), &SPEED).seconds
+    }
+
+    #[test]
+    fn time_is_that_of_the_sweeps() {
+        // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with its margins.
+        let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
+        assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));
+        // Four tiles of 1024 px: every one reaches 128 px into its neighbours forward and 192 px for the gradient.
+        let forward = f64::powi(2.0 + 2.0 * 0.128, 2) * 0.5;
+        let both = f64::powi(2.0 + 2.0 * 0.192, 2) * 2.0;
+        let tiled = forward + 10.0 * (forward + both) + 4.4 * 0.5;
+        let found = seconds(&["tiling.core-px=1024"]);
+        assert!((found - tiled).abs() < 1e-9, "{found} instead of {tiled}");
+        let blocks = seconds(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.rounds=1", "tiling.visit=10"]);
+        assert!(blocks > whole && blocks < 1.6 * whole, "{blocks} against {whole}");
+    }
+
+    #[test]
+    fn disk_is_pictures_pairs_and_tiles() {
+        let outlook = Outlook::of_job(&job(&["output.bit-depth=16", "pyramid.evaluations=[9,3]", "optimise.history=8"]), &SPEED);
+        assert_eq!(outlook.disk.finished_bytes, 2000 * 2000 * 6);
+        // The last level is the larger one, though its two pairs are fewer.
+        assert_eq!(outlook.disk.checkpoint_bytes, (2 * 2 + 5) * 12 * 2000 * 2000);
+        let blocks = Outlook::of_job(&job(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.overlap-px=64"]), &SPEED);
+        // The shifted round has three tiles a side, which meet over two cuts.
+        let tiles = (2000 + 4 * 64) * (2000 + 4 * 64);
+        assert_eq!(blocks.disk.working_bytes, 12 * (tiles + 2 * 2000 * 2000));
+    }
+
+    #[test]
+    fn a_longer_history_reads_more_vectors() {
+        assert_eq!(vectors_read(10, 100), 32.0);
+        assert!(vectors_read(1000, 100) > vectors_read(100, 100));
+        assert!(vectors_read(1000, 100) < 4.0 * 100.0 + 12.0);
+    }
+}
