@@ -139,7 +139,7 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
         let region = workers * side(width) * side(height);
         let per_pixel = region_bytes_per_pixel(spec) + canvas_bytes_per_pixel(spec, history);
-        fixed_bytes(spec) + held + BANDS + (per_pixel * region) as u64
+        fixed_bytes(spec) + held + (per_pixel * region) as u64
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],

@@ -11,7 +11,7 @@ use super::level::LevelRun;
 use super::photograph::Photograph;
 use super::progress::{Progress, Resumed, Start};
 use super::rounds::Scratch;
-use super::stage::{Beginning, Canvas, written_by_bands};
+use super::stage::{Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;

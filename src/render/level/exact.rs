@@ -35,7 +35,7 @@ impl LevelRun<'_> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
-        let photograph = begin.photograph.into_tensor()?;
+        let photograph = photograph.into_tensor()?;
         let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);

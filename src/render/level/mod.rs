@@ -70,7 +70,7 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from its beginning on and returns its canvas.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
@@ -82,9 +82,13 @@ impl<'a> LevelRun<'a> {
         progress: &mut Progress<'_>,
     ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history, keep } => self.climb_exact(core, history, keep, begin, watcher, progress).map(Canvas::Memory),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, begin, watcher, progress).map(Canvas::File),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, begin, watcher, progress).map(Canvas::File),
+            Execution::Exact { core, history, keep } => {
+                self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
+            }
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => {
+                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::render::error::RenderError;
 use crate::render::job::Watcher;
 use crate::render::progress::{Progress, Start};
 use crate::render::rounds::Rounds;
-use crate::render::stage::Beginning;
+use crate::render::stage::Canvas;
 use crate::render::visits::{Context, Kind, Scene};
 use crate::tiling::CanvasFile;
 
@@ -26,7 +26,7 @@ impl LevelRun<'_> {
             Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
         };
         let files = self.files.expect("a level in rounds is given a place for its files");
-        let photograph = begin.photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
+        let photograph = photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
         let scene = Scene {
             kind,
             team: &self.team,
