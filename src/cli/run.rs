@@ -53,7 +53,10 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
         _ if bars.is_hidden() => listeners.add(Lines::new(collection.standing())),
         _ => listeners.add(Bar::new(bars, collection.standing())),
     }
-    let summary = collection.run(&mut engine, &Limits::default(), &mut Watcher { listener: &mut listeners, stop: &limited });
+    // What is too large to be decoded has been refused with the plan.
+    let limits = config.variants.iter().map(|variant| batch::memory_budget(variant.settings.compute.memory_gib)).max();
+    let limits = limits.map_or_else(Limits::default, Limits::bytes);
+    let summary = collection.run(&mut engine, &limits, &mut Watcher { listener: &mut listeners, stop: &limited });
     drop(listeners);
     finish(summary, &collection, &unplanned, arguments, stop.is_raised())
 }
