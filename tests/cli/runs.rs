@@ -135,12 +135,12 @@ fn a_finished_run_has_nothing_to_do() {
 fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
     let expected = {
         let folder = Folder::new();
-        folder.call(&arguments(&["pyramid.evaluations=150"])).exits(0);
+        folder.call(&arguments(&["pyramid.evaluations=60"])).exits(0);
         pictures(&folder)
     };
     for signals in [1, 2] {
         let folder = Folder::new();
-        let keys = arguments(&["pyramid.evaluations=150", "output.name={content}-{style}.png", "checkpoint.every-seconds=86400"]);
+        let keys = arguments(&["pyramid.evaluations=60", "output.name={content}-{style}.png", "checkpoint.every-seconds=86400"]);
         let mut child = folder.process(&keys).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         BufReader::new(child.stderr.take().unwrap())
             .lines()
@@ -156,12 +156,12 @@ fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
         if signals == 1 {
             assert!(
                 said.contains(
-                    "go on with: impasto run pipeline.toml --set pyramid.evaluations=150 --set 'output.name={content}-{style}.png'"
+                    "go on with: impasto run pipeline.toml --set pyramid.evaluations=60 --set 'output.name={content}-{style}.png'"
                 ),
                 "{said}"
             );
         }
-        folder.call(&arguments(&["pyramid.evaluations=150"])).exits(0);
+        folder.call(&arguments(&["pyramid.evaluations=60"])).exits(0);
         assert_eq!(pictures(&folder), expected, "{signals} signals");
     }
 }
@@ -246,14 +246,14 @@ impl Drop for Mounted {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_and_the_run_goes_on_when_there_is_room() {
-    let keys = ["pyramid.evaluations=400", "checkpoint.every-seconds=0", "optimise.history=5"];
+    let keys = ["pyramid.evaluations=100", "checkpoint.every-seconds=0", "optimise.history=5"];
     let expected = {
         let folder = Folder::new();
         folder.call(&arguments(&keys)).exits(0);
         pictures(&folder)
     };
     let folder = Folder::new();
-    let Some(_mounted) = Mounted::new(&folder, "32m") else { return };
+    let Some(_mounted) = Mounted::new(&folder, "8m") else { return };
     let mut child = folder.process(&arguments(&keys)).args(["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     lines.find(|line| line.contains(r#""evaluation":3"#)).expect("a third evaluation");
