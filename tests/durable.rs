@@ -29,7 +29,7 @@ content = ["photos/*.png"]
 image = "style.png"
 [output]
 directory = "out"
-long-side-px = 128
+long-side-px = 160
 [objective]
 content-layers = ["relu3_1"]
 style-layers = ["relu1_1", "relu2_1", "relu3_1"]

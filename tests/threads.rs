@@ -19,14 +19,19 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
+fn names() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default().trim().into()).collect()
+}
+
 /// The number of threads once those that have done their work are gone: who waits for them does not wait for their end.
 fn settled(wanted: usize) -> usize {
-    (0..100).find(|_| {
-        threads() == wanted || {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            false
+    for _ in 0..100 {
+        if threads() == wanted {
+            break;
         }
-    });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     threads()
 }
 
@@ -51,6 +56,6 @@ fn everything_is_computed_in_the_one_pool() {
         let evaluated = sweep.evaluate(optimiser.next_point()).unwrap();
         let step = || optimiser.step(|_| Ok::<_, RenderError>((evaluated.losses.total, evaluated.gradient.clone())));
         engine.install(step).unwrap();
-        assert_eq!(settled(before + 2), before + 2, "somebody started threads of his own");
+        assert_eq!(settled(before + 2), before + 2, "somebody started threads of his own: {:?}", names());
     }
 }

@@ -152,20 +152,20 @@ fn same_bytes(a: &Evaluation, b: &Evaluation) -> bool {
 fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
     let spec = Spec { variation_weight: 1e-3, ..Spec::spst() };
     let (network, targets) = small(&spec);
-    let (width, height) = (530, 130);
+    let (width, height) = (450, 90);
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
     let run = |team: Team<'_>, core, keep| {
         let grid = Grid::new(width, height, core);
         let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
         sweep.evaluate(&canvas).unwrap()
     };
-    for core in [64, 128] {
+    for core in [64, 192] {
         let alone = run(Team::alone(Some(network.as_ref())), core, 0);
         for keep in [2, 5, 99] {
             assert!(same_bytes(&alone, &run(Team::alone(Some(network.as_ref())), core, keep)), "{keep} kept, cores of {core}");
         }
-        for (workers, threads) in [(1, 1), (1, 2), (3, 1), (2, 2)] {
-            for keep in [0, 3, 99] {
+        for (workers, threads) in [(1, 1), (1, 2), (3, 1)] {
+            for keep in [0, 3] {
                 // Each worker has a pool and a network of its own, as devices have.
                 let member = |seed| (Arc::new(Dawdling::new(Arc::clone(&network), seed)) as Arc<dyn Network>, pool(threads));
                 let team = Team::of((0..workers).map(member).collect());

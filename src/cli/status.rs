@@ -140,6 +140,8 @@ fn details(job: &JobStanding) -> String {
             parts.push(format!("{}x{}", job.size.0, job.size.1));
             parts.push(format!("{} evaluations", job.total_evaluations));
         }
+        // Nothing of it has begun.
+        _ if job.evaluations == 0 => {}
         _ => {
             parts.push(format!("level {}/{} {}x{}", job.level + 1, job.levels, job.level_size.0, job.level_size.1));
             parts.push(format!("evaluation {}/{}", job.evaluation, job.evaluations));

@@ -199,6 +199,7 @@ impl Standing {
                 job.before_level = evaluations.saturating_sub(*evaluation);
             }
             Event::LevelStarted { job, level, width, height, evaluations, .. } => {
+                self.current = Some(*job);
                 let job = self.job(*job, at);
                 // Evaluations of this level that a checkpoint brought along stay.
                 let resumed = if job.level == *level { job.evaluation } else { 0 };
@@ -208,6 +209,7 @@ impl Standing {
                 job.done_before_level = job.done - resumed as f64 * work;
             }
             Event::Evaluated { job, evaluation, losses, seconds, .. } => {
+                self.current = Some(*job);
                 let job = self.job(*job, at);
                 let work = job.level_size.0 as f64 * job.level_size.1 as f64 * 1e-6;
                 (job.evaluation, job.losses) = (*evaluation, Some(*losses));
@@ -216,6 +218,7 @@ impl Standing {
                 job.worked(at, *seconds, work);
             }
             Event::TileFinished { job, round, tile, tiles, evaluations, seconds, .. } => {
+                self.current = Some(*job);
                 let job = self.job(*job, at);
                 let visits = (round.saturating_sub(1)) as f64 + (*tile as f64 + 1.0) / (*tiles).max(1) as f64;
                 let pixels = job.level_size.0 as f64 * job.level_size.1 as f64 * 1e-6;

@@ -14,10 +14,8 @@ const LEAST_HISTORY: usize = 5;
 const LEAST_CORE: usize = 256;
 /// Evaluations of a tile in one round.
 const VISIT: usize = 20;
-/// How far a tile moves beyond its core, px.
-const OVERLAP: usize = 64;
-/// Bands of rows on their way between files, bytes: canvases in rounds are in files.
-const BANDS: u64 = 256 << 20;
+/// How far a tile moves beyond its core, px: more evens the blend out and is computed twice.
+const OVERLAP: usize = 48;
 /// Side of a tile's core in blocks and feathered mode, px.
 const BLOCK_CORE: usize = 1024;
 
@@ -111,7 +109,7 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
 /// One worker by itself has the last tile in its hands anyway.
 fn kept(level: &Level, spec: &Spec, core: usize, workers: usize, room: u64) -> (usize, u64) {
     let grid = Grid::new(level.width, level.height, core);
-    let free = usize::from(workers == 1).min(grid.len());
+    let free = usize::from(workers == 1 || grid.len() == 1);
     let largest = grid.tiles().map(|tile| tile.region(margins(spec).gradient, level.width, level.height).area()).max();
     let each = (kept_bytes_per_pixel(spec) * largest.unwrap_or(1) as f64) as u64;
     let more = ((room / each.max(1)) as usize).min(grid.len() - free);
@@ -141,7 +139,7 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
         let region = workers * side(width) * side(height);
         let per_pixel = region_bytes_per_pixel(spec) + canvas_bytes_per_pixel(spec, history);
-        fixed_bytes(spec) + held + BANDS + (per_pixel * region) as u64
+        fixed_bytes(spec) + held + (per_pixel * region) as u64
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],

@@ -100,12 +100,16 @@ impl Pictures<'_> {
         let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
         let content = &self.sources.content;
         let decoding = content.decode_bytes.max(if self.framing.bleed > 0 { 2 * self.held() } else { self.held() });
-        // A plane is resized at a time: its source in float, the picture between both passes, and the result.
-        let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
-        let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
         let long = level.width.max(level.height) as f64;
         let paintings = self.sources.styles.iter().zip(&self.settings.styles);
         let paintings = paintings.map(|(source, style)| style_bytes(source, long * style.scale)).max().unwrap_or(0);
+        if level.runs_in_rounds() {
+            // Photograph and canvas go from file to file by bands, and so does the picture; each band is held about four times.
+            return fixed + decoding.max(self.held() + paintings.max(4 * BANDS));
+        }
+        // A plane is resized at a time: its source in float, the picture between both passes, and the result.
+        let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
+        let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
         let prepare = self.held() + canvas(2.0) + paintings;
         // The picture is written by bands, beside the canvas.
         let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };

@@ -197,10 +197,12 @@ fn fitted(size: (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Result<
     let count = levels.len();
     let mut refused: Option<(Level, u64)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
+        let chosen = execution::choose(level, &needs);
+        level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
-        let needed = match execution::choose(level, &needs) {
+        let needed = match chosen {
             Ok(chosen) if around <= budget => {
-                (level.execution, level.reason) = (chosen.execution, chosen.reason);
+                level.reason = chosen.reason;
                 level.memory_bytes = chosen.memory_bytes.max(around);
                 continue;
             }

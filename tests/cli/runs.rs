@@ -169,7 +169,7 @@ fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
 #[test]
 fn a_budget_stops_at_a_checkpoint_and_goes_on_the_next_night() {
     let folder = Folder::new();
-    let keys = ["pyramid.evaluations=1000000", "budget.hours=0.0003"];
+    let keys = ["pyramid.evaluations=1000000", "budget.hours=0.001"];
     let first = folder.call(&arguments(&keys)).exits(130);
     assert!(first.out.contains("the budget's time is up") && first.out.contains("go on with: impasto run"), "{first:?}");
     let reached = |folder: &Folder| -> u64 {
