@@ -21,7 +21,7 @@ use impasto::network::{Layer, Network, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Watcher, picture_tensor, resized, style_targets};
+use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher, picture_tensor, resized, style_targets};
 use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
@@ -128,7 +128,9 @@ fn main() -> Result<(), Anything> {
     let photograph = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?.flatten_all()?.to_vec1::<f32>()?;
     let photograph = Planes::new((side, side), &photograph)?;
     let targets = studio.targets(side)?;
+    studio.engine = studio.engine.with_workers(option("workers", 1));
     let network = studio.engine.network(studio.spec.deepest().ok_or("no taps")?, studio.spec.pooling)?;
+    let team: Team<'_> = studio.engine.team(studio.spec.deepest(), studio.spec.pooling)?;
     let clock = Instant::now();
     let values: Vec<f32> = match mode.as_str() {
         "start" => start.flatten_all()?.to_vec1()?,
@@ -137,7 +139,7 @@ fn main() -> Result<(), Anything> {
             let kind = if mode == "blocks" { Kind::Blocks } else { Kind::Feathered };
             let scene = Scene {
                 kind,
-                network: Some(network.as_ref()),
+                team: &team,
                 spec: &studio.spec,
                 targets: &targets,
                 photograph: &photograph,
@@ -146,8 +148,7 @@ fn main() -> Result<(), Anything> {
                 learning_rate: 1.0,
             };
             let scratch = tempfile::tempdir()?;
-            let rounds =
-                Rounds { scene: &scene, engine: &studio.engine, workers: option("workers", 1), scratch: scratch.path(), job: 0, level: 0 };
+            let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
             let mut listener = |event: &Event| match event {
                 Event::RoundFinished { round, losses, seconds, .. } => {
                     println!("  round {round}: {:.5e} (content {:.4e}), {seconds:.0} s", losses.total, losses.content);
@@ -165,7 +166,7 @@ fn main() -> Result<(), Anything> {
     let canvas = Planes::new((side, side), &values)?;
     let scene = Scene {
         kind: Kind::Blocks,
-        network: Some(network.as_ref()),
+        team: &team,
         spec: &studio.spec,
         targets: &targets,
         photograph: &photograph,
@@ -173,7 +174,7 @@ fn main() -> Result<(), Anything> {
         context,
         learning_rate: 1.0,
     };
-    let whole = scene.measure(&canvas, &scene.layout(0), &studio.engine, 1)?;
+    let whole = scene.measure(&canvas, &scene.layout(0))?;
     println!(
         "{mode}: whole-image loss {:.5e}, content {:.4e}, style {:.4e}; {seconds:.0} s",
         whole.losses.total, whole.losses.content, whole.losses.style

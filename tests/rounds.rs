@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use impasto::event::Event;
@@ -16,9 +17,10 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::random::Noise;
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Watcher};
+use impasto::render::{Context, Engine, Kind, Rounds, RoundsStanding, Scene, Sweep, Team, Watcher};
 use impasto::stop::Stop;
-use impasto::tiling::{Grid, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
+use support::networks::Stingy;
 use support::{random_pixels, relative_l2, small_network};
 
 const SIZE: (usize, usize) = (150, 118);
@@ -70,20 +72,14 @@ impl Studio {
     /// The canvas and its whole-image loss after all rounds.
     fn run(&mut self, kind: Kind, visits: Visits, workers: usize, start: &[f32]) -> (Vec<f32>, f64) {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+        let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene = Scene {
-            kind,
-            network: Some(network.as_ref()),
-            spec,
-            targets,
-            photograph: &photograph,
-            visits,
-            context: Context::default(),
-            learning_rate: 1.0,
-        };
+        let scene =
+            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
         let scratch = tempfile::tempdir().unwrap();
-        let rounds = Rounds { scene: &scene, engine: &self.engine, workers, scratch: scratch.path(), job: 0, level: 0 };
+        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
         let mut listener = |event: &Event| finished.extend(matches!(event, Event::TileFinished { .. }).then_some(()));
         let mut watcher = Watcher { listener: &mut listener, stop: &Stop::new() };
@@ -117,11 +113,12 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let mut studio = Studio::new(spec());
     let (_, _, loss, gradient) = studio.exact(0, 1);
     let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     let scene = Scene {
         kind: Kind::Blocks,
-        network: Some(network.as_ref()),
+        team: &team,
         spec,
         targets,
         photograph: &photograph,
@@ -133,7 +130,7 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
     for round in 0..2 {
         let layout = scene.layout(round);
-        let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();
+        let whole = scene.measure(&snapshot, &layout).unwrap();
         assert!((whole.losses.total - loss).abs() <= 1e-6 * loss, "{} for {loss}", whole.losses.total);
         for tile in 0..layout.len() {
             let area = layout.free(tile);
@@ -152,12 +149,13 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     // Average pooling: central differences across a change of the maximum would measure the jump.
     let mut studio = Studio::new(Spec { pooling: impasto::network::Pooling::Average, variation_weight: 0.0, ..spec() });
     let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
         let scene = Scene {
             kind,
-            network: Some(network.as_ref()),
+            team: &team,
             spec,
             targets,
             photograph: &photograph,
@@ -167,7 +165,7 @@ fn a_tiles_gradient_is_that_of_its_loss() {
         };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
-        let whole = scene.measure(&snapshot, &layout, &studio.engine, 1).unwrap();
+        let whole = scene.measure(&snapshot, &layout).unwrap();
         let (tile, noise) = (4, Noise::new(8));
         let at = snapshot.read(layout.free(tile)).unwrap();
         let moved: Vec<f32> = at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();
@@ -195,6 +193,85 @@ fn workers_and_their_order_do_not_change_a_byte() {
         let (together, _) = studio.run(kind, VISITS, 3, &start);
         assert!(alone.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()), "{kind:?}");
         assert!(alone != start);
+    }
+}
+
+/// What a run in one go does, and one that was stopped after `tiles` tiles of the second round and went on from its files.
+#[test]
+fn a_level_goes_on_where_its_files_say() {
+    let mut studio = Studio::new(spec());
+    let start = studio.start.clone();
+    let (expected, _) = studio.run(Kind::Blocks, VISITS, 1, &start);
+    let team = studio.engine.team(studio.spec.deepest(), studio.spec.pooling).unwrap();
+    let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
+    let (spec, targets) = (&studio.spec, &studio.targets);
+    let scene = Scene {
+        kind: Kind::Blocks,
+        team: &team,
+        spec,
+        targets,
+        photograph: &photograph,
+        visits: VISITS,
+        context: Context::default(),
+        learning_rate: 1.0,
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+    let stop = Stop::new();
+    let mut finished = std::collections::BTreeSet::new();
+    let mut listener = |event: &Event| {
+        if let Event::TileFinished { round: 2, tile, .. } = event {
+            finished.insert(*tile);
+            assert!(CanvasFile::open(&rounds.tile_path(1, *tile)).is_ok(), "a tile is on disk before it is told");
+            if finished.len() == 3 {
+                stop.raise();
+            }
+        }
+    };
+    let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &stop }).unwrap();
+    assert!(done.interrupted && done.rounds == 1);
+    drop(done);
+    let canvas = CanvasFile::open(&rounds.canvas_path(1)).unwrap();
+    let again = finished.clone();
+    let mut visited = vec![];
+    let mut listener = |event: &Event| {
+        if let Event::TileFinished { tile, .. } = event {
+            visited.push(*tile);
+        }
+    };
+    let standing = RoundsStanding { canvas, round: 1, finished };
+    let done = rounds.run_from(standing, &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+    assert!(!visited.is_empty() && visited.iter().all(|tile| !again.contains(tile)));
+    let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
+    assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
+}
+
+#[test]
+fn a_visit_without_memory_is_computed_in_pieces() {
+    let mut studio = Studio::new(spec());
+    let start = studio.start.clone();
+    for kind in [Kind::Blocks, Kind::Feathered] {
+        let visits = Visits { core: 160, visit: 2, ..VISITS };
+        let (expected, _) = studio.run(kind, visits, 1, &start);
+        let plenty = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+        let stingy = Stingy::new(plenty, 130 * 118);
+        let team = Team::alone(Some(&stingy));
+        let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
+        let (spec, targets) = (&studio.spec, &studio.targets);
+        let scene =
+            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
+        let scratch = tempfile::tempdir().unwrap();
+        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let mut halved = vec![];
+        let mut listener = |event: &Event| {
+            if let Event::CoreHalved { tile, core, .. } = event {
+                halved.push((*tile, *core));
+            }
+        };
+        let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+        let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
+        assert!(relative_l2(&found, &expected) < 1e-3, "{kind:?}: {}", relative_l2(&found, &expected));
+        assert!(!halved.is_empty() && halved.iter().all(|(tile, core)| tile.is_some() && *core < 150), "{kind:?}: {halved:?}");
     }
 }
 

@@ -120,6 +120,7 @@ fn mode(level: &Level) -> String {
 fn tiles(level: &Level, count: usize) -> String {
     match level.execution {
         _ if count == 1 => "whole".into(),
+        Execution::Exact { core, keep, .. } if keep > 1 => format!("{count} of {core} px, {keep} kept"),
         Execution::Exact { core, .. } => format!("{count} of {core} px"),
         Execution::Blocks(visits) | Execution::Feathered(visits) => format!("{count} of {} px", visits.core),
     }

@@ -30,15 +30,19 @@ impl Buffer {
     }
 
     fn new(bytes: usize) -> Self {
-        let bytes = bytes.max(LINE).next_multiple_of(LINE);
+        Self::try_new(bytes).unwrap_or_else(|| handle_alloc_error(Self::layout(bytes.max(LINE).next_multiple_of(LINE))))
+    }
+
+    /// Nothing when the system has no memory.
+    fn try_new(bytes: usize) -> Option<Self> {
+        let bytes = bytes.max(LINE).checked_next_multiple_of(LINE)?;
         let layout = Self::layout(bytes);
         // SAFETY: the layout's size is not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         if bytes >= 2 * PAGE {
             prefer_large_pages(start, bytes);
         }
-        Self { start, bytes }
+        Some(Self { start, bytes })
     }
 }
 
@@ -144,6 +148,8 @@ struct State {
     main: Option<(Arc<Buffer>, Ledger)>,
     /// The largest need so far.
     wanted: usize,
+    /// Bytes in use beside the reserved stretch.
+    beside: usize,
     /// Requests that the reserved stretch could not serve.
     overflows: usize,
 }
@@ -158,19 +164,31 @@ impl Pool {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Says that `bytes` more will be needed; takes effect when nothing is in use.
-    pub fn reserve(&self, bytes: usize) {
+    /// Says that `bytes` more will be needed. When nothing is in use the stretch is made so large, and as large as was
+    /// needed before; else what it lacks is only asked of the system on trial, and made piece by piece when it is taken.
+    ///
+    /// # Errors
+    /// The bytes that the system has not.
+    pub fn reserve(&self, bytes: usize) -> Result<(), usize> {
         let mut state = self.state();
         let (live, size) = state.main.as_ref().map_or((0, 0), |(buffer, ledger)| (ledger.live, buffer.bytes));
-        state.wanted = state.wanted.max(live + bytes);
-        if live == 0 && size < state.wanted {
-            let wanted = state.wanted;
+        let wanted = state.wanted.max(live + state.beside + bytes);
+        if live + state.beside > 0 {
+            let lacking = (live + bytes).saturating_sub(size);
+            if lacking > 0 {
+                drop(Buffer::try_new(lacking).ok_or(lacking)?);
+            }
+        } else if size < wanted {
             // The old stretch goes before the new one comes.
             state.main = None;
-            let buffer = Buffer::new(wanted);
+            // After a failure smaller needs must not ask for the large one again.
+            state.wanted = 0;
+            let buffer = Buffer::try_new(wanted).ok_or(wanted)?;
             let ledger = Ledger::new(buffer.bytes);
             state.main = Some((Arc::new(buffer), ledger));
         }
+        state.wanted = wanted;
+        Ok(())
     }
 
     /// A buffer of `length` values with unspecified contents.
@@ -181,12 +199,14 @@ impl Pool {
             if let Some((buffer, ledger)) = &mut state.main
                 && let Some(offset) = ledger.take(bytes)
             {
-                let (buffer, pool) = (Arc::clone(buffer), Some(Arc::clone(self)));
+                let (buffer, pool) = (Arc::clone(buffer), Arc::clone(self));
                 return Store { buffer, offset, length, pool, kind: std::marker::PhantomData };
             }
             state.overflows += 1;
+            state.beside += Ledger::round(bytes);
         }
-        Store { buffer: Arc::new(Buffer::new(bytes)), offset: 0, length, pool: None, kind: std::marker::PhantomData }
+        let pool = Arc::clone(self);
+        Store { buffer: Arc::new(Buffer::new(bytes)), offset: 0, length, pool, kind: std::marker::PhantomData }
     }
 
     /// Bytes of the reserved stretch that were ever in use.
@@ -216,8 +236,7 @@ pub struct Store<T: Plain> {
     /// Bytes from the buffer's start.
     offset: usize,
     length: usize,
-    /// Where it came from; nothing for memory of its own.
-    pool: Option<Arc<Pool>>,
+    pool: Arc<Pool>,
     kind: std::marker::PhantomData<T>,
 }
 
@@ -239,11 +258,11 @@ impl<T: Plain> DerefMut for Store<T> {
 
 impl<T: Plain> Drop for Store<T> {
     fn drop(&mut self) {
-        if let Some(pool) = &self.pool
-            && let Some((buffer, ledger)) = &mut pool.state().main
-            && Arc::ptr_eq(buffer, &self.buffer)
-        {
-            ledger.give(self.offset, self.length * size_of::<T>());
+        let bytes = self.length * size_of::<T>();
+        let mut state = self.pool.state();
+        match &mut state.main {
+            Some((buffer, ledger)) if Arc::ptr_eq(buffer, &self.buffer) => ledger.give(self.offset, bytes),
+            _ => state.beside -= Ledger::round(bytes),
         }
     }
 }

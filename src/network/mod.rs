@@ -76,6 +76,18 @@ impl From<cpu::CpuError> for NetworkError {
     }
 }
 
+impl NetworkError {
+    /// Whether the device had no memory left: a smaller tile may do.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            NetworkError::Cpu(error) => matches!(error, cpu::CpuError::OutOfMemory { .. }),
+            // Devices say so in words only: "CUDA_ERROR_OUT_OF_MEMORY", "out of memory".
+            NetworkError::Candle(error) => error.to_string().to_lowercase().replace('_', " ").contains("out of memory"),
+            _ => false,
+        }
+    }
+}
+
 impl Request {
     fn check(&self, pixels: &Tensor) -> Result<(), NetworkError> {
         match pixels.dims() {
@@ -250,7 +262,7 @@ impl Network for CandleNetwork {
 }
 
 /// What one forward sweep left behind.
-pub trait Pass {
+pub trait Pass: Send {
     /// Sums over the core's cells at a requested tap.
     ///
     /// # Errors

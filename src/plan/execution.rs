@@ -1,10 +1,10 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
 use super::levels::{Execution, Level, Visits};
-use super::memory::{VECTOR, canvas_bytes_per_pixel, fixed_bytes, region_bytes_per_pixel};
+use super::memory::{canvas_bytes_per_pixel, fixed_bytes, kept_bytes_per_pixel, region_bytes_per_pixel};
 use crate::config::{Core, Method, Settings, TilingMode};
 use crate::objective::Spec;
-use crate::tiling::{EXACT_ALIGNMENT, Margins};
+use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -14,8 +14,8 @@ const LEAST_HISTORY: usize = 5;
 const LEAST_CORE: usize = 256;
 /// Evaluations of a tile in one round.
 const VISIT: usize = 20;
-/// How far a tile moves beyond its core, px.
-const OVERLAP: usize = 64;
+/// How far a tile moves beyond its core, px: more evens the blend out and is computed twice.
+const OVERLAP: usize = 48;
 /// Side of a tile's core in blocks and feathered mode, px.
 const BLOCK_CORE: usize = 1024;
 
@@ -68,9 +68,10 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
     };
     let asked = settings.optimise.history.is_some();
     let margin = margins(spec).gradient;
+    let workers = settings.compute.workers() as f64;
     let memory = |core: usize, history: usize| {
         let side = |length: usize| (core + 2 * margin).min(length) as f64;
-        let region = if core >= width.max(height) { pixels } else { side(width) * side(height) };
+        let region = if core >= width.max(height) { pixels } else { workers * side(width) * side(height) };
         fixed_bytes(spec) + held + (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region) as u64
     };
     let whole = width.max(height);
@@ -88,9 +89,11 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
             if memory_bytes <= budget {
                 let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
                 let memory_bytes = memory(core, history);
+                let (keep, beside) = kept(level, spec, core, settings.compute.workers(), budget - memory_bytes);
+                let memory_bytes = memory_bytes + beside;
                 let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
                 let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
-                return Ok(Chosen { execution: Execution::Exact { core, history }, memory_bytes, reason });
+                return Ok(Chosen { execution: Execution::Exact { core, history, keep }, memory_bytes, reason });
             }
             least = least.min(memory_bytes);
             if asked || history <= LEAST_HISTORY.min(most) {
@@ -100,6 +103,17 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
         }
     }
     Err(least)
+}
+
+/// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and the bytes they take.
+/// One worker by itself has the last tile in its hands anyway.
+fn kept(level: &Level, spec: &Spec, core: usize, workers: usize, room: u64) -> (usize, u64) {
+    let grid = Grid::new(level.width, level.height, core);
+    let free = usize::from(workers == 1 || grid.len() == 1);
+    let largest = grid.tiles().map(|tile| tile.region(margins(spec).gradient, level.width, level.height).area()).max();
+    let each = (kept_bytes_per_pixel(spec) * largest.unwrap_or(1) as f64) as u64;
+    let more = ((room / each.max(1)) as usize).min(grid.len() - free);
+    (free + more, each * more as u64)
 }
 
 /// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a narrow last column.
@@ -120,13 +134,12 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     let history = settings.optimise.history.map_or(visit, |h| h as usize).min(visit);
     let margin = margins(spec).gradient;
     let (width, height) = (level.width, level.height);
-    let pixels = (width * height) as f64;
+    let workers = settings.compute.workers() as f64;
     let memory = |core: usize| {
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
-        let region = side(width) * side(height);
-        // The canvas is in a file, but the picture before and after the level passes through memory.
+        let region = workers * side(width) * side(height);
         let per_pixel = region_bytes_per_pixel(spec) + canvas_bytes_per_pixel(spec, history);
-        fixed_bytes(spec) + held + (3.0 * VECTOR * pixels + per_pixel * region) as u64
+        fixed_bytes(spec) + held + (per_pixel * region) as u64
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
@@ -148,7 +161,7 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
 /// How far a tile's region reaches beyond its core.
 pub fn margins(spec: &Spec) -> Margins {
     let taps = spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride()));
-    Margins::for_taps(taps).aligned()
+    Margins::for_taps(taps)
 }
 
 /// Bytes in GiB.
@@ -182,9 +195,9 @@ mod tests {
     #[test]
     fn a_shrinking_budget_shortens_the_history_then_cuts_tiles_then_turns_to_blocks() {
         let chosen = |gib: f64| last(&[], 3000, gib).expect("it fits");
-        assert!(matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65 }), "{:?}", chosen(20.0));
-        assert!(matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16 }), "{:?}", chosen(8.0));
-        assert!(matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.. }), "{:?}", chosen(4.0));
+        assert!(matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65, .. }), "{:?}", chosen(20.0));
+        assert!(matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16, .. }), "{:?}", chosen(8.0));
+        assert!(matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.., .. }), "{:?}", chosen(4.0));
         assert!(matches!(chosen(2.0).execution, Execution::Blocks(_)), "{:?}", chosen(2.0));
         for gib in [20.0, 8.0, 4.0, 2.0] {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
@@ -197,7 +210,7 @@ mod tests {
     fn what_is_asked_for_is_done() {
         let mode = |keys: &[&str]| last(keys, 1000, 64.0).expect("it fits").execution;
         assert!(matches!(mode(&["tiling.core-px=256"]), Execution::Exact { core: 256, .. }));
-        assert!(matches!(mode(&["optimise.history=7"]), Execution::Exact { core: 1000, history: 7 }));
+        assert!(matches!(mode(&["optimise.history=7"]), Execution::Exact { core: 1000, history: 7, .. }));
         let keys = ["tiling.mode=blocks", "tiling.rounds=3", "tiling.visit=9", "tiling.overlap-px=32", "tiling.core-px=128"];
         assert_eq!(mode(&keys), Execution::Blocks(Visits { core: 128, overlap: 32, rounds: 3, visit: 9, history: 9 }));
         assert!(matches!(mode(&["tiling.mode=feathered"]), Execution::Feathered(_)));

@@ -32,6 +32,8 @@ pub enum Execution {
         core: usize,
         /// Pairs that L-BFGS keeps.
         history: usize,
+        /// Tiles whose features are kept between the two sweeps, so that the second runs them backward only.
+        keep: usize,
     },
     /// Rounds in which every tile moves by an optimiser of its own on the whole image's loss.
     Blocks(Visits),
@@ -56,6 +58,14 @@ pub struct Visits {
 }
 
 impl Level {
+    /// Whether its canvas is in a file and moves in rounds of visits.
+    pub fn runs_in_rounds(&self) -> bool {
+        match self.execution {
+            Execution::Exact { .. } => false,
+            Execution::Blocks(_) | Execution::Feathered(_) => true,
+        }
+    }
+
     /// Megapixel-evaluations.
     pub fn work(&self) -> f64 {
         (self.width * self.height * self.evaluations) as f64 * 1e-6
@@ -79,7 +89,7 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
                 width: side(size.0),
                 height: side(size.1),
                 evaluations: pyramid.evaluations_at(level as usize) as usize,
-                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100 },
+                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100, keep: 1 },
                 memory_bytes: 0,
                 reason: String::new(),
             }

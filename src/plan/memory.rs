@@ -38,6 +38,14 @@ pub fn region_bytes_per_pixel(spec: &Spec) -> f64 {
     kept + WORKING
 }
 
+/// Bytes for each pixel of a region that stay between its forward and its backward sweep: taps, masks and pixels.
+pub fn kept_bytes_per_pixel(spec: &Spec) -> f64 {
+    let masks = |layer: Layer| map_bytes(layer) / 32.0;
+    let deepest = spec.deepest().map_or(0, Layer::index);
+    let masks: f64 = Layer::all().take(deepest + 1).skip(1).map(masks).sum();
+    region_bytes_per_pixel(spec) - WORKING + masks + VECTOR
+}
+
 /// Bytes for each pixel of the canvas that an exact level holds beside the region in work: the optimiser's state with
 /// `history` pairs and the photograph's features.
 pub fn canvas_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
@@ -92,12 +100,16 @@ impl Pictures<'_> {
         let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
         let content = &self.sources.content;
         let decoding = content.decode_bytes.max(if self.framing.bleed > 0 { 2 * self.held() } else { self.held() });
-        // A plane is resized at a time: its source in float, the picture between both passes, and the result.
-        let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
-        let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
         let long = level.width.max(level.height) as f64;
         let paintings = self.sources.styles.iter().zip(&self.settings.styles);
         let paintings = paintings.map(|(source, style)| style_bytes(source, long * style.scale)).max().unwrap_or(0);
+        if level.runs_in_rounds() {
+            // Photograph and canvas go from file to file by bands, and so does the picture; each band is held about four times.
+            return fixed + decoding.max(self.held() + paintings.max(4 * BANDS));
+        }
+        // A plane is resized at a time: its source in float, the picture between both passes, and the result.
+        let begin = self.held() + canvas(3.0) + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
+        let begin = begin + self.sources.start.as_ref().map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
         let prepare = self.held() + canvas(2.0) + paintings;
         // The picture is written by bands, beside the canvas.
         let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };
@@ -149,6 +161,7 @@ mod tests {
         let ledger = network.peak_bytes_with(side, side, &Request { taps: &taps, core: Rect::whole(side, side), keep: false }, 2);
         let ledger = ledger as f64 / pixels(side) + VECTOR;
         assert!(ledger <= FORWARD && FORWARD <= 1.5 * ledger, "forward alone: planned {FORWARD}, the engine's ledger says {ledger}");
+        assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));
         let fixed = fixed_bytes(&spec) - PROGRAM;
         let engine = network.fixed_bytes() as u64;
         assert!(engine <= fixed + (8 << 20) && fixed <= engine + (64 << 20), "planned {fixed}, the engine's {engine}");

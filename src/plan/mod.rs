@@ -3,11 +3,11 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
 //! plan, record it, or carry it out.
 
+mod disk;
 mod execution;
 mod framing;
 mod levels;
 mod memory;
-mod not_yet;
 mod outlook;
 mod sources;
 mod spec;
@@ -25,7 +25,6 @@ pub use execution::gib;
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
 use memory::Pictures;
-pub use not_yet::not_yet;
 pub use outlook::{Disk, LevelOutlook, Outlook, Speed};
 pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
@@ -198,10 +197,12 @@ fn fitted(size: (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Result<
     let count = levels.len();
     let mut refused: Option<(Level, u64)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
+        let chosen = execution::choose(level, &needs);
+        level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
-        let needed = match execution::choose(level, &needs) {
+        let needed = match chosen {
             Ok(chosen) if around <= budget => {
-                (level.execution, level.reason) = (chosen.execution, chosen.reason);
+                level.reason = chosen.reason;
                 level.memory_bytes = chosen.memory_bytes.max(around);
                 continue;
             }

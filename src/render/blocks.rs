@@ -18,11 +18,13 @@ use std::collections::BTreeMap;
 use candle_core::{D, Tensor};
 
 use super::error::RenderError;
+use super::team::Team;
+use super::tiled::Tiled;
 use super::visits::{Context, Scene, TileObjective, Whole, tensor};
 use crate::geometry::Rect;
-use crate::network::{Features, Layer, NetworkError, Pass, Request, TapGradient};
-use crate::objective::{StyleGradient, TapStatistics, total_variation};
-use crate::tiling::Pixels;
+use crate::network::{Layer, Network, NetworkError};
+use crate::objective::{TapStatistics, total_variation};
+use crate::tiling::{Grid, Pixels};
 
 /// A deviation extrapolated below this part of its value in the whole image is held there: a variance that the
 /// extrapolation would make negative has no root.
@@ -40,10 +42,10 @@ struct Reference {
 pub(super) struct BlockObjective<'a> {
     scene: &'a Scene<'a>,
     whole: &'a Whole,
-    contents: Vec<(Layer, Features)>,
+    /// The region as one tile, or more where the memory does not hold it.
+    tiled: Tiled<'a>,
     /// The free pixels and their frozen context at the snapshot.
     surroundings: Tensor,
-    region: Rect,
     /// The free pixels within the region.
     free: Rect,
     /// The canvas's area over that of the free pixels.
@@ -53,23 +55,30 @@ pub(super) struct BlockObjective<'a> {
 
 impl<'a> BlockObjective<'a> {
     /// The objective of the pixels of `area` at `snapshot`.
-    pub(super) fn new(scene: &'a Scene<'a>, snapshot: &dyn Pixels, area: Rect, whole: &'a Whole) -> Result<Self, RenderError> {
+    pub(super) fn new(
+        scene: &'a Scene<'a>,
+        network: Option<&'a dyn Network>,
+        snapshot: &dyn Pixels,
+        area: Rect,
+        whole: &'a Whole,
+    ) -> Result<Self, RenderError> {
         let (width, height) = snapshot.size();
         let margin = match scene.context {
             Context::Features => scene.margins().features,
             Context::Gradient => scene.margins().gradient,
         };
         let region = surroundings(area, margin, (width, height));
-        let contents = match scene.network {
-            Some(network) => scene.photograph_features(network, region)?,
-            None => vec![],
-        };
+        let styles = scene.spec.style_taps().map(|(layer, _)| layer).collect();
+        let contents: Vec<Layer> = scene.spec.content_taps().map(|(layer, _)| layer).collect();
+        let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height));
+        let photograph = tensor(scene.photograph.read(region)?, region)?;
+        let features = tiled.halving(|tiled| tiled.features(&photograph, &contents))?;
+        tiled.set_contents(features);
         Ok(Self {
             scene,
             whole,
-            contents,
+            tiled,
             surroundings: tensor(snapshot.read(region)?, region)?,
-            region,
             free: area.relative_to(&region),
             share: (width * height) as f64 / area.area() as f64,
             reference: None,
@@ -95,60 +104,34 @@ impl<'a> BlockObjective<'a> {
         Ok(Some(TapStatistics { gram, mean, deviation }))
     }
 
-    fn forward(&self, pixels: &Tensor) -> Result<Option<Box<dyn Pass + 'a>>, NetworkError> {
-        let Some(network) = self.scene.network else { return Ok(None) };
-        let request = Request {
-            moments: self.scene.spec.style_taps().map(|(layer, _)| layer).collect(),
-            features: self.contents.iter().map(|(layer, _)| *layer).collect(),
-            gradients: vec![],
-            core: Rect::whole(self.region.width, self.region.height),
-            keep: true,
-        };
-        network.forward(pixels, &request).map(Some)
-    }
-
-    /// The content terms over the region, as parts of the whole image's; without the factor `k`.
-    fn content(&self, pass: &dyn Pass) -> Result<f64, NetworkError> {
-        let mut loss = 0.0;
-        for (layer, target) in &self.contents {
-            let sum: f64 = pass.content_distance(*layer, target, (0, 0))?.into_iter().sum();
-            loss += self.content_weight(*layer, target) * sum;
-        }
-        Ok(loss)
+    /// The content terms of the region as parts of the whole image's, without the factor `k`.
+    fn content(&self, distances: &BTreeMap<Layer, f64>) -> f64 {
+        distances.iter().map(|(layer, sum)| self.content_weight(*layer) * sum).sum()
     }
 
     /// The weight of one squared difference.
-    fn content_weight(&self, layer: Layer, target: &Features) -> f64 {
+    fn content_weight(&self, layer: Layer) -> f64 {
         let weight = self.scene.spec.content_taps().find(|(tap, _)| *tap == layer).map_or(0.0, |(_, weight)| weight);
-        weight / (target.channels() as f64 * self.scene.cells(layer))
+        let channels = self.tiled.contents().get(&layer).map_or(1, |target| target.channels());
+        weight / (channels as f64 * self.scene.cells(layer))
     }
 
-    fn backward(&self, pass: Box<dyn Pass + '_>, style: &[StyleGradient]) -> Result<Tensor, NetworkError> {
-        let contents = self.contents.iter().map(|(layer, target)| {
-            let scale = (2.0 * self.share * self.content_weight(*layer, target)) as f32;
-            TapGradient::Content { layer: *layer, target, origin: (0, 0), scale }
-        });
-        let style = style.iter().map(|g| TapGradient::Affine { layer: g.layer, matrix: &g.matrix, offset: &g.offset });
-        let gradients: Vec<TapGradient<'_>> = style.chain(contents).collect();
-        pass.backward(&gradients)
+    fn content_scales(&self) -> BTreeMap<Layer, f32> {
+        let scale = |layer: Layer| (2.0 * self.share * self.content_weight(layer)) as f32;
+        self.tiled.contents().keys().map(|layer| (*layer, scale(*layer))).collect()
     }
-}
 
-impl TileObjective for BlockObjective<'_> {
-    fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError> {
+    fn losses(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError> {
         let spec = self.scene.spec;
         let pixels = pasted(&self.surroundings, free, self.free)?;
-        let pass = self.forward(&pixels)?;
+        let (sums, kept) = match self.tiled.team().has_network() {
+            true => self.tiled.statistics(&pixels)?,
+            false => Default::default(),
+        };
+        let content = self.content(&sums.distances);
         let mut means = BTreeMap::new();
-        let mut cells = BTreeMap::new();
-        let mut content = 0.0;
-        if let Some(pass) = &pass {
-            content = self.content(pass.as_ref())?;
-            for (layer, _) in spec.style_taps() {
-                let moments = pass.moments(layer)?;
-                cells.insert(layer, moments.cells());
-                means.insert(layer, moments.means()?);
-            }
+        for (layer, moments) in &sums.moments {
+            means.insert(*layer, moments.means()?);
         }
         let (variation, slope) = match spec.variation_weight > 0.0 {
             true => total_variation(&pixels, spec.variation_weight * self.share).map(|(value, slope)| (value, Some(slope)))?,
@@ -162,22 +145,38 @@ impl TileObjective for BlockObjective<'_> {
         loss += self.share * (content - reference.content) + (variation - reference.variation);
         let mut style = Vec::new();
         for (layer, means) in &means {
-            let Some(statistics) = self.extrapolated(*layer, means, cells[layer])? else { continue };
+            let Some(statistics) = self.extrapolated(*layer, means, sums.moments[layer].cells())? else { continue };
             let cells = self.scene.cells(*layer) / self.share;
             if let Some((value, gradient)) = self.scene.targets.compare(spec, *layer, &statistics, cells)? {
                 loss += value.total();
                 style.push(gradient);
             }
         }
-        let mut gradient = match pass {
-            Some(pass) => self.backward(pass, &style)?,
-            None => pixels.zeros_like()?,
+        let mut gradient = match self.tiled.team().has_network() {
+            true => self.tiled.gradient(&pixels, kept, &style, &self.content_scales())?,
+            false => pixels.zeros_like()?,
         };
         if let Some(slope) = slope {
             gradient = (gradient + slope)?;
         }
         let free = self.free;
         Ok((loss, gradient.narrow(1, free.top, free.height)?.narrow(2, free.left, free.width)?.contiguous()?))
+    }
+}
+
+impl TileObjective for BlockObjective<'_> {
+    fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError> {
+        loop {
+            match self.losses(free) {
+                Err(error) if error.is_out_of_memory() && self.tiled.halve() => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn core(&self) -> Option<usize> {
+        let Grid { width, height, core } = self.tiled.grid();
+        (core < width.max(height)).then_some(core)
     }
 }
 

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::error::RenderError;
+use super::photograph::Photograph;
 use crate::config::{Start, StartFrom};
 use crate::image::{self, Filter, Light, Limits, Picture};
 use crate::network::VGG_MEAN_RGB;
@@ -47,10 +48,14 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
 ///
 /// # Errors
 /// When the starting image cannot be read.
-pub fn starting_canvas(start: &Start, content: &Tensor, limits: &Limits) -> Result<Tensor, RenderError> {
-    let (_, height, width) = content.dims3()?;
+pub fn starting_canvas(
+    start: &Start,
+    content: &Photograph,
+    (width, height): (usize, usize),
+    limits: &Limits,
+) -> Result<Tensor, RenderError> {
     let base = match &start.from {
-        StartFrom::Content | StartFrom::Noise => content.clone(),
+        StartFrom::Content | StartFrom::Noise => content.tensor(width, height)?,
         StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };

@@ -10,12 +10,12 @@ use super::error::RenderError;
 use super::sweep::Sweep;
 use super::visits::{Scene, TileObjective, tensor};
 use crate::geometry::Rect;
-use crate::network::NetworkError;
+use crate::network::{Network, NetworkError};
 use crate::objective::Spec;
 use crate::tiling::Grid;
 
-/// A tile's own loss.
-pub(super) struct AloneObjective<'a>(Sweep<'a>);
+/// A tile's own loss, and its longer side.
+pub(super) struct AloneObjective<'a>(Sweep<'a>, usize);
 
 /// The loss of the tile at `area`: the variation, a sum over pixels, grows as if the tile were as large as the canvas,
 /// so that it keeps its weight against the means.
@@ -27,16 +27,20 @@ pub(super) fn alone(scene: &Scene<'_>, area: Rect) -> Spec {
 
 impl<'a> AloneObjective<'a> {
     /// The objective of the pixels of `area` under `spec`, which is [`alone`]'s.
-    pub(super) fn new(scene: &Scene<'a>, spec: &'a Spec, area: Rect) -> Result<Self, RenderError> {
+    pub(super) fn new(scene: &Scene<'_>, network: Option<&'a dyn Network>, spec: &'a Spec, area: Rect) -> Result<Self, RenderError> {
         let photograph = tensor(scene.photograph.read(area)?, area)?;
         let grid = Grid::whole(area.width, area.height);
-        Ok(Self(Sweep::new(scene.network, spec, scene.targets.clone(), Some(&photograph), grid)?))
+        Ok(Self(Sweep::new(network, spec, scene.targets.clone(), Some(&photograph), grid)?, area.width.max(area.height)))
     }
 }
 
 impl TileObjective for AloneObjective<'_> {
     fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError> {
-        let evaluation = self.0.evaluate(free)?;
+        let evaluation = self.0.evaluate_halving(free)?;
         Ok((evaluation.losses.total, evaluation.gradient))
+    }
+
+    fn core(&self) -> Option<usize> {
+        (self.0.core() < self.1).then_some(self.0.core())
     }
 }

@@ -44,7 +44,7 @@ pub fn recipe(job: &Job, weights: &str) -> String {
 /// A level's size, evaluations and mode.
 fn describe(level: &Level) -> String {
     let mode = match level.execution {
-        Execution::Exact { core, history } => format!("exact, core {core}, history {history}"),
+        Execution::Exact { core, history, .. } => format!("exact, core {core}, history {history}"),
         Execution::Blocks(v) => format!("blocks, core {}, {} rounds of {}, history {}", v.core, v.rounds, v.visit, v.history),
         Execution::Feathered(v) => format!("feathered, core {}, {} rounds of {}, history {}", v.core, v.rounds, v.visit, v.history),
     };

@@ -1,16 +1,19 @@
 //! A level in rounds: measure, visit every tile, blend, measure again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::engine::Engine;
 use super::error::RenderError;
 use super::job::Watcher;
+use super::stage::Canvas;
 use super::visits::{Scene, Visited, Whole};
-use super::workers::in_order;
+use super::workers::Queue;
 use crate::event::{Event, Losses};
 use crate::files;
 use crate::geometry::Rect;
+use crate::journal::checkpoint::{is_sealed, remove_sealed, seal};
+use crate::network::Network;
 use crate::tiling::{CanvasFile, Layout, Pixels};
 
 /// Rows blended at once.
@@ -20,7 +23,10 @@ const BAND: usize = 64;
 pub(super) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
-    pub(super) fn new(beside: &Path) -> Result<Self, RenderError> {
+    /// In the directory of `output`.
+    pub(super) fn beside(output: &Path) -> Result<Self, RenderError> {
+        let beside = output.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        files::create_directories(beside)?;
         let made = tempfile::Builder::new().prefix(".impasto-tiles-").tempdir_in(beside);
         let refused = |source| files::Error::Io { action: "create a directory in", path: beside.into(), source };
         Ok(Self(made.map_err(refused)?))
@@ -43,14 +49,20 @@ pub struct Progress {
     pub interrupted: bool,
 }
 
+/// Where the rounds of a level begin or go on.
+pub struct Standing {
+    /// The canvas after `round` whole rounds.
+    pub canvas: CanvasFile,
+    /// Whole rounds done.
+    pub round: usize,
+    /// Tiles of the next round that lie finished at their [`Rounds::tile_path`].
+    pub finished: BTreeSet<usize>,
+}
+
 /// The rounds of one level, with their files.
 pub struct Rounds<'a> {
     /// What is optimised.
     pub scene: &'a Scene<'a>,
-    /// Whose threads compute.
-    pub engine: &'a Engine,
-    /// Tiles in flight at once. The result does not depend on it.
-    pub workers: usize,
     /// A directory for canvases and tiles; about twice the canvas's 12 bytes a pixel.
     pub scratch: &'a Path,
     /// The job's number, for events.
@@ -68,82 +80,143 @@ impl Rounds<'_> {
         Ok(CanvasFile::create_with(&self.canvas_path(0), self.scene.photograph.size(), values)?)
     }
 
+    /// Where the rounds go on, by what lies whole in the scratch directory: else from the first, whose canvas is `start`.
+    /// Files of rounds that are over are removed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, written or removed.
+    pub fn standing(&self, start: Canvas) -> Result<Standing, RenderError> {
+        let rounds = self.scene.visits.rounds;
+        let (round, canvas) = match (1..=rounds).rev().find(|round| is_sealed(&self.canvas_path(*round))) {
+            Some(round) => {
+                start.remove()?;
+                (0..round).try_for_each(|over| self.remove_round(over))?;
+                (round, CanvasFile::open(&self.canvas_path(round))?)
+            }
+            None => (0, start.into_file(&self.canvas_path(0))?),
+        };
+        let tiles = if round < rounds { self.scene.layout(round).len() } else { 0 };
+        let finished = (0..tiles).filter(|tile| is_sealed(&self.tile_path(round, *tile))).collect();
+        Ok(Standing { canvas, round, finished })
+    }
+
+    /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from it.
+    fn remove_round(&self, round: usize) -> Result<(), RenderError> {
+        remove_sealed(&self.canvas_path(round))?;
+        Ok((0..self.scene.layout(round).len()).try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?)
+    }
+
     /// Does all rounds, beginning at `canvas`.
     ///
     /// # Errors
     /// When a file cannot be read or written or the device fails.
     pub fn run(&self, canvas: CanvasFile, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
+        self.run_from(Standing { canvas, round: 0, finished: BTreeSet::new() }, watcher)
+    }
+
+    /// Does what is left of the rounds. Whatever was done before, the bytes are those of a run in one go: a visit
+    /// depends on the round's canvas alone.
+    ///
+    /// A finished tile is on disk before [`Event::TileFinished`] is told, and a round's canvas before
+    /// [`Event::RoundFinished`]; the canvas and the tiles that it was made of go after that. So who has heard the events
+    /// knows where to go on: in the round after the last one finished, at its [`Rounds::canvas_path`], with the tiles
+    /// that were told.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written or the device fails.
+    pub fn run_from(&self, standing: Standing, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
         let (scene, rounds) = (self.scene, self.scene.visits.rounds);
-        let mut whole = scene.measure(&canvas, &scene.layout(0), self.engine, self.workers)?;
-        let mut progress = Progress { canvas, rounds: 0, losses: whole.losses, interrupted: false };
-        for round in 0..rounds {
+        let Standing { canvas, round: first, mut finished } = standing;
+        let mut whole = scene.measure(&canvas, &scene.layout(first))?;
+        let mut progress = Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
+        for round in first..rounds {
             let started = Instant::now();
-            let layout = scene.layout(round);
-            if !self.visit_all(&progress.canvas, round, &layout, &whole, watcher)? {
+            if !self.visit_all(&progress.canvas, round, &finished, &whole, watcher)? {
                 progress.interrupted = true;
                 break;
             }
-            let next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
-            assemble(&progress.canvas, &layout, |tile| self.tile_path(round, tile), &next)?;
+            finished.clear();
+            let next = self.blend(&progress.canvas, round)?;
             let before = std::mem::replace(&mut progress.canvas, next);
-            remove(before.path())?;
-            (0..layout.len()).try_for_each(|tile| remove(&self.tile_path(round, tile)))?;
-            whole = scene.measure(&progress.canvas, &scene.layout(round + 1), self.engine, self.workers)?;
+            whole = scene.measure(&progress.canvas, &scene.layout(round + 1))?;
             (progress.rounds, progress.losses) = (round + 1, whole.losses);
             let seconds = started.elapsed().as_secs_f64();
             let (job, level) = (self.job, self.level);
             watcher.listener.hear(&Event::RoundFinished { job, level, round: round + 1, rounds, losses: whole.losses, seconds });
+            remove_sealed(before.path())?;
+            self.remove_round(round)?;
         }
         Ok(progress)
     }
 
-    /// Visits every tile of a round and leaves each in a file; false when a stop was asked for.
+    /// Visits every tile of a round that is not finished and leaves each in a file; false when a stop was asked for.
     fn visit_all(
         &self,
         snapshot: &CanvasFile,
         round: usize,
-        layout: &Layout,
+        finished: &BTreeSet<usize>,
         whole: &Whole,
         watcher: &mut Watcher<'_>,
     ) -> Result<bool, RenderError> {
         let stop = watcher.stop;
-        let visit = |tile: usize| {
+        let tiles = self.scene.layout(round).len();
+        let left: Vec<usize> = (0..tiles).filter(|tile| !finished.contains(tile)).collect();
+        let visit = |network: Option<&dyn Network>, _, index: usize| {
+            let tile = left[index];
             let started = Instant::now();
-            let visited = self.engine.install(|| self.scene.visit(snapshot, round, tile, whole, stop))?;
+            let visited = self.scene.visit(network, snapshot, round, tile, whole, stop)?;
             let Some(visited) = visited else { return Ok(None) };
             store(&self.tile_path(round, tile), &visited)?;
-            Ok(Some((visited.evaluations, started.elapsed().as_secs_f64())))
+            Ok(Some((visited.evaluations, visited.halved, started.elapsed().as_secs_f64())))
         };
         let mut all = true;
-        in_order(self.workers, layout.len(), visit, |tile, done| {
-            let Some((evaluations, seconds)) = done else {
+        self.scene.team.each(Queue::Shared(left.len()), visit, |index, done| {
+            let Some((evaluations, halved, seconds)) = done else {
                 all = false;
                 return Ok(false);
             };
-            let (job, level, tiles) = (self.job, self.level, layout.len());
+            let (job, level, tile) = (self.job, self.level, left[index]);
+            if let Some(core) = halved {
+                watcher.listener.hear(&Event::CoreHalved { job, level, tile: Some(tile), core });
+            }
             watcher.listener.hear(&Event::TileFinished { job, level, round: round + 1, tile, tiles, evaluations, seconds });
-            Ok(true)
+            Ok::<_, RenderError>(true)
         })?;
         Ok(all)
     }
 
-    fn canvas_path(&self, round: usize) -> PathBuf {
+    /// Blends the finished tiles of a round over the canvas that they started from into the next, which is durable.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn blend(&self, canvas: &CanvasFile, round: usize) -> Result<CanvasFile, RenderError> {
+        let layout = self.scene.layout(round);
+        let next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
+        assemble(canvas, &layout, |tile| self.tile_path(round, tile), &next)?;
+        seal(next.path())?;
+        Ok(next)
+    }
+
+    /// Where the canvas after `round` whole rounds is.
+    pub fn canvas_path(&self, round: usize) -> PathBuf {
         self.scratch.join(format!("level-{}-round-{round}.canvas", self.level + 1))
     }
 
-    fn tile_path(&self, round: usize, tile: usize) -> PathBuf {
+    /// Where a finished tile of the round after `round` whole rounds is.
+    pub fn tile_path(&self, round: usize, tile: usize) -> PathBuf {
         self.scratch.join(format!("level-{}-round-{}-tile-{tile}.canvas", self.level + 1, round + 1))
     }
 }
 
-/// Writes a finished tile to a file of its own.
-fn store(path: &Path, visited: &Visited) -> Result<(), RenderError> {
-    CanvasFile::create_with(path, (visited.area.width, visited.area.height), &visited.pixels)?;
-    Ok(())
-}
-
-fn remove(path: &Path) -> Result<(), files::Error> {
-    std::fs::remove_file(path).map_err(|source| files::Error::Io { action: "remove", path: path.into(), source })
+/// Writes a finished tile to a file of its own, which is whole and durable, and sealed, or not there.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn store(path: &Path, visited: &Visited) -> Result<(), RenderError> {
+    let begun = path.with_extension("part");
+    CanvasFile::create_with(&begun, (visited.area.width, visited.area.height), &visited.pixels)?.sync()?;
+    std::fs::rename(&begun, path).map_err(|source| files::Error::Io { action: "rename to", path: path.into(), source })?;
+    Ok(seal(path)?)
 }
 
 /// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of w (tile - snapshot)`,

@@ -7,15 +7,16 @@
 //! holds the tiles in flight.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 
 use super::blocks::BlockObjective;
-use super::engine::Engine;
 use super::error::RenderError;
 use super::feathered::{AloneObjective, alone};
 use super::sweep::TapLoss;
-use super::workers::in_order;
+use super::team::Team;
+use super::workers::Queue;
 use crate::event::Losses;
 use crate::geometry::Rect;
 use crate::network::{Features, Layer, Moments, Network, NetworkError, Request};
@@ -24,7 +25,7 @@ use crate::optimise::{Lbfgs, Outcome};
 use crate::plan::Visits;
 use crate::stop::Stop;
 use crate::tensor::HostView;
-use crate::tiling::{Layout, Margins, Pixels};
+use crate::tiling::{EXACT_ALIGNMENT, Layout, Margins, Pixels};
 
 /// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a twentieth
 /// of an optimiser's own, which is meant for canvases far from any optimum and would undo much of the round before.
@@ -55,8 +56,8 @@ pub enum Context {
 pub struct Scene<'a> {
     /// What the tiles optimise.
     pub kind: Kind,
-    /// Computes; missing when only the variation counts.
-    pub network: Option<&'a dyn Network>,
+    /// Who computes. The result does not depend on how many they are.
+    pub team: &'a Team<'a>,
     /// The loss.
     pub spec: &'a Spec,
     /// The paintings' statistics.
@@ -91,12 +92,17 @@ pub struct Visited {
     pub pixels: Vec<f32>,
     /// Evaluations done.
     pub evaluations: usize,
+    /// Side of the cores that the tile was computed in, px, when the memory did not hold it in one piece.
+    pub halved: Option<usize>,
 }
 
 /// A tile's loss and its gradient with respect to the tile's free pixels.
 pub(super) trait TileObjective {
     /// Evaluates the free pixels, float32 `[3, h, w]`.
     fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError>;
+
+    /// Side of the cores it is computed in, px, when the memory did not hold the tile in one piece.
+    fn core(&self) -> Option<usize>;
 }
 
 impl Scene<'_> {
@@ -117,13 +123,14 @@ impl Scene<'_> {
         Rect::whole(width, height).cells(layer.stride()).area() as f64
     }
 
-    /// Visits tile `tile` of round `round`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
+    /// Visits tile `tile` of round `round` with a worker's `network`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
     /// and returns the best that was found; nothing when `stop` was raised on the way.
     ///
     /// # Errors
     /// When the snapshot cannot be read or the device fails, or the loss is not a number at the snapshot.
     pub fn visit(
         &self,
+        network: Option<&dyn Network>,
         snapshot: &dyn Pixels,
         round: usize,
         tile: usize,
@@ -132,7 +139,7 @@ impl Scene<'_> {
     ) -> Result<Option<Visited>, RenderError> {
         let area = self.layout(round).free(tile);
         let own = alone(self, area);
-        let mut objective = self.objective(snapshot, area, &own, whole)?;
+        let mut objective = self.objective(network, snapshot, area, &own, whole)?;
         let start = tensor(snapshot.read(area)?, area)?;
         let mut optimiser = Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
         if round > 0 {
@@ -152,19 +159,20 @@ impl Scene<'_> {
             }
         }
         let pixels = HostView::new(optimiser.best_point())?.values().to_vec();
-        Ok(Some(Visited { area, pixels, evaluations }))
+        Ok(Some(Visited { area, pixels, evaluations, halved: objective.core() }))
     }
 
     fn objective<'b>(
         &'b self,
+        network: Option<&'b dyn Network>,
         snapshot: &dyn Pixels,
         area: Rect,
         alone: &'b Spec,
         whole: &'b Whole,
     ) -> Result<Box<dyn TileObjective + 'b>, RenderError> {
         Ok(match self.kind {
-            Kind::Blocks => Box::new(BlockObjective::new(self, snapshot, area, whole)?),
-            Kind::Feathered => Box::new(AloneObjective::new(self, alone, area)?),
+            Kind::Blocks => Box::new(BlockObjective::new(self, network, snapshot, area, whole)?),
+            Kind::Feathered => Box::new(AloneObjective::new(self, network, alone, area)?),
         })
     }
 
@@ -183,22 +191,37 @@ impl Scene<'_> {
     ) -> Result<Vec<(f64, Tensor)>, RenderError> {
         let area = layout.free(tile);
         let own = alone(self, area);
-        let mut objective = self.objective(snapshot, area, &own, whole)?;
-        points.iter().map(|point| Ok(objective.evaluate(&tensor(point.clone(), area)?)?)).collect()
+        let mut values = vec![];
+        let work = |network: Option<&dyn Network>, _, _| {
+            let mut objective = self.objective(network, snapshot, area, &own, whole)?;
+            points.iter().map(|point| Ok(objective.evaluate(&tensor(point.clone(), area)?)?)).collect()
+        };
+        self.team.each(Queue::Shared(1), work, |_, found: Vec<(f64, Tensor)>| {
+            values = found;
+            Ok::<_, RenderError>(true)
+        })?;
+        Ok(values)
     }
 
     /// The statistics and losses of the whole canvas, gathered tile by tile in the order of `layout`.
     ///
     /// # Errors
     /// When the canvas cannot be read or the device fails.
-    pub fn measure(&self, canvas: &dyn Pixels, layout: &Layout, engine: &Engine, workers: usize) -> Result<Whole, RenderError> {
+    pub fn measure(&self, canvas: &dyn Pixels, layout: &Layout) -> Result<Whole, RenderError> {
+        self.measure_tiles(canvas, layout, 0..layout.len())
+    }
+
+    /// [`Scene::measure`] over some of the tiles: their statistics as if they were the canvas.
+    ///
+    /// # Errors
+    /// As [`Scene::measure`].
+    pub fn measure_tiles(&self, canvas: &dyn Pixels, layout: &Layout, tiles: Range<usize>) -> Result<Whole, RenderError> {
         let mut moments: BTreeMap<Layer, Moments> = BTreeMap::new();
         let mut distances: BTreeMap<Layer, (f64, usize)> = BTreeMap::new();
         let mut variation = 0.0;
-        in_order(
-            workers,
-            layout.len(),
-            |tile| engine.install(|| self.measure_tile(canvas, layout.core(tile))),
+        self.team.each(
+            Queue::Shared(tiles.len()),
+            |network, _, index| self.measure_tile(network, canvas, layout.core(tiles.start + index)),
             |_, part: TileMeasure| {
                 for (layer, sums) in part.moments {
                     match moments.get_mut(&layer) {
@@ -211,11 +234,21 @@ impl Scene<'_> {
                     total.0 += sum;
                 }
                 variation += part.variation;
-                Ok(true)
+                Ok::<_, RenderError>(true)
             },
         )?;
+        self.team.install(|| self.whole(&moments, &distances, variation))
+    }
+
+    /// The whole image's losses from its sums.
+    fn whole(
+        &self,
+        moments: &BTreeMap<Layer, Moments>,
+        distances: &BTreeMap<Layer, (f64, usize)>,
+        variation: f64,
+    ) -> Result<Whole, RenderError> {
         let mut whole = Whole::default();
-        for (layer, sums) in &moments {
+        for (layer, sums) in moments {
             let statistics = TapStatistics::from_moments(sums)?;
             if let Some((loss, _)) = self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)? {
                 whole.taps.entry(*layer).or_default().style = loss;
@@ -233,14 +266,28 @@ impl Scene<'_> {
         Ok(whole)
     }
 
-    fn measure_tile(&self, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
+    /// A core's sums; where the memory does not hold it, those of its quarters.
+    fn measure_tile(&self, network: Option<&dyn Network>, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
+        match self.measure_core(network, canvas, core) {
+            Err(RenderError::Network(error)) if error.is_out_of_memory() && core.width.max(core.height) > EXACT_ALIGNMENT => {
+                let mut sum = TileMeasure::default();
+                for quarter in quarters(core) {
+                    sum.add(self.measure_tile(network, canvas, quarter)?)?;
+                }
+                Ok(sum)
+            }
+            done => done,
+        }
+    }
+
+    fn measure_core(&self, network: Option<&dyn Network>, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
         let (width, height) = self.photograph.size();
         let mut part = TileMeasure::default();
         if self.spec.variation_weight > 0.0 {
             let seen = Rect { width: (core.width + 1).min(width - core.left), height: (core.height + 1).min(height - core.top), ..core };
             part.variation = variation_of(&canvas.read(seen)?, seen, core);
         }
-        let Some(network) = self.network else { return Ok(part) };
+        let Some(network) = network else { return Ok(part) };
         let region = core.grown(self.margins().features, width, height);
         let inside = core.relative_to(&region);
         let has_cells = |layer: &Layer| inside.cells(layer.stride()).area() > 0;
@@ -264,7 +311,7 @@ impl Scene<'_> {
     }
 
     /// The photograph's features at the content taps over all cells of a region.
-    pub(super) fn photograph_features(&self, network: &dyn Network, region: Rect) -> Result<Vec<(Layer, Features)>, RenderError> {
+    fn photograph_features(&self, network: &dyn Network, region: Rect) -> Result<Vec<(Layer, Features)>, RenderError> {
         let layers: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         if layers.is_empty() {
             return Ok(vec![]);
@@ -283,6 +330,35 @@ struct TileMeasure {
     /// Layer, sum of squared distances, channels.
     distances: Vec<(Layer, f64, usize)>,
     variation: f64,
+}
+
+impl TileMeasure {
+    fn add(&mut self, other: TileMeasure) -> Result<(), NetworkError> {
+        for (layer, sums) in other.moments {
+            match self.moments.iter_mut().find(|(tap, _)| *tap == layer) {
+                Some((_, total)) => total.merge(&sums)?,
+                None => self.moments.push((layer, sums)),
+            }
+        }
+        for (layer, sum, channels) in other.distances {
+            match self.distances.iter_mut().find(|(tap, ..)| *tap == layer) {
+                Some((_, total, _)) => *total += sum,
+                None => self.distances.push((layer, sum, channels)),
+            }
+        }
+        self.variation += other.variation;
+        Ok(())
+    }
+}
+
+/// A rectangle cut in both directions, each cut on a multiple of 64 px from its corner.
+fn quarters(core: Rect) -> Vec<Rect> {
+    let cut = |start: usize, length: usize| {
+        let half = (length / 2).next_multiple_of(EXACT_ALIGNMENT).min(length);
+        [(start, half), (start + half, length - half)].into_iter().filter(|(_, length)| *length > 0)
+    };
+    let row = |(top, height)| cut(core.left, core.width).map(move |(left, width)| Rect { left, top, width, height });
+    cut(core.top, core.height).flat_map(row).collect()
 }
 
 /// The core's share of the sum that [`crate::objective::total_variation`] weighs: differences to the right and downwards.

@@ -1,79 +1,174 @@
 //! Tiles handed out to workers as they come free, results taken in the order of tiles.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, mpsc};
 
-use super::error::RenderError;
+/// Results that may wait for an earlier one, for each worker: what bounds the memory of results.
+const AHEAD: usize = 2;
 
-/// Runs `work` for 0..`count` on `workers` threads and gives every result to `take`, in order, on the caller's thread.
-/// `take` returns whether to go on. Results that come early wait, so what `take` sees does not depend on who was fast.
+/// Who may take which index.
+pub(super) enum Queue {
+    /// 0..`count`, each for whoever comes first.
+    Shared(usize),
+    /// Ascending indices for each worker: what it alone can do. Together they are 0..count.
+    Own(Vec<VecDeque<usize>>),
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        match self {
+            Queue::Shared(count) => *count,
+            Queue::Own(queues) => queues.iter().map(VecDeque::len).sum(),
+        }
+    }
+}
+
+/// What the workers share: who has what still to do, and how far the taking has come.
+struct Desk {
+    state: Mutex<State>,
+    moved: Condvar,
+    ahead: usize,
+}
+
+struct State {
+    queue: Queue,
+    next: usize,
+    wanted: usize,
+    over: bool,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The next index for a worker, once it is not too far ahead of what was taken.
+    fn claim(&self, worker: usize) -> Option<usize> {
+        let mut state = self.state();
+        loop {
+            if state.over {
+                return None;
+            }
+            let index = match &state.queue {
+                Queue::Shared(count) => (state.next < *count).then_some(state.next),
+                Queue::Own(queues) => queues[worker].front().copied(),
+            }?;
+            if index < state.wanted + self.ahead {
+                match &mut state.queue {
+                    Queue::Shared(_) => state.next += 1,
+                    Queue::Own(queues) => drop(queues[worker].pop_front()),
+                }
+                return Some(index);
+            }
+            state = self.moved.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+
+    fn taken(&self, wanted: usize) {
+        self.state().wanted = wanted;
+        self.moved.notify_all();
+    }
+
+    fn close(&self) {
+        self.state().over = true;
+        self.moved.notify_all();
+    }
+}
+
+/// Closes the desk when a worker or the taker panics, so that nobody waits for what will never come.
+struct Closing<'a>(&'a Desk);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
+/// Runs `work(worker, index)` for every index of `queue` on `workers` threads and gives every result to `take`, in order, on
+/// the caller's thread. `take` returns whether to go on. Results that come early wait, so what `take` sees does not
+/// depend on who was fast; a worker that would get too far ahead waits as well.
 ///
 /// # Errors
 /// The first of `work` or `take`, in order.
-pub(super) fn in_order<R: Send>(
+pub(super) fn in_order<R: Send, E: Send>(
     workers: usize,
-    count: usize,
-    work: impl Fn(usize) -> Result<R, RenderError> + Sync,
-    mut take: impl FnMut(usize, R) -> Result<bool, RenderError>,
-) -> Result<(), RenderError> {
+    queue: Queue,
+    work: impl Fn(usize, usize) -> Result<R, E> + Sync,
+    mut take: impl FnMut(usize, R) -> Result<bool, E>,
+) -> Result<(), E> {
+    let count = queue.len();
     if workers <= 1 {
         for index in 0..count {
-            if !take(index, work(index)?)? {
+            if !take(index, work(0, index)?)? {
                 break;
             }
         }
         return Ok(());
     }
-    let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let state = State { queue, next: 0, wanted: 0, over: false };
+    let desk = Desk { state: Mutex::new(state), moved: Condvar::new(), ahead: AHEAD * workers };
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..workers.min(count) {
-            let (sender, work, next, over) = (sender.clone(), &work, &next, &over);
+        let _closing = Closing(&desk);
+        for worker in 0..workers.min(count) {
+            let (sender, work, desk) = (sender.clone(), &work, &desk);
             scope.spawn(move || {
-                while !over.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count || sender.send((index, work(index))).is_err() {
+                let _closing = Closing(desk);
+                while let Some(index) = desk.claim(worker) {
+                    if sender.send((index, work(worker, index))).is_err() {
                         break;
                     }
                 }
             });
         }
         drop(sender);
-        let mut early = BTreeMap::new();
-        let mut wanted = 0;
-        let mut deliver = || -> Result<(), RenderError> {
-            for (index, result) in &results {
-                early.insert(index, result);
-                while let Some(result) = early.remove(&wanted) {
-                    if !take(wanted, result?)? {
-                        return Ok(());
-                    }
-                    wanted += 1;
-                }
-            }
-            Ok(())
-        };
-        let delivered = deliver();
-        over.store(true, Ordering::Relaxed);
+        let delivered = deliver(&results, &desk, &mut take);
+        desk.close();
         delivered
     })
+}
+
+fn deliver<R, E>(
+    results: &mpsc::Receiver<(usize, Result<R, E>)>,
+    desk: &Desk,
+    take: &mut impl FnMut(usize, R) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut early = BTreeMap::new();
+    let mut wanted = 0;
+    for (index, result) in results {
+        early.insert(index, result);
+        while let Some(result) = early.remove(&wanted) {
+            if !take(wanted, result?)? {
+                return Ok(());
+            }
+            wanted += 1;
+            desk.taken(wanted);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
+
+    fn dawdle(index: usize) {
+        std::thread::sleep(Duration::from_millis(if index.is_multiple_of(3) { 8 } else { 1 }));
+    }
 
     #[test]
     fn results_come_in_order_whoever_is_late() {
         for workers in [1, 2, 5] {
             let mut seen = vec![];
-            let work = |index: usize| {
-                std::thread::sleep(Duration::from_millis(if index.is_multiple_of(3) { 8 } else { 1 }));
-                Ok(index * index)
+            let work = |_, index: usize| {
+                dawdle(index);
+                Ok::<_, String>(index * index)
             };
-            in_order(workers, 12, work, |index, square| {
+            in_order(workers, Queue::Shared(12), work, |index, square| {
                 assert_eq!(square, index * index);
                 seen.push(index);
                 Ok(index < 9)
@@ -81,5 +176,52 @@ mod tests {
             .unwrap();
             assert_eq!(seen, (0..10).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn own_work_goes_to_its_owner() {
+        let queues = vec![VecDeque::from([0, 3, 4]), VecDeque::from([1]), VecDeque::from([2, 5, 6, 7])];
+        let owners = [0, 1, 2, 0, 0, 2, 2, 2];
+        let mut seen = vec![];
+        let work = |worker, index: usize| {
+            dawdle(index);
+            Ok::<_, String>(worker)
+        };
+        in_order(3, Queue::Own(queues), work, |index, worker| {
+            assert_eq!(worker, owners[index]);
+            seen.push(index);
+            Ok(true)
+        })
+        .unwrap();
+        assert_eq!(seen, (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nobody_runs_far_ahead_of_the_slowest() {
+        let (begun, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |_, index: usize| {
+            let ahead = begun.fetch_add(1, Ordering::SeqCst).saturating_sub(taken.load(Ordering::SeqCst));
+            if index == 0 {
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            Ok::<_, String>(ahead)
+        };
+        let mut most = 0;
+        in_order(3, Queue::Shared(40), work, |_, ahead| {
+            most = most.max(ahead);
+            taken.fetch_add(1, Ordering::SeqCst);
+            Ok(true)
+        })
+        .unwrap();
+        assert!(most <= AHEAD * 3, "{most} results in memory at once");
+    }
+
+    #[test]
+    fn the_first_error_in_order_is_told() {
+        let work = |_, index: usize| {
+            dawdle(index);
+            if index == 3 || index == 4 { Err(format!("tile {index}")) } else { Ok(()) }
+        };
+        assert_eq!(in_order(4, Queue::Shared(9), work, |_, ()| Ok(true)), Err("tile 3".into()));
     }
 }

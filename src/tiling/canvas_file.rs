@@ -180,6 +180,14 @@ impl CanvasFile {
         self.file.sync().map_err(failed("sync", &self.path))
     }
 
+    /// Removes the file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(self) -> Result<(), CanvasError> {
+        std::fs::remove_file(&self.path).map_err(failed("remove", &self.path))
+    }
+
     fn offset(&self, channel: usize, row: usize, column: usize) -> u64 {
         HEADER + 4 * ((channel * self.size.1 + row) * self.size.0 + column) as u64
     }

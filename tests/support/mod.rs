@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
 pub mod chain;
+pub mod networks;
 pub mod plain;
 
 use std::sync::Arc;

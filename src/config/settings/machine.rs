@@ -80,6 +80,14 @@ pub struct Compute {
 }
 
 impl Compute {
+    /// Tiles that are computed at once: one for each name in `devices`.
+    pub fn workers(&self) -> usize {
+        match &self.devices {
+            Devices::Auto => 1,
+            Devices::List(names) => names.len().max(1),
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Compute {
         Compute {
             devices: read_devices(reader).unwrap_or_default(),

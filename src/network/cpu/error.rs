@@ -45,6 +45,12 @@ pub enum CpuError {
         /// What it is.
         found: usize,
     },
+    /// The system has no memory for a region's maps.
+    #[error("no memory for {} MiB of feature maps", .bytes >> 20)]
+    OutOfMemory {
+        /// What was asked for.
+        bytes: usize,
+    },
     /// A rectangle that does not lie in the map.
     #[error("the rectangle of {what} does not lie in the region")]
     Outside {

@@ -53,7 +53,7 @@ impl CpuNetwork {
     /// If sizes do not fit, a tap has no cells or lies too deep, or nothing is requested.
     pub fn forward(&self, pixels: &[f32], height: usize, width: usize, request: &Request) -> Result<Pass<'_>, CpuError> {
         let top = self.check(pixels, height, width, request)?;
-        self.pool.reserve(self.peak_bytes(height, width, request));
+        self.pool.reserve(self.peak_bytes(height, width, request)).map_err(|bytes| CpuError::OutOfMemory { bytes })?;
         let mut pass = Pass {
             network: self,
             pixels: Pixels::new(&self.pool, pixels, height, width),

@@ -11,7 +11,9 @@ use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
 use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::finish::intermediate_path;
-use crate::render::job::{Progress, Watcher};
+use crate::render::job::Watcher;
+use crate::render::progress::{Progress, Start, Within};
+use crate::render::stage::Canvas;
 use crate::render::sweep::Sweep;
 use crate::tiling::Grid;
 
@@ -24,33 +26,46 @@ impl LevelRun<'_> {
         self,
         core: usize,
         history: usize,
-        start: Tensor,
+        keep: usize,
+        photograph: Canvas,
+        start: Start,
         watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Tensor, RenderError> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
-        let (network, style) = (self.network.as_deref(), self.style.clone());
-        let sweep = self.engine.install(|| Sweep::new(network, &job.spec, style, Some(self.photograph), grid))?;
-        let mut optimiser = optimiser(job, start, history);
-        let mut last = Instant::now();
+        let photograph = photograph.into_tensor()?;
+        let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
+        // The photograph's features are all that is needed from here on.
+        drop(photograph);
+        self.tell_halving(core, &sweep, watcher);
         // The level's result is its best point, and the losses told at the end are that point's.
-        let mut best = f64::INFINITY;
-        for evaluation in 1..=level.evaluations {
+        let Within { mut optimiser, mut evaluation, mut best } = match start {
+            Start::Within(within) => within,
+            Start::Canvas(canvas) => {
+                Within { optimiser: optimiser(job, canvas.into_tensor()?, history), evaluation: 0, best: f64::INFINITY }
+            }
+        };
+        let mut kept = evaluation;
+        let mut last = Instant::now();
+        while evaluation < level.evaluations {
             if watcher.stop.is_raised() {
                 progress.interrupted = true;
                 break;
             }
-            let (step, losses) = self.step(&sweep, &mut optimiser)?;
+            let before = sweep.core();
+            let (step, losses) = self.step(&mut sweep, &mut optimiser)?;
+            self.tell_halving(before, &sweep, watcher);
+            evaluation += 1;
             progress.evaluations += 1;
             let seconds = last.elapsed().as_secs_f64();
             last = Instant::now();
-            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             if step.outcome != Outcome::Rejected && losses.total <= best {
                 best = losses.total;
                 progress.losses = losses;
             }
+            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             match step.outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
@@ -61,21 +76,33 @@ impl LevelRun<'_> {
                 Outcome::Hopeless => return Err(RenderError::NotFinite { level: self.number + 1 }),
             }
             self.save_so_far(evaluation, &optimiser, watcher)?;
+            // The end of a level is kept by itself.
+            if evaluation < level.evaluations && progress.is_due() {
+                progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
+                kept = evaluation;
+                // What was written down is no part of the next evaluation's time.
+                last = Instant::now();
+            }
+        }
+        if progress.interrupted && evaluation > kept {
+            progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
         }
         Ok(optimiser.best_point().clone())
     }
 
-    /// One evaluation and the step after it.
-    fn step(&self, sweep: &Sweep<'_>, optimiser: &mut Optimiser) -> Result<(Step, Losses), RenderError> {
-        let mut losses = Losses::default();
-        let step = self.engine.install(|| {
-            optimiser.step(|canvas| -> Result<_, RenderError> {
-                let evaluated = sweep.evaluate(canvas)?;
-                losses = evaluated.losses;
-                Ok((losses.total, evaluated.gradient))
-            })
-        })?;
+    /// One evaluation, in smaller tiles where the memory wants them, and the step after it.
+    fn step(&self, sweep: &mut Sweep<'_>, optimiser: &mut Optimiser) -> Result<(Step, Losses), RenderError> {
+        let evaluated = sweep.evaluate_halving(optimiser.next_point())?;
+        let losses = evaluated.losses;
+        let step = self.engine.install(|| optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone()))))?;
         Ok((step, losses))
+    }
+
+    fn tell_halving(&self, before: usize, sweep: &Sweep<'_>, watcher: &mut Watcher<'_>) {
+        if sweep.core() < before {
+            let (job, level, core) = (self.job.index, self.number, sweep.core());
+            watcher.listener.hear(&Event::CoreHalved { job, level, tile: None, core });
+        }
     }
 
     /// Writes an intermediate picture where `watch.save-every` asks for one.

@@ -3,19 +3,18 @@
 mod exact;
 mod rounds;
 
-use std::sync::Arc;
-
-use candle_core::Tensor;
+use std::path::Path;
+use std::sync::PoisonError;
 
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::Finish;
-use super::job::{Progress, Watcher};
-use super::targets::TargetStore;
+use super::job::{Watcher, Workshop};
+use super::progress::{Progress, Start};
+use super::stage::Canvas;
+use super::team::Team;
 use super::visits::Kind;
 use crate::event::Event;
-use crate::image::Limits;
-use crate::network::Network;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
 
@@ -25,26 +24,16 @@ pub(super) struct LevelRun<'a> {
     pub(super) job: &'a Job,
     /// The level's number, from 0 (the smallest).
     pub(super) number: usize,
-    /// The photograph at the level's size, float32 `[3, H, W]`.
-    pub(super) photograph: &'a Tensor,
     /// How pictures are written along the way.
     pub(super) finish: &'a Finish<'a>,
+    /// Where a level in rounds keeps its canvases and tiles.
+    pub(super) files: Option<&'a Path>,
     /// Whose threads compute.
     pub(super) engine: &'a Engine,
-    /// Computes; missing when only the variation counts.
-    pub(super) network: Option<Arc<dyn Network>>,
+    /// Who computes the tiles.
+    pub(super) team: Team<'static>,
     /// The paintings' statistics at the level's size.
     pub(super) style: StyleTargets,
-}
-
-/// What a level is prepared with, for all levels of a run.
-pub(super) struct Workshop<'a> {
-    /// What computes.
-    pub(super) engine: &'a mut Engine,
-    /// Statistics of paintings that are already there.
-    pub(super) targets: &'a mut TargetStore,
-    /// How large pictures may be.
-    pub(super) limits: &'a Limits,
 }
 
 impl<'a> LevelRun<'a> {
@@ -55,22 +44,25 @@ impl<'a> LevelRun<'a> {
     pub(super) fn prepare(
         job: &'a Job,
         number: usize,
-        photograph: &'a Tensor,
         finish: &'a Finish<'a>,
+        files: Option<&'a Path>,
         workshop: &'a mut Workshop<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
         let Workshop { engine, targets, limits } = workshop;
         let level = &job.levels[number];
+        let team = engine.team(job.spec.deepest(), job.spec.pooling)?;
         let network = job.spec.deepest().map(|deepest| engine.network(deepest, job.spec.pooling)).transpose()?;
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
+                // Entries are only added whole: a store that a panic left behind is as good as before.
+                let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
                 targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, photograph, finish, engine, network, style })
+        Ok(Self { job, number, finish, files, engine, team, style })
     }
 
     /// The level in numbers.
@@ -78,15 +70,25 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas, both float32 `[3, H, W]`.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, start: Tensor, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Tensor, RenderError> {
+    pub(super) fn climb(
+        self,
+        photograph: Canvas,
+        start: Start,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history } => self.climb_exact(core, history, start, watcher, progress),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, &start, watcher, progress),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, &start, watcher, progress),
+            Execution::Exact { core, history, keep } => {
+                self.climb_exact(core, history, keep, photograph, start, watcher, progress).map(Canvas::Memory)
+            }
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => {
+                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 

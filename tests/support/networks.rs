@@ -1,0 +1,61 @@
+//! Networks that behave badly on purpose.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use candle_core::Tensor;
+use impasto::network::cpu::CpuError;
+use impasto::network::{Network, NetworkError, Pass, Request};
+use impasto::random::Noise;
+
+/// Sleeps a random while before every sweep, so that workers come in any order.
+pub struct Dawdling {
+    inner: Arc<dyn Network>,
+    noise: Noise,
+    calls: AtomicU64,
+}
+
+impl Dawdling {
+    pub fn new(inner: Arc<dyn Network>, seed: u64) -> Self {
+        Self { inner, noise: Noise::new(seed), calls: AtomicU64::new(0) }
+    }
+}
+
+impl Network for Dawdling {
+    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_micros((4000.0 * self.noise.uniform(call)) as u64));
+        self.inner.forward(pixels, request)
+    }
+}
+
+/// Has no memory for regions of more than `most` pixels, and counts how often it had to say so.
+pub struct Stingy {
+    inner: Arc<dyn Network>,
+    most: AtomicUsize,
+    /// Sweeps that failed.
+    pub refused: AtomicU64,
+}
+
+impl Stingy {
+    pub fn new(inner: Arc<dyn Network>, most: usize) -> Self {
+        Self { inner, most: AtomicUsize::new(most), refused: AtomicU64::new(0) }
+    }
+
+    /// Lets regions have `most` pixels from here on.
+    pub fn allow(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+}
+
+impl Network for Stingy {
+    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+        let (_, height, width) = pixels.dims3()?;
+        if width * height > self.most.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(CpuError::OutOfMemory { bytes: 400 * width * height }.into());
+        }
+        self.inner.forward(pixels, request)
+    }
+}
