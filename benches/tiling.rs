@@ -19,7 +19,7 @@ use impasto::plan::{Execution, Visits};
 use impasto::random::Noise;
 use impasto::tiling::{ALIGNMENT, Grid, Layout, Margins};
 
-type Anything = Box<dyn std::error::Error>;
+type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 /// A sweep to time: pixels, the core in it, and what is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
