@@ -7,17 +7,27 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The weighted terms of the loss at one evaluation, and their sum.
+/// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value that is not finite: it
+/// is null there and comes back as not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
     /// Distance to the photograph's features.
+    #[serde(deserialize_with = "number")]
     pub content: f64,
     /// Distance to the painting's Gram matrices, means and deviations.
+    #[serde(deserialize_with = "number")]
     pub style: f64,
     /// Total variation.
+    #[serde(deserialize_with = "number")]
     pub variation: f64,
     /// What the optimiser sees: the sum of the three.
+    #[serde(deserialize_with = "number")]
     pub total: f64,
+}
+
+/// A number, or null for one that is not finite.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl Losses {
@@ -56,6 +66,9 @@ pub enum Event {
         devices: Vec<String>,
         /// Megapixel-evaluations of the whole run: the unit of its progress.
         work: f64,
+        /// Megapixel-evaluations that an earlier start of the run has done.
+        #[serde(default)]
+        done: f64,
     },
     /// One picture begins.
     JobStarted {
@@ -67,6 +80,19 @@ pub enum Event {
         levels: usize,
         /// Megapixel-evaluations of this job.
         work: f64,
+    },
+    /// A picture goes on from a checkpoint.
+    JobResumed {
+        /// The job's number.
+        job: usize,
+        /// The level that it goes on in, from 0.
+        level: usize,
+        /// Evaluations done in that level.
+        evaluation: usize,
+        /// Evaluations done in all levels.
+        evaluations: usize,
+        /// Megapixel-evaluations done.
+        done: f64,
     },
     /// A style's statistics are at hand.
     Targets {
@@ -166,6 +192,26 @@ pub enum Event {
         /// Seconds of the round, its measurement included.
         seconds: f64,
     },
+    /// What a job needs to go on from here is durable.
+    Checkpointed {
+        /// The job's number.
+        job: usize,
+        /// The level's number.
+        level: usize,
+        /// Evaluations done in the level.
+        evaluation: usize,
+        /// Bytes that were written.
+        bytes: u64,
+        /// Seconds it took.
+        seconds: f64,
+    },
+    /// The finished picture is about to be written under its final name.
+    Writing {
+        /// The job's number.
+        job: usize,
+        /// The file.
+        path: PathBuf,
+    },
     /// A picture of the work so far was written.
     Saved {
         /// The job's number.
@@ -198,6 +244,9 @@ pub enum Event {
         name: String,
         /// Why, in words.
         reason: String,
+        /// Whether it is tried again.
+        #[serde(default)]
+        retrying: bool,
     },
     /// The work was stopped before its end.
     Interrupted {

@@ -65,6 +65,7 @@
 //! 7 cli                                     commands, progress, exit codes
 //! 6 batch report                            many jobs, past failures; what pictures show
 //! 5 render                                  one job: pyramid, levels, sweeps over tiles
+//! 4 journal                                 run directories: lock, plan, events, checkpoints
 //! 3 plan                                    settings and probes to numbers; pure
 //! 2 objective config                        losses over the network; TOML, checked
 //! 1 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
@@ -78,6 +79,7 @@ pub mod event;
 pub mod files;
 pub mod geometry;
 pub mod image;
+pub mod journal;
 #[allow(unsafe_code, reason = "vector instructions and uninitialised buffers, behind safe functions")]
 pub mod kernels;
 pub mod network;

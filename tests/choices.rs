@@ -334,6 +334,6 @@ fn a_raised_stop_is_seen_after_the_evaluation_in_hand() {
     let mut watcher = Watcher { listener: &mut listener, stop: &stop };
     let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
     assert_eq!(evaluations, 3);
-    assert!(summary.interrupted.expect("a picture so far").ends_with("result.partial.png"));
+    assert!(summary.partial.expect("a picture so far").ends_with("result.partial.png"));
     assert!(studio.path("out/result.partial.png").exists() && !studio.path("out/result.png").exists());
 }

@@ -55,6 +55,22 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     add("rgba.ff", &DynamicImage::ImageRgba16(rgb.to_rgba16()), ImageFormat::Farbfeld);
     add("rgb.tif", &rgb, ImageFormat::Tiff);
     add("float.tif", &DynamicImage::ImageRgb32F(rgb.to_rgb32f()), ImageFormat::Tiff);
+    // Other writers' kinds: interlaced, palettes, few bits, tiles, planes, BigTIFF, progressive, lossy.
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
+    for name in ["ibasn3p08.png", "ibasn6a16.png", "ftbbn3p08.png", "basn0g02.png", "basn4a16.png"] {
+        all.push((name.to_owned(), std::fs::read(pictures.join("pngsuite").join(name)).unwrap()));
+    }
+    for name in [
+        "bigtiff-tiles-deflate-16.tif",
+        "packbits-strips.tif",
+        "planes-lzw-16.tif",
+        "lzw-differenced-extra-channel.tif",
+        "deflate-differenced-extra-channel-16-be.tif",
+        "progressive.jpg",
+        "lossy-alpha.webp",
+    ] {
+        all.push((name.to_owned(), std::fs::read(pictures.join(name)).unwrap()));
+    }
     // Our own outputs, which carry profiles and text.
     let planes: Vec<f32> = (0..3).flat_map(|c| sample().pixels().map(move |p| f32::from(p.0[c]) / 255.0).collect::<Vec<_>>()).collect();
     for (name, depth, compression) in [

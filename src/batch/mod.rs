@@ -1,12 +1,24 @@
-//! Many jobs, one after another: a failing one is told and the others go on.
+//! Many jobs: planned, begun or taken up again, worked through past failures.
+//!
+//! [`plan`] probes the photographs, [`prepare`] finds or makes the run directory and says what is left to do, and
+//! [`Collection::run`] does it. [`run`] does a plan without a run directory: nothing is kept then but the pictures.
+
+mod ahead;
+mod behind;
+mod conductor;
+mod prepare;
+mod share;
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
-use crate::event::{Event, Losses};
+use crate::event::Losses;
 use crate::image::{self, Limits};
 use crate::plan::{Job, Plan, PlanError, Source, Sources, plan_job};
-use crate::render::{Engine, RenderError, Rendered, TargetStore, Watcher, render};
+use crate::render::{Engine, RenderError, Watcher};
+
+use conductor::Conductor;
+pub use prepare::{Collection, PrepareError, prepare};
 
 /// What became of a run's jobs.
 #[derive(Debug, Default)]
@@ -15,8 +27,12 @@ pub struct Summary {
     pub finished: Vec<(PathBuf, Losses)>,
     /// Jobs that could not be done, by name, and why.
     pub failed: Vec<(String, RenderError)>,
-    /// Where the picture so far is, when the run was stopped.
-    pub interrupted: Option<PathBuf>,
+    /// Whether the run was stopped before its end.
+    pub interrupted: bool,
+    /// Where the picture so far is, when the run was stopped within one.
+    pub partial: Option<PathBuf>,
+    /// What made it impossible to go on with any picture, such as a full disk.
+    pub broken: Option<RenderError>,
 }
 
 /// Why one output of a configuration cannot be planned.
@@ -64,7 +80,10 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    Ok(plan_job(config, output, index, &Sources { content, styles, start }, budget)?)
+    let mut job = plan_job(config, output, index, &Sources { content, styles, start }, budget)?;
+    // A job knows its own photograph; a thousand jobs with a thousand names each would be a long plan.
+    job.settings.input.content = vec![job.content.clone()];
+    Ok(job)
 }
 
 /// What a machine that does not tell its memory is taken to have, bytes.
@@ -83,24 +102,7 @@ pub fn memory_budget(gib: f64) -> u64 {
     available().unwrap_or(UNKNOWN_MEMORY) / 5 * 4
 }
 
-/// Carries out a plan.
+/// Carries out a plan without a run directory.
 pub fn run(plan: &Plan, engine: &mut Engine, limits: &Limits, watcher: &mut Watcher<'_>) -> Summary {
-    let mut summary = Summary::default();
-    let mut targets = TargetStore::new();
-    watcher.listener.hear(&Event::RunStarted { jobs: plan.jobs.len(), devices: engine.devices(), work: plan.work() });
-    for job in &plan.jobs {
-        match render(job, engine, &mut targets, limits, watcher) {
-            Ok(Rendered::Finished { path, losses, .. }) => summary.finished.push((path, losses)),
-            Ok(Rendered::Interrupted { path }) => {
-                summary.interrupted = Some(path);
-                break;
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                watcher.listener.hear(&Event::JobFailed { job: job.index, name: job.name.clone(), reason });
-                summary.failed.push((job.name.clone(), error));
-            }
-        }
-    }
-    summary
+    Conductor::new(&plan.jobs, None, limits, watcher).run(engine)
 }

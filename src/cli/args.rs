@@ -19,10 +19,12 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Render the pictures of a pipeline.
+    /// Render the pictures of a pipeline, or go on where it was interrupted.
     Run(RunArguments),
     /// Show what a run would do, without doing it.
     Plan(PlanArguments),
+    /// Show how far a run is, while it goes on and after.
+    Status(StatusArguments),
     /// Compute the losses of a picture, layer by layer.
     Score(ScoreArguments),
     /// Measure how much a picture shows of the tiles it was made of.
@@ -47,6 +49,9 @@ pub struct RunArguments {
     /// Override a key: `--set output.long-side-px=1024`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Begin anew in a run directory of its own instead of going on; nothing is deleted.
+    #[arg(long)]
+    pub restart: bool,
     /// Print events as JSON lines on standard output.
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
@@ -66,6 +71,19 @@ pub struct PlanArguments {
     /// Print the plan as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `impasto status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// A run directory, the folder of its pictures, or its pipeline file.
+    pub run: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print again every two seconds, until the run is over or nobody works on it.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `impasto score`.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::say::complain;
+use crate::batch::PrepareError;
 use crate::config::Problems;
+use crate::journal::JournalError;
 use crate::network::{NetworkError, WeightsError};
 use crate::render::RenderError;
 
@@ -24,6 +26,10 @@ pub enum Exit {
     Inputs,
     /// 5: some jobs failed, the others are done.
     SomeFailed,
+    /// 6: what the pictures are made from changed since the run began.
+    Changed,
+    /// 7: another process works on the run.
+    Locked,
     /// 130: interrupted, and resumable.
     Interrupted,
 }
@@ -38,6 +44,8 @@ impl Exit {
             Exit::Configuration => 3,
             Exit::Inputs => 4,
             Exit::SomeFailed => 5,
+            Exit::Changed => 6,
+            Exit::Locked => 7,
             Exit::Interrupted => 130,
         }
     }
@@ -58,6 +66,8 @@ pub enum Failure {
     Settings(String),
     /// An unusable input or output, in words.
     Input(String),
+    /// A run directory that cannot be used.
+    Journal(JournalError),
     /// Something that should not happen, in words.
     Internal(String),
 }
@@ -68,6 +78,10 @@ impl Failure {
         match self {
             Failure::Config(_) | Failure::Settings(_) => Exit::Configuration,
             Failure::Input(_) => Exit::Inputs,
+            Failure::Journal(JournalError::Changed { .. }) => Exit::Changed,
+            Failure::Journal(JournalError::Locked { .. }) => Exit::Locked,
+            Failure::Journal(JournalError::File(_)) => Exit::Internal,
+            Failure::Journal(_) => Exit::Inputs,
             Failure::Internal(_) => Exit::Internal,
         }
     }
@@ -77,6 +91,7 @@ impl Failure {
         match self {
             Failure::Config(problems) => problems.iter().for_each(|problem| complain!("{:?}", miette::Report::new(problem.clone()))),
             Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => complain!("error: {message}"),
+            Failure::Journal(error) => complain!("error: {error}"),
         }
     }
 
@@ -89,6 +104,23 @@ impl Failure {
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         Failure::Config(problems)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Failure::Journal(error)
+    }
+}
+
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Journal(JournalError::File(error)) => error.into(),
+            PrepareError::Journal(error) => error.into(),
+            PrepareError::Unreadable { .. } => Failure::Input(error.to_string()),
+            PrepareError::Exists(_) => Failure::Settings(error.to_string()),
+        }
     }
 }
 
@@ -129,6 +161,8 @@ impl From<RenderError> for Failure {
     fn from(error: RenderError) -> Self {
         match error {
             RenderError::Network(error) => error.into(),
+            RenderError::Journal(error) => error.into(),
+            RenderError::Broken(_) => Failure::Internal(error.to_string()),
             RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => Failure::Settings(error.to_string()),
             _ => Failure::Input(error.to_string()),
         }

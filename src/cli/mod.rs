@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod budget;
 mod exit;
 mod plan;
 mod progress;
@@ -12,8 +13,11 @@ mod run;
 mod say;
 mod score;
 mod seams;
+mod standing;
 mod starter;
+mod status;
 mod style;
+mod table;
 mod watch;
 mod weights;
 
@@ -51,6 +55,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Run(command) => run::run(command, arguments),
         Command::Plan(command) => plan::plan(command),
+        Command::Status(command) => status::status(command),
         Command::Score(command) => score::score(command),
         Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),

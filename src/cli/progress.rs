@@ -1,130 +1,101 @@
-//! What a person sees while the work goes on: a bar on a terminal, plain lines elsewhere.
+//! What a person sees while the work goes on: two bars on a terminal, plain lines elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::say::complain;
-use super::style::{duration, loss};
-use crate::event::{Event, Listener, Losses};
+use super::standing::{line, overall};
+use crate::event::{Event, Listener};
+use crate::journal::Standing;
 
 /// Plain lines are at least this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Where the work stands, kept up to date from events.
-#[derive(Default)]
-struct Standing {
-    jobs: usize,
-    job: usize,
-    name: String,
-    levels: usize,
-    level: usize,
-    size: (usize, usize),
-    evaluations: usize,
-    evaluation: usize,
-    losses: Losses,
-    /// Megapixel-evaluations: all, done, and done by finished jobs.
-    work: f64,
-    done: f64,
-    job_work: f64,
-    before_job: f64,
-    /// Seconds of evaluations so far.
-    seconds: f64,
+/// Seconds since 1970.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-impl Standing {
-    fn hear(&mut self, event: &Event) {
-        match event {
-            Event::RunStarted { jobs, work, .. } => (self.jobs, self.work) = (*jobs, *work),
-            Event::JobStarted { job, name, levels, work } => {
-                (self.job, self.levels, self.job_work) = (*job, *levels, *work);
-                self.name.clone_from(name);
-                self.before_job = self.done;
-            }
-            Event::LevelStarted { level, width, height, evaluations, .. } => {
-                (self.level, self.size, self.evaluations, self.evaluation) = (*level, (*width, *height), *evaluations, 0);
-            }
-            Event::Evaluated { evaluation, losses, seconds, .. } => {
-                (self.evaluation, self.losses) = (*evaluation, *losses);
-                self.done += (self.size.0 * self.size.1) as f64 * 1e-6;
-                self.seconds += seconds;
-            }
-            Event::TileFinished { round, tile, tiles, evaluations, seconds, .. } => {
-                self.evaluation = (round - 1) * evaluations + evaluations * (tile + 1) / tiles;
-                self.done += (self.size.0 * self.size.1 * evaluations) as f64 * 1e-6 / *tiles as f64;
-                self.seconds += seconds;
-            }
-            Event::RoundFinished { losses, .. } => self.losses = *losses,
-            // A job that ends early (failed, or nothing left to do) takes its whole share with it.
-            Event::JobFinished { .. } | Event::JobFailed { .. } => self.done = self.before_job + self.job_work,
-            _ => {}
-        }
+/// The place of the bars on standard error. The log writes through the same handle, so that its lines and the bars do
+/// not mix.
+#[derive(Clone)]
+pub struct Bars(MultiProgress);
+
+impl Bars {
+    /// Bars that are shown or, off a terminal, not.
+    pub fn new(shown: bool) -> Self {
+        Self(MultiProgress::with_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }))
     }
 
-    fn left(&self) -> String {
-        if self.evaluation < 2 || self.done <= 0.0 {
-            return "estimating".into();
-        }
-        duration(self.seconds / self.done * (self.work - self.done))
+    /// Whether nobody sees them.
+    pub fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
     }
 
-    fn line(&self) -> String {
-        let job = if self.jobs > 1 { format!("{} ({}/{})  ", self.name, self.job + 1, self.jobs) } else { String::new() };
-        format!(
-            "{job}level {}/{} {}x{}  evaluation {}/{}  content {}  style {}  variation {}  left {}",
-            self.level + 1,
-            self.levels,
-            self.size.0,
-            self.size.1,
-            self.evaluation,
-            self.evaluations,
-            loss(self.losses.content),
-            loss(self.losses.style),
-            loss(self.losses.variation),
-            self.left()
-        )
+    /// Does `work` while the bars are off the screen.
+    pub fn suspend<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.0.suspend(work)
     }
 }
 
-/// A progress bar on standard error.
+/// What is worth a line of its own, wherever it is printed.
+fn remark(event: &Event) -> Option<String> {
+    match event {
+        Event::RunStarted { devices, .. } => Some(format!("computing on {}", devices.join(", "))),
+        Event::Warning { message } => Some(format!("warning: {message}")),
+        Event::JobResumed { level, evaluation, .. } => Some(format!("going on at level {}, evaluation {evaluation}", level + 1)),
+        Event::StepRejected { evaluation, .. } => Some(format!("evaluation {evaluation} went astray; back to the best picture so far")),
+        Event::CoreHalved { core, .. } => Some(format!("no memory for a tile; computing in tiles of {core} px")),
+        Event::JobFailed { name, reason, retrying, .. } => {
+            Some(format!("{name}: {reason}{}", if *retrying { "; it will be tried again" } else { "" }))
+        }
+        Event::Saved { path, .. } => Some(format!("saved {}", path.display())),
+        _ => None,
+    }
+}
+
+/// Two bars: the whole run, and the picture in work.
 pub struct Bar {
-    bar: ProgressBar,
+    bars: Bars,
+    run: ProgressBar,
+    job: ProgressBar,
     standing: Standing,
 }
 
 impl Bar {
-    /// A bar that has not begun. The log writes through the same handle, so that its lines and the bar do not mix.
-    pub fn new(bar: ProgressBar) -> Self {
-        let style =
-            ProgressStyle::with_template("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style);
-        Self { bar, standing: Standing::default() }
+    /// Bars that begin where the run stands.
+    pub fn new(bars: Bars, standing: Standing) -> Self {
+        let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let run = bars.0.add(ProgressBar::new(1).with_style(style("{bar:28.green/blue} {percent:>3}%  {wide_msg}")));
+        let job = bars.0.add(ProgressBar::new(1).with_style(style("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}")));
+        Self { bars, run, job, standing }
     }
 }
 
 impl Listener for Bar {
     fn hear(&mut self, event: &Event) {
-        self.standing.hear(event);
-        match event {
-            Event::RunStarted { devices, .. } => self.bar.println(format!("computing on {}", devices.join(", "))),
-            Event::Warning { message } => self.bar.println(format!("warning: {message}")),
-            Event::StepRejected { evaluation, .. } => {
-                self.bar.println(format!("evaluation {evaluation} went astray; back to the best picture so far"));
-            }
-            Event::CoreHalved { core, .. } => self.bar.println(format!("no memory for a tile; computing in tiles of {core} px")),
-            Event::JobFailed { name, reason, .. } => self.bar.println(format!("{name}: {reason}")),
-            Event::Saved { path, .. } => self.bar.println(format!("saved {}", path.display())),
-            _ => {}
+        self.standing.hear(now(), event);
+        if let Some(remark) = remark(event) {
+            // A line above bars that are not drawn would be lost.
+            let _ = self.bars.0.println(remark);
         }
-        self.bar.set_length((self.standing.work * 1e3) as u64);
-        self.bar.set_position((self.standing.done * 1e3) as u64);
-        self.bar.set_message(self.standing.line());
+        let thousandths = |work: f64| (work * 1e3) as u64;
+        self.run.set_length(thousandths(self.standing.work()));
+        self.run.set_position(thousandths(self.standing.done()));
+        self.run.set_message(overall(&self.standing));
+        if let Some(job) = self.standing.current() {
+            self.job.set_length(thousandths(job.work));
+            self.job.set_position(thousandths(job.done));
+            self.job.set_message(line(job));
+        }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.job.finish_and_clear();
+        self.run.finish_and_clear();
     }
 }
 
@@ -135,32 +106,24 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Nothing said yet.
-    pub fn new() -> Self {
-        Self { standing: Standing::default(), last: None }
+    /// Nothing said yet of a run that stands so.
+    pub fn new(standing: Standing) -> Self {
+        Self { standing, last: None }
     }
 }
 
 impl Listener for Lines {
     fn hear(&mut self, event: &Event) {
-        self.standing.hear(event);
-        match event {
-            Event::RunStarted { devices, .. } => complain!("computing on {}", devices.join(", ")),
-            Event::Warning { message } => complain!("warning: {message}"),
-            Event::StepRejected { evaluation, .. } => {
-                complain!("evaluation {evaluation} went astray; back to the best picture so far");
-            }
-            Event::CoreHalved { core, .. } => complain!("no memory for a tile; computing in tiles of {core} px"),
-            Event::JobFailed { name, reason, .. } => complain!("{name}: {reason}"),
-            Event::Saved { path, .. } => complain!("saved {}", path.display()),
-            Event::Evaluated { .. } | Event::TileFinished { .. } => {
-                let due = self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY);
-                if due || self.standing.evaluation == self.standing.evaluations {
-                    self.last = Some(Instant::now());
-                    complain!("{}", self.standing.line());
-                }
-            }
-            _ => {}
+        self.standing.hear(now(), event);
+        if let Some(remark) = remark(event) {
+            complain!("{remark}");
+        }
+        let (Event::Evaluated { .. } | Event::TileFinished { .. }) = event else { return };
+        let Some(job) = self.standing.current() else { return };
+        let due = self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY);
+        if due || job.evaluation == job.evaluations {
+            self.last = Some(Instant::now());
+            complain!("{}  {}", line(job), overall(&self.standing));
         }
     }
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
-
 use super::args::{Arguments, RunArguments};
-use super::progress::{Bar, Lines};
+use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
-use crate::batch::{self, JobError, Summary};
+use super::{budget, table};
+use crate::batch::{self, Collection, JobError, Summary};
 use crate::config::{self, Config, DeviceName, Devices, OutputFile};
 use crate::event::Listeners;
 use crate::image::Limits;
+use crate::journal::Standing;
 use crate::network::{Weights, cpu};
-use crate::plan::{Plan, PlanError, not_yet};
+use crate::plan::PlanError;
 use crate::render::Watcher;
 use crate::stop::Stop;
 
@@ -28,55 +28,118 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
-    if !arguments.quiet {
-        warn_not_yet(&config);
-    }
-    refuse_existing(&plan)?;
     refuse_devices(&config)?;
-    let weights = weights(&config)?;
     let compute = &config.variants[0].settings.compute;
-    let mut engine = super::engine(weights, precision(compute.precision)?, compute.threads)?.with_workers(compute.workers());
+    let precision = precision(compute.precision)?;
+    super::isa(precision)?;
+    let weights = weights(&config)?;
+    let mut collection = batch::prepare(&config, plan, weights.sha256(), arguments.restart)?;
+    if collection.pending().is_empty() {
+        return Ok(nothing_left(&collection, unplanned.len(), arguments));
+    }
+    let mut engine = super::engine(weights, precision, compute.threads)?.with_workers(compute.workers());
 
     let stop = Stop::new();
     watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let bar = progress_bar(arguments);
-    start_log(global.verbose, bar.clone());
+    let deadline = budget::deadline(&config);
+    let limited = deadline.map_or_else(|| stop.clone(), |deadline| stop.with_deadline(deadline));
+    let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
+    start_log(global.verbose, bars.clone());
     let mut listeners = Listeners::new();
-    listeners.add(LossLog::new(&plan));
+    listeners.add(LossLog::new(collection.pending()));
     match (arguments.json, arguments.quiet) {
         (true, _) => listeners.add(JsonLines),
         (_, true) => {}
-        _ if bar.is_hidden() => listeners.add(Lines::new()),
-        _ => listeners.add(Bar::new(bar)),
+        _ if bars.is_hidden() => listeners.add(Lines::new(collection.standing())),
+        _ => listeners.add(Bar::new(bars, collection.standing())),
     }
-    let mut watcher = Watcher { listener: &mut listeners, stop: &stop };
-    let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
+    // What is too large to be decoded has been refused with the plan.
+    let limits = config.variants.iter().map(|variant| batch::memory_budget(variant.settings.compute.memory_gib)).max();
+    let limits = limits.map_or_else(Limits::default, Limits::bytes);
+    let summary = collection.run(&mut engine, &limits, &mut Watcher { listener: &mut listeners, stop: &limited });
     drop(listeners);
-    Ok(finish(summary, unplanned.len(), arguments))
+    finish(summary, &collection, &unplanned, arguments, stop.is_raised())
 }
 
 /// Tells where the pictures are, and decides the exit code.
-fn finish(summary: Summary, unplanned: usize, arguments: &RunArguments) -> Exit {
+fn finish(
+    summary: Summary,
+    collection: &Collection,
+    unplanned: &[(OutputFile, JobError)],
+    arguments: &RunArguments,
+    asked: bool,
+) -> Result<Exit, Failure> {
     let talkative = !arguments.quiet && !arguments.json;
+    let standing = collection.standing();
     if talkative {
-        for (path, _) in &summary.finished {
-            say!("{}", path.display());
-        }
+        tell_pictures(&summary, &standing, unplanned);
     }
-    if let Some(path) = &summary.interrupted {
+    let again = resume_command(arguments);
+    if let Some(error) = summary.broken {
+        let failure = Failure::from(error);
         if talkative {
-            say!("interrupted; the picture so far is {}", path.display());
+            complain!("what was done is kept; once the cause is gone, go on with: {again}");
         }
-        return Exit::Interrupted;
+        failure.print();
+        return Ok(Exit::Internal);
+    }
+    if summary.interrupted {
+        if talkative {
+            let why = if asked { "interrupted" } else { "the budget's time is up" };
+            match &summary.partial {
+                Some(path) => say!("{why}; the picture so far is {}", path.display()),
+                None => say!("{why}"),
+            }
+            say!("go on with: {again}");
+        }
+        return Ok(Exit::Interrupted);
     }
     if arguments.quiet || arguments.json {
         summary.failed.iter().for_each(|(name, error)| complain!("error: {name}: {error}"));
     }
-    match (summary.failed.len() + unplanned, summary.finished.len()) {
+    let finished = standing.jobs.values().filter(|job| job.is_finished()).count();
+    Ok(match (summary.failed.len() + unplanned.len(), finished) {
         (0, _) => Exit::Done,
         (_, 0) => summary.failed.into_iter().next().map_or(Exit::Inputs, |(_, error)| Failure::from(error).exit()),
         _ => Exit::SomeFailed,
+    })
+}
+
+/// The finished pictures' paths, or for a collection a table of all.
+fn tell_pictures(summary: &Summary, standing: &Standing, unplanned: &[(OutputFile, JobError)]) {
+    if standing.jobs.len() + unplanned.len() > 1 {
+        say!("{}", table::table(standing, unplanned));
+    } else {
+        summary.finished.iter().for_each(|(path, _)| say!("{}", path.display()));
     }
+}
+
+/// All pictures are there already.
+fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArguments) -> Exit {
+    let standing = collection.standing();
+    let gone = standing.jobs.values().filter(|job| job.output.as_ref().is_some_and(|path| !path.exists())).count();
+    if !arguments.quiet && !arguments.json {
+        let pictures = |count: usize| if count == 1 { "1 picture".to_string() } else { format!("{count} pictures") };
+        say!("nothing to do: {} done in {}", pictures(standing.jobs.len()), collection.directory().display());
+        if gone > 0 {
+            say!("{} of them no longer where it was painted to", if gone == 1 { "1 is".into() } else { format!("{gone} are") });
+        }
+        say!("to paint again, use --restart");
+    }
+    if unplanned == 0 { Exit::Done } else { Exit::SomeFailed }
+}
+
+/// The command that goes on with this run.
+fn resume_command(arguments: &RunArguments) -> String {
+    let mut words = vec!["impasto".to_string(), "run".into(), quoted(&arguments.pipeline.to_string_lossy())];
+    words.extend(arguments.overrides.iter().flat_map(|pair| ["--set".to_string(), quoted(pair)]));
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
@@ -91,12 +154,6 @@ pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
 }
 
-/// Tells of keys that have no effect yet, each once.
-fn warn_not_yet(config: &Config) {
-    let words: BTreeSet<&str> = config.variants.iter().flat_map(|variant| not_yet(&variant.settings)).collect();
-    words.iter().for_each(|word| complain!("warning: not done in this version: {word}"));
-}
-
 /// GPUs are named by pipelines of builds that have them.
 fn refuse_devices(config: &Config) -> Result<(), Failure> {
     let gpu = |variant: &config::Variant| match &variant.settings.compute.devices {
@@ -108,23 +165,6 @@ fn refuse_devices(config: &Config) -> Result<(), Failure> {
             Err(Failure::Settings(format!("compute.devices names {name}; this version computes on the CPU alone: \"auto\" or [\"cpu\"]")))
         }
         None => Ok(()),
-    }
-}
-
-fn refuse_existing(plan: &Plan) -> Result<(), Failure> {
-    let existing: Vec<String> = plan
-        .jobs
-        .iter()
-        .filter(|job| !job.settings.output.overwrite && job.output.exists())
-        .map(|job| job.output.display().to_string())
-        .collect();
-    match existing.as_slice() {
-        [] => Ok(()),
-        [one] => Err(Failure::Settings(format!("{one} already exists; move it away, or set output.overwrite = true to replace it"))),
-        many => Err(Failure::Settings(format!(
-            "these pictures already exist; move them away, or set output.overwrite = true to replace them:\n  {}",
-            many.join("\n  ")
-        ))),
     }
 }
 
@@ -157,13 +197,8 @@ fn watch_signals(stop: &Stop) -> std::io::Result<()> {
     Ok(())
 }
 
-fn progress_bar(arguments: &RunArguments) -> ProgressBar {
-    let shown = std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet;
-    ProgressBar::with_draw_target(Some(1), if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() })
-}
-
 /// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is set.
-pub fn start_log(verbose: u8, bar: ProgressBar) {
+pub fn start_log(verbose: u8, bars: Bars) {
     let level = match verbose {
         0 => "warn",
         1 => "impasto=info",
@@ -171,19 +206,19 @@ pub fn start_log(verbose: u8, bar: ProgressBar) {
         _ => "trace",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let writer = move || LogWriter { bar: bar.clone() };
+    let writer = move || LogWriter { bars: bars.clone() };
     // A log that is already there (in tests) stays.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer).try_init();
 }
 
-/// Writes log lines above the bar.
+/// Writes log lines above the bars.
 struct LogWriter {
-    bar: ProgressBar,
+    bars: Bars,
 }
 
 impl std::io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bar.suspend(|| std::io::stderr().write(bytes))
+        self.bars.suspend(|| std::io::stderr().write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

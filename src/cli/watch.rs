@@ -1,8 +1,10 @@
 //! Listeners for machines and for the log.
 
+use std::collections::BTreeMap;
+
 use super::say::say;
 use crate::event::{Event, Listener};
-use crate::plan::Plan;
+use crate::plan::Job;
 
 /// Every event as one JSON object on a line of standard output.
 pub struct JsonLines;
@@ -17,13 +19,14 @@ impl Listener for JsonLines {
 
 /// Losses in the log, every `watch.print-every` evaluations of each job.
 pub struct LossLog {
-    every: Vec<u32>,
+    /// By the job's number.
+    every: BTreeMap<usize, u32>,
 }
 
 impl LossLog {
     /// Takes each job's interval from its settings.
-    pub fn new(plan: &Plan) -> Self {
-        Self { every: plan.jobs.iter().map(|job| job.settings.watch.print_every).collect() }
+    pub fn new(jobs: &[Job]) -> Self {
+        Self { every: jobs.iter().map(|job| (job.index, job.settings.watch.print_every)).collect() }
     }
 }
 
@@ -31,7 +34,7 @@ impl Listener for LossLog {
     fn hear(&mut self, event: &Event) {
         match event {
             Event::Evaluated { job, level, evaluation, losses, .. } => {
-                let every = self.every.get(*job).copied().unwrap_or(0) as usize;
+                let every = self.every.get(job).copied().unwrap_or(0) as usize;
                 if every > 0 && evaluation.is_multiple_of(every) {
                     tracing::info!(
                         job,

@@ -23,8 +23,11 @@
 //!
 //! The product is where three quarters of the time goes. Its inner loop holds 6 tiles x 64 output channels in 24 registers; each input
 //! channel costs four loads of weights and six broadcasts for 24 multiply-adds. The weights were packed in panels `[C_in][64]`, so both
-//! operands are read in order; while one panel is in use, the next one is asked for from memory. V of a plane and one panel fit the
-//! second-level cache together.
+//! operands are read in order; while one panel is in use, the next one and the next plane of V are asked for from memory, a line each for
+//! every two k: faster requests would hold up the loads of the loop itself. V of a plane and one panel fit the second-level cache together.
+//!
+//! The transforms hold half of a tile at a time (points 0, ±a apart from ±b and infinity; outputs 0 and 2 apart from 1 and 3): the halves
+//! share no operation, and one of them fits the registers. Maps of 16 MiB and more are written past the caches.
 //!
 //! The way back through a convolution with frozen weights is the same convolution with the kernel flipped and its channels exchanged;
 //! so there is one routine ([`convolve`]) with different things before ([`convolve::Source`]) and after it ([`convolve::Sink`]).
@@ -38,33 +41,35 @@
 //!
 //! # Measured
 //!
-//! AMD EPYC (Zen 4; 116 GFLOPS float32 a core), other work on the machine; CPU seconds of one thread, smallest of several; one evaluation:
-//! five style taps, content at relu4_2, value and gradient.
+//! One core of an AMD EPYC (Zen 4), whose AVX-512 and AVX2 both peak at 118 GFLOPS float32 (`vdpbf16ps` at 236), on a machine busy with
+//! other work: processor time, least of several. Whole evaluations, and PyTorch's beside them: docs/speed.md.
 //!
-//! | 512 x 512, one thread | CPU seconds | of PyTorch 2.15 float32 channels-last (4.46) |
+//! | convolution, float32, AVX-512 | ms | products at peak |
 //! |---|---|---|
-//! | float32, AVX-512 | 1.22 | 0.27 |
-//! | float32, AVX2 | 1.34 | 0.30 |
-//! | float32, portable on baseline x86-64 (no fused multiply-add) | 4.56 | 1.02 |
-//! | bfloat16 products | 0.80 | 0.18 |
+//! | 64 to 64 channels, 512x512 cells | 57 | 41 |
+//! | 128 to 128, 256x256 | 51 | 41 |
+//! | 256 to 256, 128x128 | 51 | 41 |
+//! | 512 to 512, 64x64 | 48 | 41 |
 //!
-//! | where (float32, AVX-512) | ms | floor at peak |
-//! |---|---|---|
-//! | products of the convolutions and tap gradients | 910 | 900 |
-//! | input transforms | 90 | |
-//! | inverse transforms and what follows | 70 | |
-//! | Gram matrices | 60 | 40 |
-//! | first convolution (computed 3.5 times) | 30 | 27 |
-//!
-//! | micro-kernel, k = | 64 | 128 | 256 | 512 |
+//! | micro-kernel alone, 36 planes of 60 tiles, k = | 64 | 128 | 256 | 512 |
 //! |---|---|---|---|---|
-//! | AVX-512, GFLOPS | 108 | 112 | 115 | 107 |
-//! | AVX2 | 88 | 85 | 87 | 109 |
+//! | AVX-512, GFLOPS | 111 | 112 | 113 | 112 |
+//!
+//! | share of an evaluation's processor time | % | at peak, ms of 512x512 |
+//! |---|---|---|
+//! | products of the convolutions and tap gradients | 79 | 884 |
+//! | input transforms | 6 | |
+//! | Gram matrices | 6 | 43 |
+//! | inverse transforms and what follows | 5 | |
+//! | first convolution (computed 3.5 times) | 3 | 27 |
 //!
 //! Memory: 408 bytes a pixel for style taps and content with the way back, 395 MiB of prepared weights (197 in bfloat16).
 //! Relative L2 error against float64 on a 512x384 photograph: relu4_2 9.6e-7, relu5_1 1.6e-6 (bfloat16: 5.8e-3, 9.3e-3); the way back
 //! through one layer, given its input, at most 2.7e-6.
-//! Tried without gain: blocks of 24 to 120 tiles (all within 4 %), and asking for V's lines before they are written.
+//! What helped, least processor time before and after: halves of transforms 67 to 61 ms, writing past the caches 61 to 59 (64 to 64
+//! channels); even prefetching 50 to 48 (512 to 512) and 53 to 51 (128 to 128); smaller blocks 59 to 57 (64 to 64).
+//! Tried without gain: other sizes of blocks in wide layers (24 to 36 tiles are 10 % slower, 48 to 120 within 4 %), the four channel blocks
+//! of a tile one after the other in the inverse transform, and asking for V's lines before they are written.
 
 pub mod buffer;
 pub mod convolve;

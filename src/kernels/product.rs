@@ -32,8 +32,9 @@ pub(crate) struct Product {
     pub rows: usize,
     /// Blocks of 16 columns in this panel, 1 to [`Isa::panel_blocks`].
     pub panel: usize,
-    /// Memory wanted soon: one cache line is asked for per k.
-    pub prefetch: *const f32,
+    /// Memory wanted soon, at two places: a cache line is asked for of each per two k. (Asking faster than memory delivers would hold up
+    /// the loads of the loop itself.)
+    pub prefetch: [*const f32; 2],
 }
 
 impl Kernel for Product {
@@ -87,20 +88,22 @@ unsafe fn tile<S: Simd, const ROWS: usize, const REGS: usize>(s: S, p: &Product)
         let mut wanted = p.prefetch;
         for block in 0..p.blocks {
             let a = p.a.add(block * p.a_block);
-            for lane in 0..16 {
-                let mut column = [s.splat(0.0); REGS];
-                for (j, value) in column.iter_mut().enumerate() {
-                    *value = s.load(u.add(j * S::LANES));
-                }
-                for (i, row) in acc.iter_mut().enumerate() {
-                    let x = s.splat(*a.add(i * p.a_row + lane));
-                    for j in 0..REGS {
-                        row[j] = s.fma(x, column[j], row[j]);
+            for pair in 0..8 {
+                for (half, wanted) in wanted.iter_mut().enumerate() {
+                    let mut column = [s.splat(0.0); REGS];
+                    for (j, value) in column.iter_mut().enumerate() {
+                        *value = s.load(u.add(j * S::LANES));
                     }
+                    for (i, row) in acc.iter_mut().enumerate() {
+                        let x = s.splat(*a.add(i * p.a_row + pair * 2 + half));
+                        for j in 0..REGS {
+                            row[j] = s.fma(x, column[j], row[j]);
+                        }
+                    }
+                    u = u.add(REGS * S::LANES);
+                    s.prefetch(*wanted);
+                    *wanted = wanted.wrapping_add(16);
                 }
-                u = u.add(REGS * S::LANES);
-                s.prefetch(wanted);
-                wanted = wanted.wrapping_add(16);
             }
         }
         for (i, row) in acc.iter().enumerate() {
@@ -198,7 +201,7 @@ mod tests {
                                     out_block: 16,
                                     rows: isa.rows(),
                                     panel: pb,
-                                    prefetch: u.as_ptr().wrapping_add((plane + 1) * k * pb * 16 + g * k * 16),
+                                    prefetch: [u.as_ptr().wrapping_add((plane + 1) * k * pb * 16 + g * k * 8), a.as_ptr()],
                                 });
                             }
                         }

@@ -22,7 +22,7 @@ pub(crate) struct Product16 {
     pub out_block: usize,
     pub rows: usize,
     pub panel: usize,
-    pub prefetch: *const u16,
+    pub prefetch: [*const u16; 2],
 }
 
 impl Product16 {
@@ -97,8 +97,9 @@ mod x86 {
                         }
                     }
                     u = u.add(REGS * 32);
+                    let wanted = &mut wanted[pair % 2];
                     _mm_prefetch::<_MM_HINT_T1>(wanted.cast());
-                    wanted = wanted.wrapping_add(32);
+                    *wanted = wanted.wrapping_add(32);
                 }
             }
             for (i, row) in acc.iter().enumerate() {

@@ -31,6 +31,16 @@ pub(crate) trait Simd: Copy {
     /// Lanes whose bit is clear become 0.
     unsafe fn keep_bits(self, v: Self::F, bits: u32) -> Self::F;
     unsafe fn store(self, p: *mut f32, v: Self::F);
+    /// Stores past the caches where the processor can, for what will not be read soon. `p` must be aligned to the register, and
+    /// [`Simd::settle`] must follow before another thread reads.
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut f32, v: Self::F) {
+        // SAFETY: the caller's.
+        unsafe { self.store(p, v) }
+    }
+    /// Makes all that was streamed visible to others.
+    #[inline(always)]
+    unsafe fn settle(self) {}
     /// Rounds to bfloat16, to nearest even.
     #[inline(always)]
     unsafe fn store_bfloat16(self, p: *mut u16, v: Self::F) {
@@ -92,6 +102,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
         unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut f32, v: __m512) {
+        unsafe { _mm512_stream_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn settle(self) {
+        unsafe { _mm_sfence() }
     }
     #[inline(always)]
     unsafe fn store_bfloat16(self, p: *mut u16, v: __m512) {
@@ -185,6 +203,14 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
         unsafe { _mm256_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut f32, v: __m256) {
+        unsafe { _mm256_stream_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn settle(self) {
+        unsafe { _mm_sfence() }
     }
     #[inline(always)]
     unsafe fn add(self, a: __m256, b: __m256) -> __m256 {

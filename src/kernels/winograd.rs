@@ -59,50 +59,44 @@ impl Stored for u16 {
     }
 }
 
-/// `B^T d`: six inputs to six points.
+/// Rows `3 HALF .. 3 HALF + 3` of `B^T d`: six inputs to points 0, a, -a or to b, -b, infinity. The two halves share nothing,
+/// and one of them leaves registers for a whole patch.
 ///
 /// # Safety
 /// The processor must have the instructions of `S`.
 #[inline(always)]
-unsafe fn to_points<S: Simd>(s: S, d: [S::F; 6]) -> [S::F; 6] {
+unsafe fn to_points<S: Simd, const HALF: usize>(s: S, d: [S::F; 6]) -> [S::F; 3] {
     // SAFETY: the caller's.
     unsafe {
-        let (two, half) = (s.splat(2.0), s.splat(0.5));
-        let (a, b, five_halves) = (s.splat(A), s.splat(B), s.splat(2.5));
-        let inner = s.fnma(two, d[2], d[4]);
-        let inner_odd = s.fnma(two, d[1], d[3]);
-        let outer = s.fnma(half, d[2], d[4]);
-        let outer_odd = s.fnma(half, d[1], d[3]);
-        [
-            s.fnma(five_halves, d[2], s.add(d[0], d[4])),
-            s.fma(a, inner_odd, inner),
-            s.fnma(a, inner_odd, inner),
-            s.fma(b, outer_odd, outer),
-            s.fnma(b, outer_odd, outer),
-            s.fnma(five_halves, d[3], s.add(d[1], d[5])),
-        ]
+        let five_halves = s.splat(2.5);
+        if HALF == 0 {
+            let (two, a) = (s.splat(2.0), s.splat(A));
+            let (even, odd) = (s.fnma(two, d[2], d[4]), s.fnma(two, d[1], d[3]));
+            [s.fnma(five_halves, d[2], s.add(d[0], d[4])), s.fma(a, odd, even), s.fnma(a, odd, even)]
+        } else {
+            let (half, b) = (s.splat(0.5), s.splat(B));
+            let (even, odd) = (s.fnma(half, d[2], d[4]), s.fnma(half, d[1], d[3]));
+            [s.fma(b, odd, even), s.fnma(b, odd, even), s.fnma(five_halves, d[3], s.add(d[1], d[5]))]
+        }
     }
 }
 
-/// `A^T m`: six points to four outputs.
+/// Rows `HALF` and `HALF + 2` of `A^T m`: six points to two of the four outputs. The two halves share nothing.
 ///
 /// # Safety
 /// The processor must have the instructions of `S`.
 #[inline(always)]
-unsafe fn from_points<S: Simd>(s: S, m: [S::F; 6]) -> [S::F; 4] {
+unsafe fn from_points<S: Simd, const HALF: usize>(s: S, m: [S::F; 6]) -> [S::F; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let (a, b) = (s.splat(A), s.splat(B));
-        let (half_a, two_b) = (s.splat(A / 2.0), s.splat(2.0 * B));
-        let (half, two) = (s.splat(0.5), s.splat(2.0));
-        let (inner, inner_odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
-        let (outer, outer_odd) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-        [
-            s.add(s.add(m[0], inner), outer),
-            s.fma(b, outer_odd, s.mul(a, inner_odd)),
-            s.fma(two, outer, s.mul(half, inner)),
-            s.fma(two_b, outer_odd, s.fma(half_a, inner_odd, m[5])),
-        ]
+        if HALF == 0 {
+            let (inner, outer) = (s.add(m[1], m[2]), s.add(m[3], m[4]));
+            [s.add(s.add(m[0], inner), outer), s.fma(s.splat(2.0), outer, s.mul(s.splat(0.5), inner))]
+        } else {
+            let (inner, outer) = (s.sub(m[1], m[2]), s.sub(m[3], m[4]));
+            let last = s.fma(s.splat(A / 2.0), inner, m[5]);
+            [s.fma(s.splat(B), outer, s.mul(s.splat(A), inner)), s.fma(s.splat(2.0 * B), outer, last)]
+        }
     }
 }
 
@@ -111,27 +105,37 @@ unsafe fn from_points<S: Simd>(s: S, m: [S::F; 6]) -> [S::F; 4] {
 /// # Safety
 /// `source` must be readable and `target` writable at those places.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // Rows become columns: indices say it best.
 pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(s: S, source: *const f32, row: usize, target: *mut T, plane: usize) {
+    for part in (0..16).step_by(S::LANES) {
+        // SAFETY: the caller's.
+        unsafe {
+            let (source, target) = (source.add(part), target.add(part));
+            half_input::<S, T, 0>(s, source, row, target, plane);
+            half_input::<S, T, 1>(s, source, row, target.add(18 * plane), plane);
+        }
+    }
+}
+
+/// Three of the six rows of planes: few enough for the registers.
+///
+/// # Safety
+/// As [`transform_input`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // Rows become columns: indices say it best.
+unsafe fn half_input<S: Simd, T: Stored, const HALF: usize>(s: S, source: *const f32, row: usize, target: *mut T, plane: usize) {
     // SAFETY: the caller's.
     unsafe {
-        for part in (0..16).step_by(S::LANES) {
-            let mut columns = [[s.splat(0.0); 6]; 6];
-            for x in 0..6 {
-                let mut d = [s.splat(0.0); 6];
-                for (y, value) in d.iter_mut().enumerate() {
-                    *value = s.load(source.add(y * row + x * 16 + part));
-                }
-                let points = to_points(s, d);
-                for y in 0..6 {
-                    columns[y][x] = points[y];
-                }
+        let mut columns = [[s.splat(0.0); 6]; 3];
+        for x in 0..6 {
+            let points = to_points::<S, HALF>(s, std::array::from_fn(|y| s.load(source.add(y * row + x * 16))));
+            for y in 0..3 {
+                columns[y][x] = points[y];
             }
-            for (y, line) in columns.iter().enumerate() {
-                let points = to_points(s, *line);
-                for (x, value) in points.iter().enumerate() {
-                    T::store(s, target.add((y * 6 + x) * plane + part), *value);
-                }
+        }
+        for (y, line) in columns.iter().enumerate() {
+            let points = [to_points::<S, 0>(s, *line), to_points::<S, 1>(s, *line)];
+            for (x, value) in points.as_flattened().iter().enumerate() {
+                T::store(s, target.add((y * 6 + x) * plane), *value);
             }
         }
     }
@@ -142,27 +146,36 @@ pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(s: S, source: *const f3
 /// # Safety
 /// `source` must be readable at 16 values in each plane, `target` writable for 256 values.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // As above.
 pub(crate) unsafe fn transform_output<S: Simd>(s: S, source: *const f32, plane: usize, target: *mut f32) {
+    for part in (0..16).step_by(S::LANES) {
+        // SAFETY: the caller's.
+        unsafe {
+            half_output::<S, 0>(s, source.add(part), plane, target.add(part));
+            half_output::<S, 1>(s, source.add(part), plane, target.add(4 * 16 + part));
+        }
+    }
+}
+
+/// Two of the four rows of outputs: this one and the second after it.
+///
+/// # Safety
+/// As [`transform_output`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // As above.
+unsafe fn half_output<S: Simd, const HALF: usize>(s: S, source: *const f32, plane: usize, target: *mut f32) {
     // SAFETY: the caller's.
     unsafe {
-        for part in (0..16).step_by(S::LANES) {
-            let mut columns = [[s.splat(0.0); 6]; 4];
-            for x in 0..6 {
-                let mut m = [s.splat(0.0); 6];
-                for (y, value) in m.iter_mut().enumerate() {
-                    *value = s.load(source.add((y * 6 + x) * plane + part));
-                }
-                let outputs = from_points(s, m);
-                for y in 0..4 {
-                    columns[y][x] = outputs[y];
-                }
+        let mut columns = [[s.splat(0.0); 6]; 2];
+        for x in 0..6 {
+            let outputs = from_points::<S, HALF>(s, std::array::from_fn(|y| s.load(source.add((y * 6 + x) * plane))));
+            for y in 0..2 {
+                columns[y][x] = outputs[y];
             }
-            for (y, line) in columns.iter().enumerate() {
-                let outputs = from_points(s, *line);
-                for (x, value) in outputs.iter().enumerate() {
-                    s.store(target.add((y * 4 + x) * 16 + part), *value);
-                }
+        }
+        for (y, line) in columns.iter().enumerate() {
+            let (even, odd) = (from_points::<S, 0>(s, *line), from_points::<S, 1>(s, *line));
+            for (x, value) in [even[0], odd[0], even[1], odd[1]].into_iter().enumerate() {
+                s.store(target.add((y * 8 + x) * 16), value);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::state::{Bits, Numbers, State};
 use super::vector::mean_magnitude;
 use super::{Outcome, Step};
 
@@ -33,6 +34,30 @@ impl Adam {
     /// The best point evaluated so far; the start before the first evaluation.
     pub fn best_point(&self) -> &Tensor {
         self.best.as_ref().map_or(&self.x, |(x, _)| x)
+    }
+
+    pub(super) fn state(&self) -> State {
+        let vectors = [Some(&self.x), self.first.as_ref(), self.second.as_ref(), self.best.as_ref().map(|(x, _)| x)];
+        let numbers = Numbers::Adam {
+            learning_rate: Bits(self.learning_rate),
+            steps: self.steps,
+            moments: self.first.is_some() && self.second.is_some(),
+            best: self.best.as_ref().map(|(_, loss)| Bits(*loss)),
+        };
+        State { numbers, vectors: vectors.into_iter().flatten().cloned().collect() }
+    }
+
+    pub(super) fn restore(state: State) -> Option<Self> {
+        let Numbers::Adam { learning_rate, steps, moments, best } = state.numbers else { return None };
+        let mut vectors = state.vectors.into_iter();
+        let mut next = || vectors.next();
+        let x = next()?;
+        let (first, second) = if moments { (Some(next()?), Some(next()?)) } else { (None, None) };
+        let best = match best {
+            Some(Bits(loss)) => Some((next()?, loss)),
+            None => None,
+        };
+        next().is_none().then_some(Self { learning_rate: learning_rate.0, x, first, second, steps, best })
     }
 
     /// Takes the loss and gradient at [`Adam::next_point`] and moves on. A loss or gradient that is not finite drops

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use candle_core::{Result, Tensor};
 
+use super::state::{Bits, Numbers, State, square};
 use super::vector::{combine, dots, mean_magnitude, scale};
 use super::{Outcome, Step};
 
@@ -87,6 +88,40 @@ impl Lbfgs {
     /// The best point evaluated so far; the start before the first evaluation.
     pub fn best_point(&self) -> &Tensor {
         self.best.as_ref().map_or(&self.x, |best| &best.x)
+    }
+
+    pub(super) fn state(&self) -> State {
+        let table = |table: &VecDeque<VecDeque<f64>>| table.iter().map(|row| row.iter().copied().map(Bits).collect()).collect();
+        let mut vectors = vec![self.x.clone()];
+        vectors.extend(self.last.iter().flat_map(|(s, gradient)| [s.clone(), gradient.clone()]));
+        vectors.extend(self.best.iter().flat_map(|best| [best.x.clone(), best.gradient.clone()]));
+        vectors.extend(self.pairs.iter().flat_map(|pair| [pair.s.clone(), pair.y.clone()]));
+        let numbers = Numbers::Lbfgs {
+            history: self.history,
+            sy: table(&self.sy),
+            yy: table(&self.yy),
+            last: self.last.is_some(),
+            best: self.best.as_ref().map(|best| Bits(best.loss)),
+            first_move: Bits(self.first_move),
+            rate: Bits(self.rate),
+        };
+        State { numbers, vectors }
+    }
+
+    pub(super) fn restore(state: State) -> Option<Self> {
+        let Numbers::Lbfgs { history, sy, yy, last, best, first_move, rate } = state.numbers else { return None };
+        let mut vectors = state.vectors.into_iter();
+        let mut next = || vectors.next();
+        let x = next()?;
+        let last = if last { Some((next()?, next()?)) } else { None };
+        let best = match best {
+            Some(Bits(loss)) => Some(Evaluated { x: next()?, gradient: next()?, loss }),
+            None => None,
+        };
+        let (sy, yy) = (square(sy, yy.len())?, square(yy.clone(), yy.len())?);
+        let pairs = (0..sy.len()).map(|_| Some(Pair { s: next()?, y: next()? })).collect::<Option<VecDeque<Pair>>>()?;
+        let complete = next().is_none() && pairs.len() <= history && history > 0;
+        complete.then_some(Self { history, pairs, sy, yy, x, last, best, first_move: first_move.0, rate: rate.0 })
     }
 
     /// Takes the loss and gradient at [`Lbfgs::next_point`] and moves on.

@@ -5,12 +5,14 @@
 
 mod adam;
 mod lbfgs;
+mod state;
 pub mod vector;
 
 use candle_core::Tensor;
 
 pub use adam::Adam;
 pub use lbfgs::Lbfgs;
+pub use state::{Bits, Numbers, State};
 
 /// What became of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +167,47 @@ mod tests {
         }
         assert!(worst < 8.0, "it went as far as {worst}");
         assert!(quartic(optimiser.best_point()).unwrap().0 < 1e-6);
+    }
+
+    /// Taken apart and put together after every evaluation, an optimiser makes the very steps of one that never was.
+    #[test]
+    fn a_state_comes_back_to_the_last_bit() {
+        let starts: [fn() -> Optimiser; 3] = [
+            || Optimiser::Lbfgs(Lbfgs::new(start(10), 4)),
+            || Optimiser::Lbfgs(Lbfgs::new(start(10), 4).with_learning_rate(0.7).with_first_move(0.001)),
+            || Optimiser::Adam(Adam::new(start(10), 0.05)),
+        ];
+        for new in starts {
+            let (mut whole, mut parts) = (new(), new());
+            for count in 0..60 {
+                // Some evaluations are bad, so that rejected steps are taken apart as well.
+                let bad = |x: &Tensor| -> Result<_> {
+                    let (loss, gradient) = rosenbrock(x)?;
+                    Ok(if count % 17 == 13 { (f64::NAN, gradient) } else { (loss, gradient) })
+                };
+                whole.step(bad).unwrap();
+                parts.step(bad).unwrap();
+                let State { numbers, vectors } = parts.state();
+                let text = serde_json::to_string(&numbers).unwrap();
+                parts = Optimiser::restore(State { numbers: serde_json::from_str(&text).unwrap(), vectors }).unwrap();
+                let bits = |x: &Tensor| x.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                assert_eq!(bits(whole.next_point()), bits(parts.next_point()), "evaluation {count}");
+                assert_eq!(bits(whole.best_point()), bits(parts.best_point()), "evaluation {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_whose_parts_do_not_fit_is_refused() {
+        let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(start(4), 5));
+        for _ in 0..5 {
+            optimiser.step(rosenbrock).unwrap();
+        }
+        let State { numbers, mut vectors } = optimiser.state();
+        vectors.pop();
+        assert!(Optimiser::restore(State { numbers: numbers.clone(), vectors: vectors.clone() }).is_none());
+        vectors.extend([start(4), start(4)]);
+        assert!(Optimiser::restore(State { numbers, vectors }).is_none());
     }
 
     #[test]

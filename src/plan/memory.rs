@@ -157,11 +157,11 @@ mod tests {
             let planned = region_bytes_per_pixel(&spec);
             assert!(ledger <= planned && planned <= 1.2 * ledger, "{side} px: planned {planned}, the engine's ledger says {ledger}");
         }
-        assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));
         let side = super::super::STYLE_CORE + 256;
         let ledger = network.peak_bytes_with(side, side, &Request { taps: &taps, core: Rect::whole(side, side), keep: false }, 2);
         let ledger = ledger as f64 / pixels(side) + VECTOR;
         assert!(ledger <= FORWARD && FORWARD <= 1.5 * ledger, "forward alone: planned {FORWARD}, the engine's ledger says {ledger}");
+        assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));
         let fixed = fixed_bytes(&spec) - PROGRAM;
         let engine = network.fixed_bytes() as u64;
         assert!(engine <= fixed + (8 << 20) && fixed <= engine + (64 << 20), "planned {fixed}, the engine's {engine}");

@@ -3,11 +3,11 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
 //! plan, record it, or carry it out.
 
+mod disk;
 mod execution;
 mod framing;
 mod levels;
 mod memory;
-mod not_yet;
 mod outlook;
 mod sources;
 mod spec;
@@ -25,7 +25,6 @@ pub use execution::gib;
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
 use memory::Pictures;
-pub use not_yet::not_yet;
 pub use outlook::{Disk, LevelOutlook, Outlook, Speed};
 pub use sources::{Source, Sources};
 pub use spec::resolve_spec;

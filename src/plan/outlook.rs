@@ -9,7 +9,6 @@ use super::execution::margins;
 use super::levels::{Execution, Level, Visits};
 use super::memory::VECTOR;
 use super::{Job, Plan};
-use crate::config::BitDepth;
 use crate::geometry::Rect;
 use crate::tiling::{Grid, Layout};
 
@@ -29,7 +28,7 @@ pub struct Speed {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Disk {
-    /// The finished picture, before compression.
+    /// The finished picture, before compression and with alpha.
     pub finished_bytes: u64,
     /// Canvases and tiles of blocks and feathered mode, while a level is computed.
     pub working_bytes: u64,
@@ -77,7 +76,7 @@ impl Outlook {
     pub fn of_job(job: &Job, speed: &Speed) -> Self {
         let levels: Vec<LevelOutlook> = job.levels.iter().map(|level| of_level(job, level, speed)).collect();
         let paintings: f64 = job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
-        let disk = Disk { finished_bytes: finished_bytes(job), ..most(levels.iter().map(|level| level.disk)) };
+        let disk = Disk { finished_bytes: job.picture_bytes(), ..most(levels.iter().map(|level| level.disk)) };
         let memory_bytes = job.levels.iter().map(|level| level.memory_bytes).max().unwrap_or(0);
         Self { seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings, memory_bytes, disk, levels }
     }
@@ -102,26 +101,27 @@ fn most(disks: impl Iterator<Item = Disk>) -> Disk {
 
 fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
     match level.execution {
-        Execution::Exact { core, history, keep } => exact(job, level, (core, keep), history, speed),
+        Execution::Exact { core, history, keep } => exact(job, level, (core, history, keep), speed),
         Execution::Blocks(visits) | Execution::Feathered(visits) => rounds(job, level, visits, speed),
     }
 }
 
-fn exact(job: &Job, level: &Level, (core, keep): (usize, usize), history: usize, speed: &Speed) -> LevelOutlook {
+fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize), speed: &Speed) -> LevelOutlook {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
-    let margin = margins(&job.spec).gradient;
-    let swept = |tiles: usize| grid.tiles().take(tiles).map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
-    let all = swept(grid.len());
-    // Tiles that are not kept run forward for the statistics and again for the gradient.
-    let evaluation = all * speed.evaluation + swept(grid.len().saturating_sub(keep.max(1))) * speed.forward;
+    let margins = margins(&job.spec);
+    let swept = |margin: usize| grid.tiles().map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
+    let region = swept(margins.gradient);
+    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again over the
+    // same regions for the gradient.
+    let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let evaluation = region * (again * speed.forward + speed.evaluation);
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
     // The photograph is looked at once.
-    let seconds = all * speed.forward + count * (evaluation + optimiser);
-    let pairs = history.min(level.evaluations.saturating_sub(1));
-    let checkpoint_bytes = ((2 * pairs + 5) as f64 * VECTOR * whole * 1e6) as u64;
+    let seconds = swept(margins.features) * speed.forward + count * (evaluation + optimiser);
+    let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
 }
 
@@ -168,11 +168,6 @@ fn paintings(job: &Job, level: &Level) -> f64 {
     job.settings.styles.iter().map(|style| 1.1e-6 * (long * style.scale).powi(2)).sum()
 }
 
-fn finished_bytes(job: &Job) -> u64 {
-    let depth = if job.settings.output.bit_depth == BitDepth::Sixteen { 2 } else { 1 };
-    3 * depth * (job.framing.width * job.framing.height) as u64
-}
-
 fn megapixels(rect: Rect) -> f64 {
     rect.area() as f64 * 1e-6
 }
@@ -207,11 +202,16 @@ mod tests {
         // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with its margins.
         let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
         assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));
-        // Four tiles of 1024 px, each reaching 160 px into its neighbours; all are kept between the sweeps.
-        let region = f64::powi(2.0 + 2.0 * 0.160, 2);
-        let tiled = region * 0.5 + 10.0 * region * 2.0 + 4.4 * 0.5;
+        // Four tiles of 1024 px: every one reaches 80 px into its neighbours for features and 160 px for the gradient.
+        let photograph = f64::powi(2.0 + 2.0 * 0.08, 2) * 0.5;
+        let region = f64::powi(2.0 + 2.0 * 0.16, 2);
+        let tiled = |kept: f64| photograph + 10.0 * region * (0.5 * (1.0 - kept / 4.0) + 2.0) + 4.4 * 0.5;
         let found = seconds(&["tiling.core-px=1024"]);
-        assert!((found - tiled).abs() < 1e-9, "{found} instead of {tiled}");
+        assert!((found - tiled(4.0)).abs() < 1e-9, "{found} instead of {}", tiled(4.0));
+        let mut job = job(&["output.scale=1.0", "pyramid.short-side-px=2000", "pyramid.evaluations=10"]);
+        job.levels[0].execution = Execution::Exact { core: 1024, history: 9, keep: 1 };
+        let found = Outlook::of_job(&job, &SPEED).seconds;
+        assert!((found - tiled(1.0)).abs() < 1e-9, "{found} instead of {}", tiled(1.0));
         let blocks = seconds(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.rounds=1", "tiling.visit=10"]);
         assert!(blocks > whole && blocks < 1.6 * whole, "{blocks} against {whole}");
     }
@@ -219,9 +219,10 @@ mod tests {
     #[test]
     fn disk_is_pictures_pairs_and_tiles() {
         let outlook = Outlook::of_job(&job(&["output.bit-depth=16", "pyramid.evaluations=[9,3]", "optimise.history=8"]), &SPEED);
-        assert_eq!(outlook.disk.finished_bytes, 2000 * 2000 * 6);
-        // The last level is the larger one, though its two pairs are fewer.
-        assert_eq!(outlook.disk.checkpoint_bytes, (2 * 2 + 5) * 12 * 2000 * 2000);
+        assert_eq!(outlook.disk.finished_bytes, 2000 * 2000 * 8);
+        // The last level is the larger one, though its pairs are fewer.
+        assert_eq!(outlook.disk.checkpoint_bytes, outlook.levels.last().expect("levels").disk.checkpoint_bytes);
+        assert!(outlook.disk.checkpoint_bytes >= (2 * 2 + 5) * 12 * 2000 * 2000);
         let blocks = Outlook::of_job(&job(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.overlap-px=64"]), &SPEED);
         // The shifted round has three tiles a side, which meet over two cuts.
         let tiles = (2000 + 4 * 64) * (2000 + 4 * 64);

@@ -42,6 +42,20 @@ impl Engine {
         format!("weights {}; {}; {:?}", self.weights.sha256(), self.isa.name(), self.precision)
     }
 
+    /// `count` engines over the same weights and the networks prepared so far, each with its part of the threads.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn shares(&self, count: usize) -> Result<Vec<Engine>, RenderError> {
+        let threads = (self.threads() / count.max(1)).max(1);
+        let share = |_| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| RenderError::NoThreads)?;
+            let Self { weights, isa, precision, networks, .. } = self;
+            Ok(Self { networks: networks.clone(), ..Self::new(weights.clone(), *isa, *precision, pool) })
+        };
+        (0..count).map(share).collect()
+    }
+
     /// Threads in the pool.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()

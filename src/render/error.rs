@@ -29,6 +29,15 @@ pub enum RenderError {
         /// Width and height now.
         found: (usize, usize),
     },
+    /// What must last could not be written down.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// The system gives no more threads.
+    #[error("the system gives no more threads")]
+    NoThreads,
+    /// Something that should not happen.
+    #[error("{0}: this is a fault of the program")]
+    Broken(&'static str),
     /// A canvas on disk could not be used.
     #[error(transparent)]
     Canvas(#[from] crate::tiling::CanvasError),
@@ -44,6 +53,36 @@ pub enum RenderError {
         /// The level's number, from 1.
         level: usize,
     },
+}
+
+impl RenderError {
+    /// Whether another attempt may go better: not for what is wrong with the picture or the settings themselves.
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            RenderError::Image(error) => io_error(error).is_some(),
+            RenderError::ContentChanged { .. } | RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => false,
+            RenderError::Weights(_) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the disk is full, which no other picture would survive either.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        io_error(self).is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+/// What the system said, if it was the system that refused.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 impl From<candle_core::Error> for RenderError {

@@ -1,19 +1,21 @@
 //! One job from the photograph to the finished file.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Mutex;
 
 use super::canvas::{resized, starting_canvas};
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::{Finish, partial_path};
-use super::level::{LevelRun, Workshop};
+use super::level::LevelRun;
 use super::photograph::Photograph;
+use super::progress::{Progress, Resumed, Start};
 use super::rounds::Scratch;
-use super::stage::{Beginning, Canvas, written_by_bands};
+use super::stage::{Canvas, written_by_bands};
 use super::targets::TargetStore;
 use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
+use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
 use crate::stop::Stop;
 
@@ -25,18 +27,32 @@ pub struct Watcher<'a> {
     pub stop: &'a Stop,
 }
 
-/// How a job ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rendered {
-    /// The picture is there.
-    Finished {
-        /// The file.
-        path: PathBuf,
-        /// Evaluations in all levels.
-        evaluations: usize,
-        /// The last losses.
-        losses: Losses,
-    },
+/// What a job is painted with, shared by all jobs of a run.
+pub struct Workshop<'a> {
+    /// What computes.
+    pub engine: &'a mut Engine,
+    /// Statistics of paintings that are already there.
+    pub targets: &'a Mutex<TargetStore>,
+    /// How large pictures may be.
+    pub limits: &'a Limits,
+}
+
+/// A canvas that is ready to be written, and what it took.
+pub struct Painting {
+    /// The pixels.
+    pub canvas: Canvas,
+    /// Evaluations in all levels.
+    pub evaluations: usize,
+    /// Its losses.
+    pub losses: Losses,
+    /// The folder that a canvas in a file lies in, where no run directory keeps it.
+    _files: Option<Scratch>,
+}
+
+/// How painting ended.
+pub enum Painted {
+    /// The last level is over.
+    Finished(Painting),
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
@@ -44,82 +60,76 @@ pub enum Rendered {
     },
 }
 
-/// Where the pyramid stands.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Evaluations done in all levels.
-    pub(super) evaluations: usize,
-    /// The losses of the best canvas so far.
-    pub(super) losses: Losses,
-    /// Whether a stop was asked for before the end.
-    pub(super) interrupted: bool,
-}
-
-/// Renders `job`: climbs the pyramid and writes the picture.
+/// Climbs the pyramid of `job`, painted from `photograph`, from where `checkpoints` left it, and keeps in them what
+/// it takes to go on.
 ///
 /// # Errors
-/// When an input cannot be read, the output not written, or the computation fails. Nothing appears under the output's
-/// name then.
-pub fn render(
+/// When an input cannot be read, a file not be written, or the computation fails.
+pub fn paint(
     job: &Job,
-    engine: &mut Engine,
-    targets: &mut TargetStore,
-    limits: &Limits,
+    photograph: &Photograph,
+    workshop: &mut Workshop<'_>,
+    checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
-) -> Result<Rendered, RenderError> {
-    let started = Instant::now();
-    watcher.listener.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
-    let photograph = Photograph::open(&job.content, &job.framing, limits)?;
-    let finish = Finish::new(job, &photograph, engine.weights().sha256())?;
+) -> Result<Painted, RenderError> {
+    // What cannot be written is told before the work and not after it.
+    let finish = Finish::new(job, photograph, workshop.engine.weights().sha256())?;
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
-    let mut progress = Progress::default();
-    let mut workshop = Workshop { engine, targets, limits };
-    let scratch = if job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
-    let mut canvas: Option<Canvas> = None;
-    for (number, level) in job.levels.iter().enumerate() {
+    let mut progress = Progress::new(checkpoints);
+    let resumed = progress.resume(job, watcher)?;
+    let Resumed { level: first, mut canvas, mut within } = resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    let kept = progress.checkpoints.is_some();
+    let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
+    for (number, level) in job.levels.iter().enumerate().skip(first) {
         // A level in rounds finds its canvases in files and leaves its own in one.
-        let files = scratch.as_ref().map(Scratch::path).filter(|_| level.runs_in_rounds());
-        let content = photograph_at(&photograph, number, level, files)?;
-        let start = match canvas.take() {
-            Some(below) => enlarged(below, number, level, files)?,
-            None => starting_canvas(&job.settings.start, &photograph, (level.width, level.height), limits).map(Canvas::Memory)?,
+        let files = match (&scratch, &progress.checkpoints) {
+            _ if !level.runs_in_rounds() => None,
+            (_, Some(checkpoints)) => Some(checkpoints.level_directory(number)?),
+            (scratch, None) => scratch.as_ref().map(|scratch| scratch.path().to_path_buf()),
         };
-        let run = LevelRun::prepare(job, number, &finish, files, &mut workshop, watcher)?;
-        let done = run.climb(Beginning { photograph: content, start }, watcher, &mut progress)?;
+        let content = photograph_at(photograph, number, level, files.as_deref())?;
+        let start = match (within.take(), canvas.take()) {
+            (Some(within), _) => Start::Within(within),
+            (None, Some(below)) => Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?),
+            (None, None) => {
+                let size = (level.width, level.height);
+                Start::Canvas(starting_canvas(&job.settings.start, photograph, size, workshop.limits).map(Canvas::Memory)?)
+            }
+        };
+        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), workshop, watcher)?;
+        let result = run.climb(content, start, watcher, &mut progress)?;
+        if progress.interrupted {
+            let path = partial_path(&job.output);
+            finish.write(&result, &path)?;
+            watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
+            return Ok(Painted::Interrupted { path });
+        }
         // A level shows what the print will look like, long before it is there.
         if number + 1 < job.levels.len() {
-            let path = finish.write_preview(&done)?;
+            let path = finish.write_preview(&result)?;
             watcher.listener.hear(&Event::Saved { job: job.index, path });
         }
-        canvas = Some(done);
-        if progress.interrupted {
-            break;
-        }
+        progress.keep_level(job, number, &result, watcher)?;
+        canvas = Some(result);
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    if progress.interrupted {
-        let path = partial_path(&job.output);
-        finish.write(&canvas, &path)?;
-        watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
-        return Ok(Rendered::Interrupted { path });
-    }
-    for path in finish.complete(&canvas)? {
-        watcher.listener.hear(&Event::Saved { job: job.index, path });
-    }
+    Ok(Painted::Finished(Painting { canvas, evaluations: progress.evaluations, losses: progress.losses, _files: scratch }))
+}
+
+/// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name, with its companions,
+/// which are returned; and removes the picture that an interruption left beside it.
+///
+/// # Errors
+/// When a file cannot be written. Nothing appears under the output's name then.
+pub fn deliver(job: &Job, photograph: &Photograph, painting: &Painting, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
+    let finish = Finish::new(job, photograph, weights)?;
+    let companions = finish.complete(&painting.canvas)?;
     finish.drop_preview()?;
-    let path = job.output.clone();
-    watcher.listener.hear(&Event::JobFinished {
-        job: job.index,
-        path: path.clone(),
-        width: job.framing.width,
-        height: job.framing.height,
-        evaluations: progress.evaluations,
-        losses: progress.losses,
-        seconds: started.elapsed().as_secs_f64(),
-    });
-    Ok(Rendered::Finished { path, evaluations: progress.evaluations, losses: progress.losses })
+    // It may well not be there, and a picture that is finished is not undone for it.
+    let _ = std::fs::remove_file(partial_path(&job.output));
+    Ok(companions)
 }
 
 /// The photograph at a level's size: in a file of `files` where the level wants it there.
@@ -131,13 +141,15 @@ fn photograph_at(photograph: &Photograph, number: usize, level: &Level, files: O
     Ok(Canvas::File(file))
 }
 
-/// The canvas of the level below at a level's size.
-fn enlarged(below: Canvas, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+/// The canvas of the level below at a level's size; below, it goes unless it is `kept`.
+fn enlarged(below: Canvas, number: usize, level: &Level, files: Option<&Path>, kept: bool) -> Result<Canvas, RenderError> {
     let size = (level.width, level.height);
     match files {
         Some(files) => {
             let start = below.resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
-            below.remove()?;
+            if !kept {
+                below.remove()?;
+            }
             Ok(Canvas::File(start))
         }
         None => Ok(Canvas::Memory(resized(&below.into_tensor()?, size.0, size.1)?)),

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use super::error::RenderError;
 use super::job::Watcher;
+use super::stage::Canvas;
 use super::visits::{Scene, Visited, Whole};
 use super::workers::Queue;
 use crate::event::{Event, Losses};
 use crate::files;
 use crate::geometry::Rect;
+use crate::journal::checkpoint::{is_sealed, remove_sealed, seal};
 use crate::network::Network;
 use crate::tiling::{CanvasFile, Layout, Pixels};
 
@@ -78,6 +80,32 @@ impl Rounds<'_> {
         Ok(CanvasFile::create_with(&self.canvas_path(0), self.scene.photograph.size(), values)?)
     }
 
+    /// Where the rounds go on, by what lies whole in the scratch directory: else from the first, whose canvas is `start`.
+    /// Files of rounds that are over are removed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, written or removed.
+    pub fn standing(&self, start: Canvas) -> Result<Standing, RenderError> {
+        let rounds = self.scene.visits.rounds;
+        let (round, canvas) = match (1..=rounds).rev().find(|round| is_sealed(&self.canvas_path(*round))) {
+            Some(round) => {
+                start.remove()?;
+                (0..round).try_for_each(|over| self.remove_round(over))?;
+                (round, CanvasFile::open(&self.canvas_path(round))?)
+            }
+            None => (0, start.into_file(&self.canvas_path(0))?),
+        };
+        let tiles = if round < rounds { self.scene.layout(round).len() } else { 0 };
+        let finished = (0..tiles).filter(|tile| is_sealed(&self.tile_path(round, *tile))).collect();
+        Ok(Standing { canvas, round, finished })
+    }
+
+    /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from it.
+    fn remove_round(&self, round: usize) -> Result<(), RenderError> {
+        remove_sealed(&self.canvas_path(round))?;
+        Ok((0..self.scene.layout(round).len()).try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?)
+    }
+
     /// Does all rounds, beginning at `canvas`.
     ///
     /// # Errors
@@ -103,7 +131,6 @@ impl Rounds<'_> {
         let mut progress = Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
         for round in first..rounds {
             let started = Instant::now();
-            let layout = scene.layout(round);
             if !self.visit_all(&progress.canvas, round, &finished, &whole, watcher)? {
                 progress.interrupted = true;
                 break;
@@ -116,8 +143,8 @@ impl Rounds<'_> {
             let seconds = started.elapsed().as_secs_f64();
             let (job, level) = (self.job, self.level);
             watcher.listener.hear(&Event::RoundFinished { job, level, round: round + 1, rounds, losses: whole.losses, seconds });
-            remove(before.path())?;
-            (0..layout.len()).try_for_each(|tile| remove(&self.tile_path(round, tile)))?;
+            remove_sealed(before.path())?;
+            self.remove_round(round)?;
         }
         Ok(progress)
     }
@@ -166,8 +193,7 @@ impl Rounds<'_> {
         let layout = self.scene.layout(round);
         let next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
         assemble(canvas, &layout, |tile| self.tile_path(round, tile), &next)?;
-        next.sync()?;
-        sync_beside(next.path())?;
+        seal(next.path())?;
         Ok(next)
     }
 
@@ -182,7 +208,7 @@ impl Rounds<'_> {
     }
 }
 
-/// Writes a finished tile to a file of its own, which is whole and durable or not there.
+/// Writes a finished tile to a file of its own, which is whole and durable, and sealed, or not there.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -190,16 +216,7 @@ pub fn store(path: &Path, visited: &Visited) -> Result<(), RenderError> {
     let begun = path.with_extension("part");
     CanvasFile::create_with(&begun, (visited.area.width, visited.area.height), &visited.pixels)?.sync()?;
     std::fs::rename(&begun, path).map_err(|source| files::Error::Io { action: "rename to", path: path.into(), source })?;
-    Ok(sync_beside(path)?)
-}
-
-/// Makes a file's name durable.
-fn sync_beside(path: &Path) -> Result<(), files::Error> {
-    path.parent().map_or(Ok(()), files::sync_directory)
-}
-
-fn remove(path: &Path) -> Result<(), files::Error> {
-    std::fs::remove_file(path).map_err(|source| files::Error::Io { action: "remove", path: path.into(), source })
+    Ok(seal(path)?)
 }
 
 /// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of w (tile - snapshot)`,

@@ -24,14 +24,6 @@ pub enum Canvas {
     File(CanvasFile),
 }
 
-/// What a level begins with, both at its size.
-pub struct Beginning {
-    /// The photograph.
-    pub photograph: Canvas,
-    /// The first canvas.
-    pub start: Canvas,
-}
-
 impl Canvas {
     /// The canvas as a tensor.
     ///

@@ -69,9 +69,10 @@ impl Folder {
         command
     }
 
-    /// `impasto run pipeline.toml` with overrides of the form `key=value` and flags.
+    /// `impasto run pipeline.toml --restart` with overrides of the form `key=value` and flags: a run that knows of none
+    /// before it.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let mut all = vec!["run", "pipeline.toml"];
+        let mut all = vec!["run", "pipeline.toml", "--restart"];
         for argument in arguments {
             if !argument.starts_with('-') {
                 all.push("--set");

@@ -8,6 +8,7 @@ mod exits;
 mod folder;
 mod inputs;
 mod plan;
+mod runs;
 mod score;
 mod watching;
 mod weights;

@@ -61,7 +61,7 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
         let ran = folder.run(arguments).exits(0);
         assert_eq!(logged(&ran.err), Vec::<String>::new());
     }
-    let arguments = ["run", "pipeline.toml", "--set", "watch.print-every=4", "--set", "output.overwrite=true"];
+    let arguments = ["run", "pipeline.toml", "--restart", "--set", "watch.print-every=4", "--set", "output.overwrite=true"];
     let output = folder.impasto(&arguments).env("RUST_LOG", "impasto=info").output().unwrap();
     assert_eq!(logged(&String::from_utf8(output.stderr).unwrap()).len(), 1);
 }

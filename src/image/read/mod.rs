@@ -1,5 +1,6 @@
 //! Reading: one file per way of decoding, all of them giving a [`Header`] first and pixels on demand.
 
+mod chunks;
 mod jpeg;
 mod other;
 mod png;

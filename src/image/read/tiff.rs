@@ -7,6 +7,7 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, IfdDecoder};
 use tiff::tags::{ByteOrder, PhotometricInterpretation, Tag, Type, ValueBuffer};
 use tiff::{ColorType, TiffError, TiffFormatError};
 
+use super::chunks::Chunks;
 use super::{Header, Source};
 use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::Model;
@@ -14,7 +15,7 @@ use crate::image::exif::{CARRIED, Groups};
 use crate::image::ifd::Field;
 use crate::image::{ColourKind, Error, Format, Limits, Orientation};
 
-type FileDecoder<'s> = Decoder<&'s mut BufReader<std::fs::File>>;
+pub(super) type FileDecoder<'s> = Decoder<&'s mut BufReader<std::fs::File>>;
 
 /// Bytes that one tag's values may take: profiles run to some megabytes. The decoder holds numbers in 32 bytes each and
 /// allocates as many as a tag claims, so that this must be small while the header is read.
@@ -39,14 +40,14 @@ fn open<'s>(source: &'s mut Source, max_bytes: u64) -> Result<FileDecoder<'s>, E
 
 /// How pixels are stored.
 #[derive(Debug, Clone, Copy)]
-struct Layout {
+pub(super) struct Layout {
     colour: ColourKind,
     model: Model,
     alpha: Alpha,
-    bits: u8,
+    pub(super) bits: u8,
     /// Channels that a chunk gives for a pixel, all planes together.
-    channels: usize,
-    planar: bool,
+    pub(super) channels: usize,
+    pub(super) planar: bool,
     /// Luma and two chromas, as JPEG inside TIFF has them.
     luma_chroma: bool,
 }
@@ -82,14 +83,15 @@ fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, E
         return Err(unsupported(format!("{bits} bits a channel; save it with 8 or 16")));
     }
     let channels = model.channels() + usize::from(alpha);
+    let luma_chroma = matches!(colour_type, ColorType::YCbCr(_));
+    let layout = Layout { colour, model, alpha: associated(alpha), bits, channels, planar, luma_chroma };
     let stored = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(fail)?.unwrap_or(1);
     let predictor = decoder.find_tag_unsigned::<u16>(Tag::Predictor).map_err(fail)?.unwrap_or(1);
-    if usize::from(stored) > channels && predictor != 1 && !planar {
+    if usize::from(stored) > channels && predictor != 1 && !planar && Chunks::find(decoder, &layout).is_none() {
         // The decoder would undo the differences across the wrong distance (tiff 0.11.3).
         return Err(unsupported("extra channels with differencing; save it without the extra channels".to_owned()));
     }
-    let luma_chroma = matches!(colour_type, ColorType::YCbCr(_));
-    Ok(Layout { colour, model, alpha: associated(alpha), bits, channels, planar, luma_chroma })
+    Ok(layout)
 }
 
 pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
@@ -113,7 +115,8 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     // The decoded chunk, beside it its floats, and what is compressed of it.
     let (w, h) = decoder.chunk_dimensions();
     let (w, h) = (u64::from(w.min(size.0)), u64::from(h.min(size.1)));
-    let chunk = w.saturating_mul(h).saturating_mul(layout.channels as u64);
+    let stored = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).ok().flatten().map_or(0, u64::from);
+    let chunk = w.saturating_mul(h).saturating_mul(stored.max(layout.channels as u64));
     header.decoder_bytes = chunk.saturating_mul(u64::from(layout.bits).div_ceil(8) * 2).saturating_add(1 << 20);
     header.frames = pages(&mut decoder);
     if header.frames > 1 {
@@ -187,6 +190,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
     let mut assembler = header.assembler(path, layout.model, layout.alpha)?;
     let (width, height) = header.size;
     let (chunk_width, chunk_height) = decoder.chunk_dimensions();
+    let own = Chunks::find(&mut decoder, &layout);
+    let tiled = matches!(decoder.get_chunk_type(), ChunkType::Tile);
     let across = match decoder.get_chunk_type() {
         ChunkType::Strip => 1,
         ChunkType::Tile => width.div_ceil(chunk_width),
@@ -204,7 +209,15 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
         for plane in 0..planes {
             let chunk = plane.checked_mul(per_plane).and_then(|n| n.checked_add(index));
             let chunk = chunk.ok_or_else(|| malformed("too many tiles"))?;
-            decoded.push(decoder.read_chunk(chunk).map_err(fail)?);
+            decoded.push(match &own {
+                Some(chunks) => {
+                    // Tiles are stored whole, strips as far as the picture goes.
+                    let rows = if tiled { chunk_height as usize } else { used_height };
+                    let read = chunks.read(&mut decoder, chunk as usize, used_width, rows);
+                    read.map_err(|e| super::io_error(path, Format::Tiff, e))?
+                }
+                None => decoder.read_chunk(chunk).map_err(fail)?,
+            });
         }
         let mut row_samples = Vec::new();
         // Some rows at a time, so that a file of one single strip is not held three times.

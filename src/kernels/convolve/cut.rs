@@ -3,7 +3,7 @@
 use super::super::buffer::Store;
 use super::super::map::BLOCK;
 use super::super::winograd::PLANES;
-use super::{CHUNK, Convolution, RUN, TILES};
+use super::{CHUNK, Convolution, RUN, TILES, TILES_OF_NARROW};
 
 /// Tiles of one row of tiles.
 #[derive(Clone, Copy)]
@@ -28,10 +28,10 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(height: usize, width: usize, outputs: usize, threads: usize) -> Self {
+    pub(super) fn new(height: usize, width: usize, (inputs, outputs): (usize, usize), threads: usize) -> Self {
         let tiles = height.div_ceil(4) * width.div_ceil(4);
         let chunks = outputs.div_ceil(BLOCK * CHUNK);
-        let mut blocks = tiles.div_ceil(TILES);
+        let mut blocks = tiles.div_ceil(if inputs <= 128 { TILES_OF_NARROW } else { TILES });
         if blocks < 8 * threads && tiles >= 12 * threads {
             blocks = blocks.next_multiple_of(threads);
         }
@@ -43,7 +43,7 @@ impl Cut {
 /// Bytes of the three buffers of one worker's scratch, and the number of workers, for a convolution of `inputs` channels (0: none)
 /// to `outputs` channels over a map. What [`Convolution::run`] will take from its pool.
 pub fn scratch_bytes(height: usize, width: usize, inputs: usize, outputs: usize, threads: usize) -> ([usize; 3], usize) {
-    let cut = Cut::new(height, width, outputs, threads);
+    let cut = Cut::new(height, width, (inputs, outputs), threads);
     let lengths = Scratch::lengths(inputs.div_ceil(BLOCK), outputs.div_ceil(BLOCK), cut.size);
     (lengths.map(|length| length * size_of::<f32>()), threads.min(cut.blocks * cut.shares))
 }

@@ -7,7 +7,7 @@ use super::super::simd::Simd;
 use super::super::winograd::transform_output;
 use super::cut::{Scratch, Segment};
 use super::load::first_patch;
-use super::{Affine, Convolution, Features, Kind, Pool2, Tap, Target};
+use super::{Affine, Convolution, Features, Kind, Pool2, STREAMED, Tap, Target};
 
 impl Convolution<'_> {
     /// The inverse transform of some tiles and what follows it.
@@ -33,6 +33,8 @@ impl Convolution<'_> {
             let features = features.expect("a tap has features");
             self.affine(target, affine, features, run, first, width);
         }
+        // What `affine` wrote lies in the cache already.
+        let stream = target.shape.map_bytes() >= STREAMED && target.tap.is_none_or(|tap| tap.affine.is_none());
         let job = Finish {
             target,
             m: if self.source.is_some() { scratch.m.as_ptr().wrapping_add(run.place * width * 16) } else { std::ptr::null() },
@@ -44,6 +46,7 @@ impl Convolution<'_> {
             features,
             height: self.height,
             map_width: self.width,
+            stream,
         };
         // SAFETY: M holds these tiles; the sink's maps have the shapes that were checked, and these tiles are this worker's alone.
         unsafe { self.isa.run(job) };
@@ -74,7 +77,7 @@ impl Convolution<'_> {
                             out_block: shape.plane() * BLOCK,
                             rows: to - from,
                             panel: blocks,
-                            prefetch: features.start.wrapping_add((y * features.pitch + to) * BLOCK),
+                            prefetch: [features.start.wrapping_add((y * features.pitch + to) * BLOCK); 2],
                         });
                     }
                 }
@@ -106,6 +109,8 @@ struct Finish<'a> {
     features: Option<Cells>,
     height: usize,
     map_width: usize,
+    /// Whether to write past the caches.
+    stream: bool,
 }
 
 impl Kernel for Finish<'_> {
@@ -131,6 +136,10 @@ impl Kernel for Finish<'_> {
                 }
             }
         }
+        if self.stream {
+            // SAFETY: no pointers.
+            unsafe { s.settle() };
+        }
     }
 }
 
@@ -139,6 +148,16 @@ impl Finish<'_> {
     fn valid(&self, tile: usize) -> (usize, usize, usize, usize) {
         let (y0, x0) = (self.run.row * 4, (self.run.first + tile) * 4);
         (y0, x0, 4.min(self.height - y0), 4.min(self.map_width - x0))
+    }
+
+    /// Writes a part of a cell.
+    ///
+    /// # Safety
+    /// As [`Finish`]. Maps begin at a cache line, and so does each of their cells.
+    #[inline(always)]
+    unsafe fn put<S: Simd>(&self, s: S, at: *mut f32, v: S::F) {
+        // SAFETY: the caller's.
+        unsafe { if self.stream { s.stream(at, v) } else { s.store(at, v) } }
     }
 
     /// # Safety
@@ -158,7 +177,7 @@ impl Finish<'_> {
                     for part in (0..16).step_by(S::LANES) {
                         let bias = s.load(self.target.bias.add(channel_block * 16 + part));
                         let v = s.max(zero, s.add(s.load(y.as_ptr().add((r * 4 + c) * 16 + part)), bias));
-                        s.store(self.target.out.add(cell * BLOCK + part), v);
+                        self.put(s, self.target.out.add(cell * BLOCK + part), v);
                         bits |= s.gt_bits(v, zero) << part;
                     }
                     if !self.target.mask.is_null() {
@@ -216,7 +235,7 @@ impl Finish<'_> {
                             }
                             *word |= bits << part;
                         }
-                        s.store(self.target.out.add(cell * BLOCK + part), out);
+                        self.put(s, self.target.out.add(cell * BLOCK + part), out);
                     }
                     if !self.target.mask.is_null() {
                         for (i, word) in words.iter().enumerate() {
@@ -262,7 +281,7 @@ impl Finish<'_> {
                             Some(feature) if self.target.mask.is_null() => s.gt_bits(s.load(feature.add(part)), zero),
                             _ => bits >> part,
                         };
-                        s.store(out, s.keep_bits(v, passes));
+                        self.put(s, out, s.keep_bits(v, passes));
                     }
                 }
             }
@@ -282,7 +301,7 @@ impl Finish<'_> {
                     // SAFETY: the caller's.
                     unsafe {
                         let v = s.load(y.as_ptr().add((r * 4 + c) * 16 + part));
-                        s.store(self.target.out.add(cell * BLOCK + part), v);
+                        self.put(s, self.target.out.add(cell * BLOCK + part), v);
                     }
                 }
             }

@@ -24,8 +24,12 @@ use super::winograd::Filters;
 pub use cut::scratch_bytes;
 use cut::{Cut, Scratch, Segment, odd, segments};
 
-/// Tiles of a block: so many that a panel of weights is used often, so few that the scratch stays in the cache.
+/// Tiles of a block: so many that a panel of weights is used often, so few that V, M and the weights of narrow layers share the
+/// second-level cache.
 const TILES: usize = 60;
+const TILES_OF_NARROW: usize = 36;
+/// Bytes of a map from which on it is written past the caches: it would not stay in them until the next layer reads it.
+const STREAMED: usize = 16 << 20;
 /// Blocks of 16 output channels between two inverse transforms.
 const CHUNK: usize = 4;
 /// Tiles of a row that go through the sink together.
@@ -313,7 +317,8 @@ impl Convolution<'_> {
         }
         let threads = rayon::current_num_threads();
         let chunks = self.outputs.div_ceil(BLOCK * CHUNK);
-        let Cut { blocks, size, shares } = Cut::new(self.height, self.width, self.outputs, threads);
+        let inputs = self.source.as_ref().map_or(0, |(_, filters)| filters.inputs);
+        let Cut { blocks, size, shares } = Cut::new(self.height, self.width, (inputs, self.outputs), threads);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(self, size);

@@ -14,9 +14,9 @@ struct Place {
     out: *mut f32,
     rows: usize,
     panel: usize,
-    prefetch: usize,
-    /// Whether the line asked for lies in U, else in V.
-    prefetch_u: bool,
+    /// What is wanted next of V, and of U.
+    next_v: usize,
+    next_u: usize,
 }
 
 impl Convolution<'_> {
@@ -39,7 +39,7 @@ impl Convolution<'_> {
                             out_block: BLOCK,
                             rows: p.rows,
                             panel: p.panel,
-                            prefetch: if p.prefetch_u { u.wrapping_add(p.prefetch) } else { v.wrapping_add(p.prefetch) },
+                            prefetch: [u.wrapping_add(p.next_u), v.wrapping_add(p.next_v)],
                         });
                     }
                 });
@@ -60,7 +60,7 @@ impl Convolution<'_> {
                             out_block: BLOCK,
                             rows: p.rows,
                             panel: p.panel,
-                            prefetch: if p.prefetch_u { u.wrapping_add(p.prefetch) } else { v.wrapping_add(p.prefetch) },
+                            prefetch: [u.wrapping_add(p.next_u), v.wrapping_add(p.next_v)],
                         };
                         product.run(self.isa);
                     }
@@ -85,20 +85,14 @@ impl Convolution<'_> {
                 let next = next_plane * plane_length + panels.panel(first + next_sub).0;
                 for group in 0..groups {
                     let (from, to) = (group * count / groups, (group + 1) * count / groups);
-                    // Each micro-kernel asks for one cache line per k: first the next weights, then the next plane of V.
-                    let prefetch = if group < blocks {
-                        next + group * k * BLOCK
-                    } else {
-                        (plane + 1) * scratch.v_plane + (group - blocks) * k * BLOCK
-                    };
                     work(Place {
                         v: plane * scratch.v_plane + from * BLOCK,
                         u: plane * plane_length + start,
                         out: m.wrapping_add(plane * scratch.m_plane + (from * width + sub) * BLOCK),
                         rows: to - from,
                         panel: blocks,
-                        prefetch,
-                        prefetch_u: group < blocks,
+                        next_v: (plane + 1) * scratch.v_plane + group * k * BLOCK / 2,
+                        next_u: next + group * k * BLOCK / 2,
                     });
                 }
             }

@@ -76,34 +76,38 @@ impl CpuNetwork {
         if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
             return Err(CpuError::NoBfloat16);
         }
-        let layers: Vec<_> = Layer::ALL[..=deepest.index()].iter().map(|layer| weights.convolution(*layer)).collect();
         let kept = Pool::new();
-        let make = |i: usize, direction| {
-            let layer = &layers[i];
-            assert_eq!(layer.weight.len(), layer.outputs * layer.inputs * 9, "weights of convolution {i}");
-            // The mean of four passes a quarter of the gradient to each.
-            let averaged = pooling == Pooling::Average && i > 0 && Layer::ALL[i].is_first_of_block();
-            let scale = if direction == Direction::Backward && averaged { 0.25 } else { 1.0 };
+        let mut first = None;
+        let (mut forward, mut backward, mut biases, mut channels) = (vec![], vec![], vec![], vec![]);
+        for &place in &Layer::ALL[..=deepest.index()] {
+            // One layer at a time: all of them in float32 would be a large part of what the network takes in the end.
+            let layer = weights.convolution(place);
+            assert_eq!(layer.weight.len(), layer.outputs * layer.inputs * 9, "weights of the convolution to {place}");
             let source = Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
-            Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16)
-        };
-        let forward = (1..layers.len()).map(|i| make(i, Direction::Forward)).collect();
-        let backward = (0..layers.len()).map(|i| make(i, Direction::Backward)).collect();
-        let pad = |bias: &Vec<f32>| {
-            let mut padded = bias.clone();
-            padded.resize(bias.len().next_multiple_of(BLOCK), 0.0);
-            padded
-        };
+            let make = |direction, scale| Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16);
+            if place.index() == 0 {
+                first = Some(First::new(isa, &layer.weight, &layer.bias));
+            } else {
+                forward.push(make(Direction::Forward, 1.0));
+            }
+            // The mean of four passes a quarter of the gradient to each.
+            let averaged = pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
+            backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 }));
+            let mut padded = layer.bias.clone();
+            padded.resize(layer.bias.len().next_multiple_of(BLOCK), 0.0);
+            biases.push(padded);
+            channels.push(layer.outputs);
+        }
         let mut network = Self {
             isa,
             deepest,
             pooling,
-            first: First::new(isa, &layers[0].weight, &layers[0].bias),
+            first: first.expect("every chain begins with the first convolution"),
             forward,
             backward,
-            biases: layers.iter().map(|l| pad(&l.bias)).collect(),
-            channels: layers.iter().map(|l| l.outputs).collect(),
-            largest: vec![1.0; layers.len()],
+            largest: vec![1.0; channels.len()],
+            biases,
+            channels,
             pool: Pool::new(),
             profile: Mutex::default(),
         };

@@ -11,8 +11,9 @@ use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
 use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::finish::intermediate_path;
-use crate::render::job::{Progress, Watcher};
-use crate::render::stage::Beginning;
+use crate::render::job::Watcher;
+use crate::render::progress::{Progress, Start, Within};
+use crate::render::stage::Canvas;
 use crate::render::sweep::Sweep;
 use crate::tiling::Grid;
 
@@ -23,26 +24,30 @@ impl LevelRun<'_> {
     /// Optimises the whole canvas and returns the best that was found.
     pub(super) fn climb_exact(
         self,
-        core: usize,
-        history: usize,
-        keep: usize,
-        begin: Beginning,
+        (core, history, keep): (usize, usize, usize),
+        photograph: Canvas,
+        start: Start,
         watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Tensor, RenderError> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
-        let photograph = begin.photograph.into_tensor()?;
+        let photograph = photograph.into_tensor()?;
         let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);
         self.tell_halving(core, &sweep, watcher);
-        let mut optimiser = optimiser(job, begin.start.into_tensor()?, history);
-        let mut last = Instant::now();
         // The level's result is its best point, and the losses told at the end are that point's.
-        let mut best = f64::INFINITY;
-        for evaluation in 1..=level.evaluations {
+        let Within { mut optimiser, mut evaluation, mut best } = match start {
+            Start::Within(within) => within,
+            Start::Canvas(canvas) => {
+                Within { optimiser: optimiser(job, canvas.into_tensor()?, history), evaluation: 0, best: f64::INFINITY }
+            }
+        };
+        let mut kept = evaluation;
+        let mut last = Instant::now();
+        while evaluation < level.evaluations {
             if watcher.stop.is_raised() {
                 progress.interrupted = true;
                 break;
@@ -50,14 +55,15 @@ impl LevelRun<'_> {
             let before = sweep.core();
             let (step, losses) = self.step(&mut sweep, &mut optimiser)?;
             self.tell_halving(before, &sweep, watcher);
+            evaluation += 1;
             progress.evaluations += 1;
             let seconds = last.elapsed().as_secs_f64();
             last = Instant::now();
-            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             if step.outcome != Outcome::Rejected && losses.total <= best {
                 best = losses.total;
                 progress.losses = losses;
             }
+            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
             match step.outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
@@ -68,6 +74,16 @@ impl LevelRun<'_> {
                 Outcome::Hopeless => return Err(RenderError::NotFinite { level: self.number + 1 }),
             }
             self.save_so_far(evaluation, &optimiser, watcher)?;
+            // The end of a level is kept by itself.
+            if evaluation < level.evaluations && progress.is_due() {
+                progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
+                kept = evaluation;
+                // What was written down is no part of the next evaluation's time.
+                last = Instant::now();
+            }
+        }
+        if progress.interrupted && evaluation > kept {
+            progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
         }
         Ok(optimiser.best_point().clone())
     }

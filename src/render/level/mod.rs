@@ -4,17 +4,17 @@ mod exact;
 mod rounds;
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use super::engine::Engine;
 use super::error::RenderError;
 use super::finish::Finish;
-use super::job::{Progress, Watcher};
-use super::stage::{Beginning, Canvas};
-use super::targets::TargetStore;
+use super::job::{Watcher, Workshop};
+use super::progress::{Progress, Start};
+use super::stage::Canvas;
 use super::team::Team;
 use super::visits::Kind;
 use crate::event::Event;
-use crate::image::Limits;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
 
@@ -34,16 +34,6 @@ pub(super) struct LevelRun<'a> {
     pub(super) team: Team<'static>,
     /// The paintings' statistics at the level's size.
     pub(super) style: StyleTargets,
-}
-
-/// What a level is prepared with, for all levels of a run.
-pub(super) struct Workshop<'a> {
-    /// What computes.
-    pub(super) engine: &'a mut Engine,
-    /// Statistics of paintings that are already there.
-    pub(super) targets: &'a mut TargetStore,
-    /// How large pictures may be.
-    pub(super) limits: &'a Limits,
 }
 
 impl<'a> LevelRun<'a> {
@@ -66,6 +56,8 @@ impl<'a> LevelRun<'a> {
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
+                // Entries are only added whole: a store that a panic left behind is as good as before.
+                let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
                 targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
             }
             _ => StyleTargets::default(),
@@ -78,15 +70,25 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from its beginning on and returns its canvas.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
-    pub(super) fn climb(self, begin: Beginning, watcher: &mut Watcher<'_>, progress: &mut Progress) -> Result<Canvas, RenderError> {
+    pub(super) fn climb(
+        self,
+        photograph: Canvas,
+        start: Start,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history, keep } => self.climb_exact(core, history, keep, begin, watcher, progress).map(Canvas::Memory),
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, begin, watcher, progress).map(Canvas::File),
-            Execution::Feathered(visits) => self.climb_in_rounds(Kind::Feathered, visits, begin, watcher, progress).map(Canvas::File),
+            Execution::Exact { core, history, keep } => {
+                self.climb_exact((core, history, keep), photograph, start, watcher, progress).map(Canvas::Memory)
+            }
+            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
+            Execution::Feathered(visits) => {
+                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 

@@ -3,9 +3,10 @@
 use super::LevelRun;
 use crate::plan::Visits;
 use crate::render::error::RenderError;
-use crate::render::job::{Progress, Watcher};
+use crate::render::job::Watcher;
+use crate::render::progress::{Progress, Start};
 use crate::render::rounds::Rounds;
-use crate::render::stage::Beginning;
+use crate::render::stage::Canvas;
 use crate::render::visits::{Context, Kind, Scene};
 use crate::tiling::CanvasFile;
 
@@ -15,12 +16,17 @@ impl LevelRun<'_> {
         self,
         kind: Kind,
         visits: Visits,
-        begin: Beginning,
+        photograph: Canvas,
+        start: Start,
         watcher: &mut Watcher<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<CanvasFile, RenderError> {
+        let start = match start {
+            Start::Canvas(canvas) => canvas,
+            Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
+        };
         let files = self.files.expect("a level in rounds is given a place for its files");
-        let photograph = begin.photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
+        let photograph = photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
         let scene = Scene {
             kind,
             team: &self.team,
@@ -33,7 +39,7 @@ impl LevelRun<'_> {
         };
         self.announce(visits.rounds * visits.visit, scene.layout(0).len(), watcher);
         let rounds = Rounds { scene: &scene, scratch: files, job: self.job.index, level: self.number };
-        let done = rounds.run(begin.start.into_file(&rounds.canvas_path(0))?, watcher)?;
+        let done = rounds.run_from(rounds.standing(start)?, watcher)?;
         progress.evaluations += done.rounds * visits.visit;
         progress.losses = done.losses;
         progress.interrupted = done.interrupted;

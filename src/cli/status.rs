@@ -1,0 +1,168 @@
+//! `impasto status`: how far a run is, asked from outside.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::StatusArguments;
+use super::progress::now;
+use super::say::say;
+use super::standing::overall;
+use super::style::{duration, loss};
+use super::{Exit, Failure};
+use crate::config;
+use crate::journal::{self, JobStanding, JobState, JournalError, Reading, RunName};
+
+/// Between two looks of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// `impasto status`.
+pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
+    let directory = directory(&arguments.run)?;
+    loop {
+        let reading = journal::open(&directory)?;
+        if arguments.json {
+            let status = Status::new(&reading);
+            say!("{}", serde_json::to_string_pretty(&status).map_err(|error| Failure::Internal(error.to_string()))?);
+        } else {
+            tell(&reading);
+        }
+        if !arguments.watch || reading.holder.is_none() {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(WATCH_EVERY);
+        say!();
+    }
+}
+
+/// The run that is meant by a run directory, an output directory or a pipeline file.
+fn directory(path: &Path) -> Result<PathBuf, Failure> {
+    let no_run = || Failure::Journal(JournalError::NoRun { path: path.into() });
+    if !path.is_file() {
+        return journal::find(path).ok_or_else(no_run);
+    }
+    let config = config::load(path, &[])?;
+    let name = RunName::new(path, &config.variants[0].settings.output.directory);
+    name.newest_directory().ok_or_else(no_run)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Status<'a> {
+    directory: &'a Path,
+    begun: f64,
+    /// The process that works on it, if one does.
+    process: Option<u32>,
+    host: Option<&'a str>,
+    state: &'static str,
+    /// Megapixel-evaluations.
+    work: f64,
+    done: f64,
+    /// Estimate of the seconds to the end.
+    seconds_left: Option<f64>,
+    devices: &'a [String],
+    jobs: Vec<JobStatus>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct JobStatus {
+    job: usize,
+    seconds_left: Option<f64>,
+    /// Seconds since its last checkpoint.
+    checkpoint_age: Option<f64>,
+    /// Its state is the one now: a job that no process works on is not running.
+    #[serde(flatten)]
+    standing: JobStanding,
+}
+
+impl<'a> Status<'a> {
+    fn new(reading: &'a Reading) -> Self {
+        let standing = &reading.standing;
+        let job = |(job, standing): (&usize, &JobStanding)| JobStatus {
+            job: *job,
+            seconds_left: standing.speed.filter(|_| !standing.is_finished()).map(|speed| speed * (standing.work - standing.done).max(0.0)),
+            checkpoint_age: standing.checkpoint.map(|at| (now() - at).max(0.0)),
+            standing: standing.clone().now(state(standing, reading)),
+        };
+        Self {
+            directory: &reading.directory,
+            begun: reading.begun,
+            process: reading.holder.as_ref().map(|holder| holder.pid),
+            host: reading.holder.as_ref().map(|holder| holder.host.as_str()),
+            state: overall_state(reading),
+            work: standing.work(),
+            done: standing.done(),
+            seconds_left: standing.left(),
+            devices: &standing.devices,
+            jobs: standing.jobs.iter().map(job).collect(),
+        }
+    }
+}
+
+/// What a job's state is, now that it is known whether anybody works on the run.
+fn state(job: &JobStanding, reading: &Reading) -> JobState {
+    match (job.state, &reading.holder) {
+        (JobState::Running, None) => JobState::Interrupted,
+        (state, _) => state,
+    }
+}
+
+fn overall_state(reading: &Reading) -> &'static str {
+    let states = || reading.standing.jobs.values().map(|job| job.state);
+    match &reading.holder {
+        Some(_) => "running",
+        None if states().all(|state| state == JobState::Finished) => "finished",
+        None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => "finished, with failures",
+        None => "interrupted",
+    }
+}
+
+fn tell(reading: &Reading) {
+    let standing = &reading.standing;
+    say!("{}", reading.directory.display());
+    let who = reading.holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"));
+    say!("{}{who}  {}", overall_state(reading), overall(standing));
+    let width = standing.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
+    for job in standing.jobs.values() {
+        say!("  {:<width$}  {:<11}  {}", job.name, state(job, reading).word(), details(job));
+    }
+}
+
+/// What is to be told of a job beside its state.
+fn details(job: &JobStanding) -> String {
+    let mut parts = Vec::new();
+    match job.state {
+        JobState::Waiting => {}
+        JobState::Finished => {
+            parts.push(format!("{}x{}", job.size.0, job.size.1));
+            parts.push(format!("{} evaluations", job.total_evaluations));
+        }
+        // Nothing of it has begun.
+        _ if job.evaluations == 0 => {}
+        _ => {
+            parts.push(format!("level {}/{} {}x{}", job.level + 1, job.levels, job.level_size.0, job.level_size.1));
+            parts.push(format!("evaluation {}/{}", job.evaluation, job.evaluations));
+        }
+    }
+    if let Some(losses) = job.losses {
+        parts.push(format!("content {}  style {}", loss(losses.content), loss(losses.style)));
+    }
+    if let Some(speed) = job.speed {
+        parts.push(format!("{speed:.2} s/Mpx-evaluation"));
+        if !matches!(job.state, JobState::Finished | JobState::Failed) {
+            parts.push(format!("left {}", duration(speed * (job.work - job.done).max(0.0))));
+        }
+    }
+    if let Some(at) = job.checkpoint.filter(|_| !job.is_finished()) {
+        parts.push(format!("checkpoint {} ago", duration(now() - at)));
+    }
+    if job.seconds > 0.0 {
+        parts.push(duration(job.seconds));
+    }
+    parts.extend(job.reason.clone().filter(|_| !job.is_finished()));
+    parts.extend(job.output.as_ref().filter(|_| job.is_finished()).map(|path| path.display().to_string()));
+    parts.join("  ")
+}

@@ -1,0 +1,155 @@
+//! What the pictures of a run depend on, and what of it has changed.
+//!
+//! Settings count when they change the finished file (see [`crate::config::Effect`]), files that settings name count by
+//! their bytes. What only decides how fast or where the work is done does not count, and neither do pictures that join.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Effect, OutputProfile, StartFrom, Variant};
+
+/// Raised whenever the program comes to paint other bytes from the same plan.
+pub const ALGORITHM: u32 = 1;
+
+/// What the pictures of a run depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Fingerprint {
+    /// [`ALGORITHM`] of the program.
+    pub algorithm: u32,
+    /// SHA-256 of the weights.
+    pub weights: String,
+    /// Settings and files by variant; a pipeline without variants has one of the empty name.
+    pub variants: BTreeMap<String, BTreeMap<String, String>>,
+    /// SHA-256 of each photograph, by its path as seen from the pipeline's folder.
+    pub photographs: BTreeMap<PathBuf, String>,
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// A key, a file, or something of the program.
+    pub what: String,
+    /// What it was; nothing when it was not there.
+    pub old: Option<String>,
+    /// What it is now.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".into());
+        write!(f, "{}: was {}, is {}", self.what, shown(&self.old), shown(&self.new))
+    }
+}
+
+impl Fingerprint {
+    /// The fingerprint of `photographs` (as the configuration names them) under `config`, with weights of this SHA-256.
+    ///
+    /// # Errors
+    /// When a file cannot be read: its path and the system's reason.
+    pub fn take<'a>(
+        config: &Config,
+        photographs: impl IntoIterator<Item = &'a Path>,
+        weights: &str,
+    ) -> Result<Self, (PathBuf, std::io::Error)> {
+        let mut variants = BTreeMap::new();
+        for variant in &config.variants {
+            variants.insert(variant.name.clone().unwrap_or_default(), settings(variant, config.directory())?);
+        }
+        let mut hashes = BTreeMap::new();
+        for path in photographs {
+            let seen = path.strip_prefix(config.directory()).unwrap_or(path).to_path_buf();
+            if let Entry::Vacant(entry) = hashes.entry(seen) {
+                entry.insert(hash(path)?);
+            }
+        }
+        Ok(Self { algorithm: ALGORITHM, weights: weights.into(), variants, photographs: hashes })
+    }
+
+    /// What has changed from `self` to `now`, but for the photographs. Variants that are only in one of them are no change.
+    pub fn changes(&self, now: &Fingerprint) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut compare = |what: String, old: Option<String>, new: Option<String>| {
+            if old != new {
+                changes.push(Change { what, old, new });
+            }
+        };
+        let version = |number: u32| Some(format!("version {number}"));
+        compare("the program's algorithm".into(), version(self.algorithm), version(now.algorithm));
+        compare("the network's weights".into(), Some(short(&self.weights)), Some(short(&now.weights)));
+        for (name, old) in &self.variants {
+            let Some(new) = now.variants.get(name) else { continue };
+            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            let of = if name.is_empty() { String::new() } else { format!(" of variant {name}") };
+            keys.into_iter().for_each(|key| compare(format!("{key}{of}"), old.get(key).cloned(), new.get(key).cloned()));
+        }
+        changes
+    }
+
+    /// How a photograph, named as in [`Fingerprint::photographs`], has changed from `self` to `now`, if it is in both.
+    pub fn photograph_change(&self, now: &Fingerprint, path: &Path) -> Option<Change> {
+        let (old, new) = (self.photographs.get(path)?, now.photographs.get(path)?);
+        let what = format!("the photograph {}", path.display());
+        (old != new).then(|| Change { what, old: Some(short(old)), new: Some(short(new)) })
+    }
+
+    /// `self` with the photographs of `now` and the variants that are only there.
+    pub fn joined(mut self, now: &Fingerprint) -> Self {
+        for (name, keys) in &now.variants {
+            self.variants.entry(name.clone()).or_insert_with(|| keys.clone());
+        }
+        self.photographs.extend(now.photographs.clone());
+        self
+    }
+}
+
+/// The settings that change pixels, and the hashes of files that settings name.
+fn settings(variant: &Variant, base: &Path) -> Result<BTreeMap<String, String>, (PathBuf, std::io::Error)> {
+    let listed = variant.listing(base).into_iter().filter(|listed| listed.effect == Effect::Pixels);
+    let mut keys: BTreeMap<String, String> = listed.map(|listed| (listed.key, listed.value)).collect();
+    let settings = &variant.settings;
+    let mut file = |key: String, path: &Path| -> Result<(), (PathBuf, std::io::Error)> {
+        keys.insert(format!("the file of {key}"), short(&hash(path)?));
+        Ok(())
+    };
+    for (index, style) in settings.styles.iter().enumerate() {
+        file(format!("style.{index}.image"), &style.image)?;
+    }
+    if let StartFrom::Image(path) = &settings.start.from {
+        file("start.image".into(), path)?;
+    }
+    if let OutputProfile::File(path) = &settings.color.output_profile {
+        file("color.output-profile".into(), path)?;
+    }
+    Ok(keys)
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal digits. Memory does not grow with the file.
+fn hash(path: &Path) -> Result<String, (PathBuf, std::io::Error)> {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0u8; 1 << 18]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    };
+    read().map_err(|error| (path.to_path_buf(), error))
+}
+
+/// A hash as people compare it.
+fn short(hash: &str) -> String {
+    format!("sha256 {}", hash.get(..16).unwrap_or(hash))
+}

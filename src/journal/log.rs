@@ -1,0 +1,289 @@
+//! The events' file, `events.jsonl`: one JSON object a line, each with a checksum of its own.
+//!
+//! ```text
+//! {"n":3,"at":1764000000.25,"record":{"event":{"event":"job-started",...}},"crc":"1a2b3c4d"}
+//! ```
+//!
+//! `n` counts lines from 0, `at` is seconds since 1970, and `crc` is the CRC-32 of the line's bytes before `,"crc"`. The
+//! first line tells the format. A process that dies leaves at worst a torn end, which is dropped; anything else that is
+//! wrong is an error, for then events are missing that were once there.
+//!
+//! Format 1: as above.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::JournalError;
+use super::fingerprint::Fingerprint;
+use super::standing::Standing;
+use crate::event::Event;
+use crate::plan::Job;
+
+/// The format that is written.
+const FORMAT: u32 = 1;
+/// Bytes of `,"crc":"12345678"}`.
+const TAIL: usize = 18;
+
+/// What a line records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Record {
+    /// The file begins.
+    Format {
+        /// Its format.
+        version: u32,
+        /// The program that began it.
+        program: String,
+    },
+    /// Pictures that joined the run after its plan was written.
+    Joined {
+        /// The jobs, with numbers that follow those of the plan.
+        jobs: Vec<Job>,
+        /// The run's fingerprint with them.
+        fingerprint: Fingerprint,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+impl Record {
+    /// Whether what is recorded must survive a loss of power from here on.
+    fn is_durable(&self) -> bool {
+        !matches!(self, Record::Event(Event::Evaluated { .. } | Event::StepRejected { .. } | Event::Warning { .. } | Event::Targets { .. }))
+    }
+}
+
+/// A line that was read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Line {
+    /// Its number, from 0.
+    pub n: u64,
+    /// When it was written, seconds since 1970.
+    pub at: f64,
+    /// What it records.
+    pub record: Record,
+}
+
+/// Why a line cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} is damaged: {reason}")]
+pub struct BadLine {
+    /// The line's number in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// What a journal tells.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// Where every job stands.
+    pub standing: Standing,
+    /// Jobs that joined later, in order.
+    pub joined: Vec<Job>,
+    /// The fingerprint with the latest of them.
+    pub fingerprint: Option<Fingerprint>,
+    /// The format that the first line tells.
+    pub format: Option<u32>,
+    /// Whole lines.
+    pub lines: u64,
+    /// Bytes of the whole lines; what follows is a torn end.
+    pub whole: usize,
+}
+
+/// Reads the bytes of a journal. What cannot be read at the end, with nothing whole behind it, is a torn end and dropped.
+///
+/// # Errors
+/// When a line that is followed by a whole one is damaged, or lines are missing.
+pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
+    let mut replay = Replay::default();
+    let mut bad: Option<BadLine> = None;
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let number = number as u64;
+        match (parse(line), &bad) {
+            (Ok(_), Some(bad)) => return Err(bad.clone()),
+            (Ok(line), None) if line.n == replay.lines => replay.take(line),
+            (Ok(_), None) => return Err(BadLine { line: number + 1, reason: "it has another number than its place; lines are missing" }),
+            (Err(reason), None) => bad = Some(BadLine { line: number + 1, reason }),
+            (Err(_), Some(_)) => continue,
+        }
+        if bad.is_none() {
+            replay.whole += line.len();
+        }
+    }
+    Ok(replay)
+}
+
+impl Replay {
+    fn take(&mut self, line: Line) {
+        self.lines += 1;
+        match line.record {
+            Record::Format { version, .. } => self.format = Some(version),
+            Record::Joined { jobs, fingerprint } => {
+                self.joined.extend(jobs);
+                self.fingerprint = Some(fingerprint);
+            }
+            Record::Event(event) => self.standing.hear(line.at, &event),
+        }
+    }
+}
+
+/// One line, its newline included.
+fn parse(line: &[u8]) -> Result<Line, &'static str> {
+    let line = line.strip_suffix(b"\n").ok_or("it has no end")?;
+    let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
+    let at = line.len().checked_sub(TAIL).filter(|at| text.is_char_boundary(*at)).ok_or("it is too short")?;
+    let (body, tail) = text.split_at(at);
+    let crc = tail.strip_prefix(",\"crc\":\"").and_then(|tail| tail.strip_suffix("\"}")).ok_or("it has no checksum")?;
+    if crc != checksum(body) {
+        return Err("its checksum is wrong");
+    }
+    serde_json::from_str(&format!("{body}}}")).map_err(|_| "its checksum is right and its content is unknown")
+}
+
+fn checksum(body: &str) -> String {
+    format!("{:08x}", crc32fast::hash(body.as_bytes()))
+}
+
+/// A line's text, its newline included.
+fn line(n: u64, at: f64, record: &Record) -> serde_json::Result<String> {
+    let record = serde_json::to_string(record)?;
+    let body = format!("{{\"n\":{n},\"at\":{at:.3},\"record\":{record}");
+    let crc = checksum(&body);
+    Ok(format!("{body},\"crc\":\"{crc}\"}}\n"))
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub(super) struct Log {
+    file: File,
+    path: PathBuf,
+    lines: u64,
+    whole: u64,
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or is of a later format.
+pub(super) fn read(path: &Path) -> Result<Replay, JournalError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
+        Err(error) => return Err(JournalError::io("read", path)(error)),
+    };
+    let replay = replay(&bytes).map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
+    match replay.format {
+        Some(found) if found > FORMAT => Err(JournalError::Newer { path: path.into(), found, known: FORMAT }),
+        None if replay.lines > 0 => {
+            Err(JournalError::Damaged { path: path.into(), reason: "its first line does not tell its format".into() })
+        }
+        _ => Ok(replay),
+    }
+}
+
+impl Log {
+    /// Opens the journal behind what `replay` read, and cuts off a torn end.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written.
+    pub(super) fn open(path: &Path, replay: &Replay) -> Result<Self, JournalError> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(JournalError::io("open", path))?;
+        let mut log = Self { file, path: path.into(), lines: replay.lines, whole: replay.whole as u64 };
+        log.cut().map_err(JournalError::io("cut the torn end off", path))?;
+        if log.lines == 0 {
+            log.append(&Record::Format { version: FORMAT, program: format!("impasto {}", env!("CARGO_PKG_VERSION")) })?;
+        }
+        Ok(log)
+    }
+
+    /// Appends a record and, where it must last, syncs the file.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then it holds what it held before.
+    pub(super) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let text = line(self.lines, now(), record).expect("records are plain data");
+        let mut append = || {
+            self.file.write_all(text.as_bytes())?;
+            if record.is_durable() { self.file.sync_data() } else { Ok(()) }
+        };
+        if let Err(error) = append() {
+            // A half-written line must not stand in the way of the next one.
+            let _ = self.cut();
+            return Err(JournalError::io("append to", &self.path)(error));
+        }
+        self.lines += 1;
+        self.whole += text.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> std::io::Result<()> {
+        self.file.set_len(self.whole)?;
+        self.file.seek(SeekFrom::Start(self.whole)).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Losses;
+
+    fn text(count: usize) -> String {
+        let format = Record::Format { version: 1, program: "test \u{1f3a8}".into() };
+        let event = |evaluation| {
+            let losses = Losses::new(1.5, f64::INFINITY, 0.0);
+            Record::Event(Event::Evaluated { job: 0, level: 1, evaluation, losses, seconds: 0.5 })
+        };
+        (0..count).map(|n| line(n as u64, 1e9, &if n == 0 { format.clone() } else { event(n) }).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_end_torn_anywhere_is_dropped_to_the_line() {
+        let whole = text(4);
+        let third: usize = whole.split_inclusive('\n').take(3).map(str::len).sum();
+        for cut in third..whole.len() {
+            let replay = replay(&whole.as_bytes()[..cut]).unwrap();
+            assert_eq!((replay.lines, replay.whole), (3, third), "cut at {cut}");
+        }
+        let mut zeros = whole.clone().into_bytes();
+        zeros.extend([0; 700]);
+        assert_eq!(replay(&zeros).unwrap().lines, 4, "zeros, as a loss of power leaves them");
+    }
+
+    #[test]
+    fn a_bit_flipped_before_the_end_is_an_error_that_names_the_line() {
+        let whole = text(4).into_bytes();
+        let last = whole.len() - text(4).lines().last().unwrap().len() - 1;
+        for at in (0..last).step_by(3) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            let bad = replay(&bytes).unwrap_err();
+            let line = 1 + whole[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+            assert!(bad.line == line || bytes[at] == b'\n' || whole[at] == b'\n', "byte {at}: {bad}");
+        }
+        let without: String = text(4).split_inclusive('\n').enumerate().filter(|(n, _)| *n != 2).map(|(_, line)| line).collect();
+        assert_eq!(replay(without.as_bytes()).unwrap_err().line, 3, "a missing line");
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_before_the_next_line_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let whole = text(3);
+        std::fs::write(&path, &whole[..whole.len() - 7]).unwrap();
+        let before = read(&path).unwrap();
+        let mut log = Log::open(&path, &before).unwrap();
+        log.append(&Record::Event(Event::Warning { message: "line\nbreaks and \"quotes\"".into() })).unwrap();
+        assert_eq!(read(&path).unwrap().lines, 3);
+    }
+}

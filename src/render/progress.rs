@@ -1,0 +1,167 @@
+//! How far a job is, and what is kept of it on the way.
+
+use candle_core::Tensor;
+
+use super::error::RenderError;
+use super::job::Watcher;
+use super::stage::Canvas;
+use crate::event::{Event, Losses};
+use crate::journal::Checkpoints;
+use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
+use crate::optimise::{Bits, Optimiser, State};
+use crate::plan::Job;
+use crate::tiling::{CanvasFile, Pixels};
+
+/// Where the pyramid stands, and where that is written down.
+#[derive(Default)]
+pub(super) struct Progress<'c> {
+    /// Evaluations done in all levels.
+    pub(super) evaluations: usize,
+    /// The losses of the best canvas so far.
+    pub(super) losses: Losses,
+    /// Whether a stop was asked for before the end.
+    pub(super) interrupted: bool,
+    /// Where the job's state is kept; nowhere when the run has no directory.
+    pub(super) checkpoints: Option<&'c mut Checkpoints>,
+}
+
+/// What a level begins with.
+pub(super) enum Start {
+    /// A canvas of the level's size.
+    Canvas(Canvas),
+    /// An optimiser in the middle of the level.
+    Within(Within),
+}
+
+/// The middle of a level in exact mode.
+pub(super) struct Within {
+    /// The optimiser, as it was.
+    pub(super) optimiser: Optimiser,
+    /// Evaluations done in the level.
+    pub(super) evaluation: usize,
+    /// The lowest loss in it.
+    pub(super) best: f64,
+}
+
+/// Where a job goes on.
+pub(super) struct Resumed {
+    /// The level to go on with, which may be one behind the last.
+    pub(super) level: usize,
+    /// The result of the level below, unless the work goes on within a level.
+    pub(super) canvas: Option<Canvas>,
+    /// The middle of that level.
+    pub(super) within: Option<Within>,
+}
+
+impl<'c> Progress<'c> {
+    /// Nothing done yet, to be kept in `checkpoints`.
+    pub(super) fn new(checkpoints: Option<&'c mut Checkpoints>) -> Self {
+        Self { checkpoints, ..Self::default() }
+    }
+
+    /// Takes the job up where its last checkpoint left it, if there is one, and tells so.
+    ///
+    /// # Errors
+    /// When checkpoints cannot be read.
+    pub(super) fn resume(&mut self, job: &Job, watcher: &mut Watcher<'_>) -> Result<Option<Resumed>, RenderError> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
+        let loaded = checkpoints.load(&mut |message| watcher.listener.hear(&Event::Warning { message }))?;
+        let Some(Loaded { snapshot, level }) = loaded else { return Ok(None) };
+        let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
+        let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
+            let message = format!("{}: the checkpoint does not fit the plan; the picture is begun again", job.name);
+            watcher.listener.hear(&Event::Warning { message });
+            return Ok(None);
+        };
+        (self.evaluations, self.losses) = (evaluations, losses);
+        // Where all levels are over, only the writing is left.
+        let (level, evaluation) = match job.levels.get(level) {
+            Some(_) => (level, resumed.within.as_ref().map_or(0, |within| within.evaluation)),
+            None => (job.levels.len() - 1, job.levels.last().map_or(0, |level| level.evaluations)),
+        };
+        let below: f64 = job.levels[..level].iter().map(|level| level.work()).sum();
+        let here = (job.levels[level].width * job.levels[level].height * evaluation) as f64 * 1e-6;
+        watcher.listener.hear(&Event::JobResumed { job: job.index, level, evaluation, evaluations, done: below + here });
+        Ok(Some(resumed))
+    }
+
+    /// Whether it is time to keep the middle of a level.
+    pub(super) fn is_due(&self) -> bool {
+        self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.due())
+    }
+
+    /// Keeps the middle of a level in exact mode.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_within(
+        &mut self,
+        job: &Job,
+        level: usize,
+        (evaluation, best): (usize, f64),
+        optimiser: &Optimiser,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
+        let State { numbers, vectors } = optimiser.state();
+        let stage = Stage::Exact { level, evaluation, best: Bits(best), optimiser: numbers };
+        self.keep(job, (level, evaluation), stage, vectors, watcher)
+    }
+
+    /// Keeps a level's result, and lets go of the files of the level below.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_level(&mut self, job: &Job, level: usize, canvas: &Canvas, watcher: &mut Watcher<'_>) -> Result<(), RenderError> {
+        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
+        let (file, vectors) = match canvas {
+            Canvas::Memory(tensor) => (None, vec![tensor.clone()]),
+            Canvas::File(file) => (Some(checkpoints.name_of(file.path())?), vec![]),
+        };
+        let evaluation = job.levels[level].evaluations;
+        self.keep(job, (level, evaluation), Stage::LevelDone { level, file }, vectors, watcher)?;
+        if let (Some(checkpoints), Some(below)) = (&self.checkpoints, level.checked_sub(1)) {
+            checkpoints.clear_level(below)?;
+        }
+        Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        job: &Job,
+        (level, evaluation): (usize, usize),
+        stage: Stage,
+        vectors: Vec<Tensor>,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        let saved = checkpoints.save(&Snapshot { stage, evaluations: self.evaluations, losses: self.losses, vectors })?;
+        let (bytes, seconds) = (saved.bytes, saved.seconds);
+        watcher.listener.hear(&Event::Checkpointed { job: job.index, level, evaluation, bytes, seconds });
+        Ok(())
+    }
+}
+
+/// What a checkpoint holds, if it belongs to this job's plan.
+fn resumed(job: &Job, level: usize, snapshot: Snapshot, checkpoints: &Checkpoints) -> Option<Resumed> {
+    let Snapshot { stage, mut vectors, .. } = snapshot;
+    let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
+    let of_level = |number: usize, vectors: &[Tensor]| {
+        planned(number).is_some_and(|(width, height)| vectors.iter().all(|vector| vector.dims() == [3, height, width]))
+    };
+    match stage {
+        Stage::Exact { level, evaluation, best, optimiser } => {
+            let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
+            let optimiser = Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
+            Some(Resumed { level, canvas: None, within: Some(Within { optimiser, evaluation, best: best.0 }) })
+        }
+        Stage::LevelDone { level: done, file: Some(name) } => {
+            let canvas = CanvasFile::open(&checkpoints.path_of(&name)).ok().filter(|canvas| planned(done) == Some(canvas.size()))?;
+            Some(Resumed { level, canvas: Some(Canvas::File(canvas)), within: None })
+        }
+        Stage::LevelDone { level: done, file: None } => {
+            let whole = of_level(done, &vectors) && vectors.len() == 1;
+            let canvas = vectors.pop().filter(|_| whole)?;
+            Some(Resumed { level, canvas: Some(Canvas::Memory(canvas)), within: None })
+        }
+    }
+}
