@@ -1,5 +1,5 @@
-//! A print of 600 megapixels, from a canvas file to a BigTIFF with its companions and back, by rows: run with
-//! `cargo test --release --test image_big -- --ignored --nocapture`. Takes about 12 GB of disk in the temporary directory.
+//! A print of 600 megapixels, from a canvas file to a BigTIFF and back, by rows: run with
+//! `cargo test --release --test image_big -- --ignored --nocapture`. Takes about 11 GB of disk in the temporary directory.
 #![allow(clippy::unwrap_used)]
 
 use std::io::BufReader;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use impasto::geometry::Rect;
 use impasto::image::{Limits as Memory, probe};
-use impasto::render::{Finish, Photograph, preview_path, pyramid_path};
+use impasto::render::{Finish, Photograph};
 use impasto::tiling::CanvasFile;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
@@ -41,15 +41,15 @@ fn canvas(path: &std::path::Path) -> CanvasFile {
 }
 
 #[test]
-#[ignore = "writes 12 GB"]
+#[ignore = "writes 11 GB"]
 fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let folder = tempfile::tempdir().unwrap();
     let photograph = ::image::RgbImage::from_fn(48, 32, |x, y| ::image::Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
     photograph.save(folder.path().join("photo.png")).unwrap();
     let pipeline = folder.path().join("pipeline.toml");
     let text = format!(
-        "input.content = 'photo.png'\nstyle.image = 'photo.png'\ncompute.memory-gib = 64\n[output]\nname = 'big.tiff'\n\
-         long-side-px = {}\ndpi = 300\nbit-depth = 16\npreview = true\npyramid = 'dzi'\n",
+        "input.content = 'photo.png'\nstyle.image = 'photo.png'\ncompute.memory-gib = 64\n[output]\nname = 'big.tiff'\ncompression = 'none'\n\
+         long-side-px = {}\ndpi = 300\nbit-depth = 16\n",
         SIZE.0
     );
     std::fs::write(&pipeline, text).unwrap();
@@ -64,12 +64,10 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let start = Instant::now();
     let photograph = Photograph::open(&job.content, &job.framing, &Memory::default()).unwrap();
     Finish::new(job, &photograph, "none").unwrap().complete(&canvas).unwrap();
+    std::fs::remove_file(canvas.path()).unwrap();
     let bytes = std::fs::metadata(&path).unwrap().len();
     println!("written in {:.1?}: {bytes} bytes, peak {} MiB", start.elapsed(), peak_mib());
     assert!(peak_mib() < 1024);
-    let preview = ::image::image_dimensions(preview_path(&path)).unwrap();
-    assert_eq!(preview, (1600, 1067));
-    assert!(pyramid_path(&path).exists());
     let width = SIZE.0 as usize;
 
     let mut head = [0u8; 4];

@@ -42,7 +42,7 @@
 //! # Measured
 //!
 //! One core of an AMD EPYC (Zen 4), whose AVX-512 and AVX2 both peak at 118 GFLOPS float32 (`vdpbf16ps` at 236), on a machine busy with
-//! other work: processor time, least of several. Whole evaluations, and PyTorch's beside them: docs/speed.md.
+//! other work: processor time, least over runs whose loads differed (the busiest gave 59, 53, 56 and 56 ms for the first table). Whole evaluations, and PyTorch's beside them: docs/speed.md.
 //!
 //! | convolution, float32, AVX-512 | ms | products at peak |
 //! |---|---|---|
@@ -66,8 +66,8 @@
 //! Memory: 408 bytes a pixel for style taps and content with the way back, 395 MiB of prepared weights (197 in bfloat16).
 //! Relative L2 error against float64 on a 512x384 photograph: relu4_2 9.6e-7, relu5_1 1.6e-6 (bfloat16: 5.8e-3, 9.3e-3); the way back
 //! through one layer, given its input, at most 2.7e-6.
-//! What helped, least processor time before and after: halves of transforms 67 to 61 ms, writing past the caches 61 to 59 (64 to 64
-//! channels); even prefetching 50 to 48 (512 to 512) and 53 to 51 (128 to 128); smaller blocks 59 to 57 (64 to 64).
+//! Halves of transforms, writing past the caches, even prefetching and smaller blocks together, old and new in turns: 10 % less for 64 to 64
+//! channels, 0 to 5 % for wider ones, nothing above the noise (-5 to +1 %) over a whole evaluation on the busy machine.
 //! Tried without gain: other sizes of blocks in wide layers (24 to 36 tiles are 10 % slower, 48 to 120 within 4 %), the four channel blocks
 //! of a tile one after the other in the inverse transform, and asking for V's lines before they are written.
 

@@ -111,16 +111,16 @@ fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize),
     let grid = Grid::new(width, height, core);
     let margins = margins(&job.spec);
     let swept = |margin: usize| grid.tiles().map(|tile| megapixels(tile.region(margin, width, height))).sum::<f64>();
-    let (forward, both) = (swept(margins.features) * speed.forward, swept(margins.gradient) * speed.evaluation);
-    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again for the
-    // gradient.
+    let region = swept(margins.gradient);
+    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again over the
+    // same regions for the gradient.
     let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
-    let evaluation = forward * again + both;
+    let evaluation = region * (again * speed.forward + speed.evaluation);
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
     // The photograph is looked at once.
-    let seconds = forward + count * (evaluation + optimiser);
+    let seconds = swept(margins.features) * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
 }
@@ -202,10 +202,10 @@ mod tests {
         // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with its margins.
         let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
         assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));
-        // Four tiles of 1024 px: every one reaches 80 px into its neighbours forward and 160 px for the gradient.
-        let forward = f64::powi(2.0 + 2.0 * 0.08, 2) * 0.5;
-        let both = f64::powi(2.0 + 2.0 * 0.16, 2) * 2.0;
-        let tiled = |kept: f64| forward + 10.0 * (forward * (1.0 - kept / 4.0) + both) + 4.4 * 0.5;
+        // Four tiles of 1024 px: every one reaches 80 px into its neighbours for features and 160 px for the gradient.
+        let photograph = f64::powi(2.0 + 2.0 * 0.08, 2) * 0.5;
+        let region = f64::powi(2.0 + 2.0 * 0.16, 2);
+        let tiled = |kept: f64| photograph + 10.0 * region * (0.5 * (1.0 - kept / 4.0) + 2.0) + 4.4 * 0.5;
         let found = seconds(&["tiling.core-px=1024"]);
         assert!((found - tiled(4.0)).abs() < 1e-9, "{found} instead of {}", tiled(4.0));
         let mut job = job(&["output.scale=1.0", "pyramid.short-side-px=2000", "pyramid.evaluations=10"]);
