@@ -96,12 +96,13 @@ impl Conductor<'_> {
                 scope.spawn(move || work(engine, jobs, limits, targets, stop, &post));
             }
             drop(sender);
-            self.lead(&messages, engine.weights().sha256())
+            self.lead(messages, engine.weights().sha256())
         }))
     }
 
-    /// Hands out jobs and takes in what comes of them, until all workers have gone.
-    fn lead(&mut self, messages: &Receiver<Message>, weights: &str) -> Option<std::path::PathBuf> {
+    /// Hands out jobs and takes in what comes of them, until all workers have gone. The box of messages goes with this call,
+    /// even if it panics: a worker whose question lay in it then goes home.
+    fn lead(&mut self, messages: Receiver<Message>, weights: &str) -> Option<std::path::PathBuf> {
         let mut partial = None;
         for message in messages {
             match message {
