@@ -88,6 +88,10 @@ pub fn prepare(config: &Config, plan: Plan, weights: &str, restart: bool) -> Res
     jobs.extend(joining);
     let asked: BTreeSet<usize> = jobs.iter().map(|job| job.index).collect();
     let finished = |job: &Job| run.standing().jobs.get(&job.index).is_some_and(JobStanding::is_finished);
+    // A death right after a picture was recorded as finished leaves what it was made from.
+    for job in jobs.iter().filter(|job| finished(job)) {
+        run.checkpoints(job.index, std::time::Duration::ZERO).clear()?;
+    }
     let mut pending: Vec<Job> = jobs.into_iter().filter(|job| !finished(job)).collect();
     pending.sort_by_key(|job| job.index);
     refuse_existing(&pending)?;
