@@ -7,6 +7,8 @@
 //! file system), the data, `fsync` of the file, the rename, `fsync` of the directory. A process that dies at any point
 //! leaves the old file or the new one under the final name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -155,6 +157,29 @@ pub fn write(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<PathBuf,
     let mut file = AtomicFile::create(path, overwrite)?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.commit()
+}
+
+/// Removes what [`AtomicFile`]s of these final names have left behind in processes that died. Nobody else may be writing
+/// them now.
+///
+/// # Errors
+///
+/// [`Error::Io`] when a leftover cannot be removed.
+pub fn remove_leftovers(paths: &[PathBuf]) -> Result<(), Error> {
+    let mut names: BTreeMap<&Path, BTreeSet<&OsStr>> = BTreeMap::new();
+    for path in paths {
+        names.entry(directory_of(path)).or_default().extend(path.file_name());
+    }
+    for (directory, names) in names {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let found = entry.file_name();
+            let final_name = || found.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.').map(|(name, _)| name);
+            if final_name().is_some_and(|name| names.contains(OsStr::new(name))) {
+                fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Creates a directory and its missing parents, and makes their names durable.

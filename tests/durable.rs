@@ -29,7 +29,7 @@ content = ["photos/*.png"]
 image = "style.png"
 [output]
 directory = "out"
-long-side-px = 160
+long-side-px = 128
 [objective]
 content-layers = ["relu3_1"]
 style-layers = ["relu1_1", "relu2_1", "relu3_1"]
@@ -59,7 +59,7 @@ impl Place {
     }
 
     fn photograph(&self, number: usize) {
-        picture(&self.path(&format!("photos/{number}.png")), number as u64, (96, 72));
+        picture(&self.path(&format!("photos/{number}.png")), number as u64, (96, 80));
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -169,7 +169,7 @@ fn a_stop_after_any_event_changes_no_byte() {
 fn a_death_after_any_event_changes_no_byte() {
     std::panic::set_hook(Box::new(|_| {}));
     let mut engine = new_engine(2);
-    for (name, more) in WAYS {
+    for (name, more) in [WAYS[0], WAYS[2]] {
         let (expected, events) = undisturbed(2, more);
         for after in 0..events {
             let place = Place::new(2, more);
@@ -318,7 +318,7 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     refused(&[], &["the file of style.0.image"]);
     std::fs::write(place.path("style.png"), style).unwrap();
     let photograph = std::fs::read(place.path("photos/0.png")).unwrap();
-    picture(&place.path("photos/0.png"), 7, (96, 72));
+    picture(&place.path("photos/0.png"), 7, (96, 80));
     refused(&[], &["the photograph photos/0.png"]);
     std::fs::write(place.path("photos/0.png"), photograph).unwrap();
     // Another number of threads, another interval, another core and less memory: the same bytes.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use super::Summary;
 use super::conductor::Conductor;
 use crate::config::Config;
+use crate::files;
 use crate::image::Limits;
 use crate::journal::{Change, Fingerprint, JobStanding, JournalError, LockedRun, RunName, Standing, room};
 use crate::plan::{Job, Plan};
-use crate::render::{Engine, Watcher};
+use crate::render::{Engine, Watcher, partial_path, preview_path};
 
 /// Why a run can neither be begun nor taken up.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum PrepareError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file of an earlier start that is in the way.
+    #[error(transparent)]
+    File(#[from] files::Error),
     /// Pictures are in the way that this run has not made.
     #[error("{}", existing(.0))]
     Exists(Vec<PathBuf>),
@@ -94,6 +98,8 @@ pub fn prepare(config: &Config, plan: Plan, weights: &str, restart: bool) -> Res
     }
     let mut pending: Vec<Job> = jobs.into_iter().filter(|job| !finished(job)).collect();
     pending.sort_by_key(|job| job.index);
+    // One while a picture is written leaves a part of it.
+    files::remove_leftovers(&pending.iter().flat_map(written).collect::<Vec<_>>())?;
     refuse_existing(&pending)?;
     refuse_small_disk(run.directory(), &pending, used(run.directory()))?;
     if !joined.is_empty() {
@@ -166,6 +172,11 @@ fn taken_up(run: &LockedRun, mut job: Job, config: &Config, now: &Fingerprint) -
         job.settings.output.overwrite = true;
     }
     Ok(job)
+}
+
+/// The pictures that a job writes under names of its own.
+fn written(job: &Job) -> [PathBuf; 3] {
+    [job.output.clone(), partial_path(&job.output), preview_path(&job.output)]
 }
 
 /// A job as it is written into the run's plan: its photograph as seen from the pipeline's folder, which may be moved.

@@ -116,7 +116,7 @@ impl From<JournalError> for Failure {
 impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
         match error {
-            PrepareError::Journal(JournalError::File(error)) => error.into(),
+            PrepareError::Journal(JournalError::File(error)) | PrepareError::File(error) => error.into(),
             PrepareError::Journal(error) => error.into(),
             PrepareError::Unreadable { .. } => Failure::Input(error.to_string()),
             PrepareError::Exists(_) => Failure::Settings(error.to_string()),

@@ -28,10 +28,9 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-/// The finished pictures. A death while one is written leaves a hidden temporary file beside it, as `impasto::files` says.
 fn pictures(folder: &Folder) -> Vec<(String, Vec<u8>)> {
     let read = |name: String| (name.clone(), std::fs::read(folder.path("out").join(&name)).unwrap());
-    folder.names("out").into_iter().filter(|name| !name.starts_with('.')).map(read).collect()
+    folder.names("out").into_iter().map(read).collect()
 }
 
 fn run_directory(folder: &Folder) -> PathBuf {
