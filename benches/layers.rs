@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use impasto::geometry::Rect;
 use impasto::kernels::buffer::Pool;
 use impasto::kernels::convolve::{Convolution, Sink, Source};
 use impasto::kernels::map::{Map, Shape};
@@ -39,7 +40,8 @@ fn convolutions(criterion: &mut Criterion) {
                 group.bench_function(BenchmarkId::new(name, format!("{inputs}-{outputs}-{side}")), |bencher| {
                     bencher.iter(|| {
                         let source = Some((Source::Map(&map), &filters));
-                        Convolution { isa, pool: &pool, source, height: side, width: side, outputs }.run(Sink::Relu {
+                        let area = Rect::whole(side, side);
+                        Convolution { isa, pool: &pool, source, height: side, width: side, outputs, area }.run(Sink::Relu {
                             bias: &bias,
                             out: &mut out,
                             mask: None,

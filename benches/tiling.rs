@@ -27,6 +27,8 @@ struct Shot {
     region: (usize, usize),
     /// Left, top, width, height.
     core: (usize, usize, usize, usize),
+    /// Where the gradient is wanted, likewise.
+    wanted: (usize, usize, usize, usize),
     backward: bool,
 }
 
@@ -65,18 +67,26 @@ impl Bench {
         let noise = Noise::new(1);
         let values: Vec<f32> = (0..3 * width * height).map(|i| noise.uniform(i as u64)).collect();
         let pixels = Tensor::from_vec(values, (3, height, width), &Device::Cpu)?;
-        let (left, top, w, h) = shot.core;
+        let rect = |(left, top, width, height)| Rect { left, top, width, height };
         let styles: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         let request = Request {
             moments: styles.clone(),
             features: contents.clone(),
             gradients: styles,
-            core: Rect { left, top, width: w, height: h },
+            core: rect(shot.core),
+            wanted: Some(rect(shot.wanted)),
             keep: shot.backward,
         };
         self.pool.install(|| {
-            let whole = Request { core: Rect::whole(width, height), keep: false, moments: vec![], gradients: vec![], ..request.clone() };
+            let whole = Request {
+                core: Rect::whole(width, height),
+                wanted: None,
+                keep: false,
+                moments: vec![],
+                gradients: vec![],
+                ..request.clone()
+            };
             let pass = Network::forward(&self.network, &pixels, &whole)?;
             let targets: Vec<(Layer, Features)> =
                 contents.iter().map(|layer| Ok((*layer, pass.features(*layer)?))).collect::<Result<_, Anything>>()?;
@@ -101,7 +111,8 @@ impl Bench {
         if let Some(known) = self.known.get(&shot) {
             return Ok(*known);
         }
-        let untiled = Shot { region: (UNIT, UNIT), core: (0, 0, UNIT, UNIT), backward: true };
+        let whole = (0, 0, UNIT, UNIT);
+        let untiled = Shot { region: (UNIT, UNIT), core: whole, wanted: whole, backward: true };
         let (mut unit, mut least) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..self.turns {
             unit = unit.min(self.seconds(untiled)?);
@@ -142,8 +153,9 @@ fn exact(spec: &Spec, side: usize, core: usize, keep: usize) -> BTreeMap<Shot, u
     for tile in grid.tiles() {
         let region = tile.region(margin, side, side);
         let core = tile.core.relative_to(&region);
+        let core = (core.left, core.top, core.width, core.height);
         let mut add = |backward| {
-            let shot = Shot { region: (region.width, region.height), core: (core.left, core.top, core.width, core.height), backward };
+            let shot = Shot { region: (region.width, region.height), core, wanted: core, backward };
             *shots.entry(shot).or_insert(0) += 1;
         };
         if tile.index + keep.max(1) < grid.len() {
@@ -164,7 +176,8 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
         let start = |at: usize| at.saturating_sub(margin) / ALIGNMENT * ALIGNMENT;
         let end = |at: usize| (at + margin).next_multiple_of(ALIGNMENT).min(side);
         let region = (end(free.right()) - start(free.left), end(free.bottom()) - start(free.top));
-        *shots.entry(Shot { region, core: (0, 0, region.0, region.1), backward: true }).or_insert(0) += 1;
+        let wanted = (free.left - start(free.left), free.top - start(free.top), free.width, free.height);
+        *shots.entry(Shot { region, core: (0, 0, region.0, region.1), wanted, backward: true }).or_insert(0) += 1;
     }
     shots
 }

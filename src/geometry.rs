@@ -48,6 +48,36 @@ impl Rect {
         Rect { left, top, width: right - left, height: bottom - top }
     }
 
+    /// Grown outwards to multiples of `unit` and clamped to `width` x `height`; an empty rectangle stays empty.
+    pub fn aligned(&self, unit: usize, width: usize, height: usize) -> Rect {
+        if self.area() == 0 {
+            return Rect { width: 0, height: 0, ..*self };
+        }
+        let (left, top) = (self.left / unit * unit, self.top / unit * unit);
+        let (right, bottom) = (self.right().next_multiple_of(unit).min(width), self.bottom().next_multiple_of(unit).min(height));
+        Rect { left, top, width: right - left, height: bottom - top }
+    }
+
+    /// What both rectangles cover; empty where they do not meet.
+    pub fn intersection(&self, other: &Rect) -> Rect {
+        let (left, top) = (self.left.max(other.left), self.top.max(other.top));
+        let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
+        Rect { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) }
+    }
+
+    /// The smallest rectangle around both; an empty one adds nothing.
+    pub fn hull(&self, other: &Rect) -> Rect {
+        match (self.area(), other.area()) {
+            (0, _) => *other,
+            (_, 0) => *self,
+            _ => {
+                let (left, top) = (self.left.min(other.left), self.top.min(other.top));
+                let (right, bottom) = (self.right().max(other.right()), self.bottom().max(other.bottom()));
+                Rect { left, top, width: right - left, height: bottom - top }
+            }
+        }
+    }
+
     /// The cells of side `stride` px that begin inside this rectangle of pixels. Its corner must be a multiple of
     /// `stride`; its far edges may be anything, and cut cells are dropped as floor pooling drops them.
     pub fn cells(&self, stride: usize) -> Rect {

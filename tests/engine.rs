@@ -36,7 +36,7 @@ fn requests(layers: &[Layer]) -> Vec<TapRequest> {
 fn gradient(net: &CpuNetwork, pixels: &[f32], h: usize, w: usize, layers: &[Layer], pulls: &[Pull]) -> Vec<f32> {
     let other = noise(pixels.len(), 99);
     let taps = requests(layers);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), keep: true };
+    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true };
     let target = net.forward(&other, h, w, &request).expect("target");
     let targets: Vec<_> = layers.iter().map(|&l| target.features(l).expect("features")).collect();
     let pass = net.forward(pixels, h, w, &request).expect("pass");
@@ -57,7 +57,7 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
     let plain = Plain::new(&weights, max);
     let pixels = noise(3 * h * w, seed + 1);
     let taps = requests(layers);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for &layer in layers {
         let map = &maps[layer.index()];
@@ -107,7 +107,7 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
     }
     // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other side does not matter.
     let every = requests(&Layer::ALL[..=deepest.index()]);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let pass = net.forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
     let mut maps = maps;
     for (map, request) in maps.iter_mut().zip(&every) {
         let features = pass.features(request.layer).expect("features").to_planar();
@@ -162,7 +162,7 @@ proptest! {
 fn everything(net: &CpuNetwork, h: usize, w: usize, layers: &[Layer], widths: [usize; 5]) -> (Vec<Moments>, Vec<u32>) {
     let pixels = noise(3 * h * w, 5);
     let taps = requests(layers);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: false }).expect("pass");
+    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
     let moments = layers.iter().map(|&l| pass.moments(l).expect("moments").clone()).collect();
     let mut values: Vec<u32> = layers.iter().flat_map(|&l| pass.features(l).expect("features").to_planar()).map(f32::to_bits).collect();
     values.extend(gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()));
@@ -216,7 +216,7 @@ fn same_bytes_for_any_tiling() {
     let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
     let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
-    let kept = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: true }).expect("pass");
+    let kept = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true }).expect("pass");
     let whole: Vec<_> =
         layers.iter().map(|&l| (kept.moments(l).expect("moments").clone(), kept.features(l).expect("features").to_planar())).collect();
     let whole_gradient = kept.backward(&list).expect("gradient");
@@ -232,7 +232,7 @@ fn same_bytes_for_any_tiling() {
                 let region = Rect { top: y0, left: x0, height: y1 - y0, width: x1 - x0 };
                 let core = Rect { top: top - y0, left: left - x0, height: bottom - top, width: right - left };
                 let tile = cut(&pixels, h, w, region);
-                let request = Request { taps: &taps, core, keep: true };
+                let request = Request { taps: &taps, core, wanted: None, keep: true };
                 let pass = net.forward(&tile, region.height, region.width, &request).expect("tile");
                 for (i, &layer) in layers.iter().enumerate() {
                     let moments = pass.moments(layer).expect("moments");
@@ -260,6 +260,51 @@ fn same_bytes_for_any_tiling() {
     }
 }
 
+/// What a request does not want is not computed; what it wants is the same to rounding, and says so for every thread count
+/// and instruction set with the same bytes.
+#[test]
+fn what_is_not_wanted_is_left_out() {
+    let widths = [8, 8, 20, 16, 17];
+    let weights = support::chain::random(widths, 13);
+    let (h, w) = (330, 421);
+    let pixels = noise(3 * h * w, 8);
+    let core = Rect { top: 160, left: 176, height: 32, width: 64 };
+    for (layers, pooling) in [(vec![0, 2, 4, 8, 12], Pooling::Max), (vec![1, 3, 7, 9], Pooling::Average), (vec![13], Pooling::Average)] {
+        let layers: Vec<Layer> = layers.into_iter().map(|i| Layer::ALL[i]).collect();
+        let deepest = *layers.last().expect("taps");
+        let taps = requests(&layers);
+        let pulls = pulls(&layers, widths, 4);
+        let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+        let run = |isa, wanted, threads| {
+            let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+            pool.install(|| {
+                let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted, keep: true }).expect("pass");
+                let sums: Vec<Moments> = layers.iter().map(|l| pass.moments(*l).expect("moments").clone()).collect();
+                let features: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
+                (sums, features, cut(&pass.backward(&list).expect("gradient"), h, w, core))
+            })
+        };
+        let whole = run(Isa::detect(), None, 2);
+        let part = run(Isa::detect(), Some(core), 2);
+        let (features, gradient) = (support::chain::distance(&part.1, &whole.1), support::chain::distance(&part.2, &whole.2));
+        assert!(features < 1e-5 && gradient < 1e-4, "{layers:?}: {features:.2e}, {gradient:.2e}");
+        for isa in Isa::available() {
+            if isa.name() == "portable" && cfg!(not(any(target_feature = "fma", target_arch = "aarch64"))) {
+                continue;
+            }
+            for threads in [1, 3] {
+                assert!(run(isa, Some(core), threads) == part, "{layers:?}, {}, {threads} threads", isa.name());
+            }
+        }
+        let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, Isa::detect()).expect("network");
+        let nowhere = Some(Rect::whole(0, 0));
+        let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted: nowhere, keep: false }).expect("pass");
+        let found: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
+        assert!(support::chain::distance(&found, &whole.1) < 1e-5);
+    }
+}
+
 /// With the margins that suffice in exact arithmetic, tiles agree with the whole to rounding.
 #[test]
 fn exact_margins_agree_to_rounding() {
@@ -273,7 +318,7 @@ fn exact_margins_agree_to_rounding() {
     let pulls = pulls(&layers, widths, 4);
     let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
     let run = |pixels: &[f32], w| {
-        let pass = net.forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), keep: true }).expect("pass");
+        let pass = net.forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true }).expect("pass");
         let features = pass.features(layers[4]).expect("features");
         (features, pass.backward(&list).expect("gradient"))
     };
@@ -300,7 +345,7 @@ fn content_loss_adds_up() {
     let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
     let (h, w) = (150, 200);
     let taps = requests(&[layer]);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), keep: false };
+    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false };
     let target = net.forward(&noise(3 * h * w, 1), h, w, &request).expect("pass").features(layer).expect("features");
     let pass = net.forward(&noise(3 * h * w, 2), h, w, &request).expect("pass");
     let found = pass.content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 }).expect("loss");
@@ -318,7 +363,7 @@ fn mistakes_are_errors() {
     let pixels = noise(3 * 4 * 4, 1);
     let ask = |layers: &[Layer], core: Rect, keep: bool| {
         let taps = requests(layers);
-        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, keep })
+        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, wanted: None, keep })
     };
     let whole = Rect::whole(4, 4);
     let failed = |result: Result<Pass, CpuError>| result.err().expect("an error");
@@ -342,7 +387,8 @@ fn nonsense_is_noticed() {
         let mut pixels = noise(3 * 32 * 32, 1);
         pixels[500] = bad;
         let taps = requests(&[Layer::ALL[0], Layer::ALL[4]]);
-        let pass = net.forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), keep: false }).expect("pass");
+        let pass =
+            net.forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), wanted: None, keep: false }).expect("pass");
         assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
     }
 }
@@ -369,7 +415,15 @@ fn large_maps_are_as_small_ones() {
             let mut out = Map::new(&pool, if kind == 0 { half } else { shape(outputs) });
             let mut mask = Mask::new(&pool, if kind == 0 { half } else { shape(outputs) }, if kind == 0 { 4 } else { 1 });
             mask.data.fill(0b10110);
-            let job = Convolution { isa, pool: &pool, source: Some((Source::Map(&map), &filters)), height, width, outputs };
+            let job = Convolution {
+                isa,
+                pool: &pool,
+                source: Some((Source::Map(&map), &filters)),
+                height,
+                width,
+                outputs,
+                area: Rect::whole(width, height),
+            };
             job.run(match kind {
                 0 => Sink::Pooled { bias: &bias, pool: Pool2::Max, out: &mut out, mask: Some(&mut mask), full: None },
                 1 => Sink::Relu { bias: &bias, out: &mut out, mask: Some(&mut mask) },

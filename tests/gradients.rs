@@ -28,7 +28,14 @@ fn targets(network: &dyn Network, pixels: &Tensor, spec: &Spec) -> StyleTargets 
     if layers.is_empty() {
         return StyleTargets::default();
     }
-    let request = Request { moments: layers.clone(), features: vec![], gradients: vec![], core: Rect::whole(width, height), keep: false };
+    let request = Request {
+        moments: layers.clone(),
+        features: vec![],
+        gradients: vec![],
+        core: Rect::whole(width, height),
+        wanted: None,
+        keep: false,
+    };
     let pass = network.forward(pixels, &request).unwrap();
     let taps = layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect();
     StyleTargets { taps }

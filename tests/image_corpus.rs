@@ -1,6 +1,8 @@
 //! Files that other programs wrote: a part of PngSuite, and TIFFs and others as tests/pictures/PROVENANCE.md says.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::PathBuf;
 
 use impasto::image::{Limits, Picture, decode};
@@ -57,13 +59,7 @@ fn value(x: usize, y: usize, c: usize) -> f32 {
 
 #[test]
 fn tiffs_of_other_writers_are_read_exactly() {
-    for name in [
-        "bigtiff-tiles-deflate-16.tif",
-        "packbits-strips.tif",
-        "planes-lzw-16.tif",
-        "lzw-differenced-extra-channel.tif",
-        "deflate-differenced-extra-channel-16-be.tif",
-    ] {
+    for name in support::OTHERS_TIFFS {
         let picture = open(name);
         assert_eq!((picture.width, picture.height), (40, 30), "{name}");
         assert!(picture.alpha.is_none(), "{name}: an extra channel that is not said to be alpha is none");

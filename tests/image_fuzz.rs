@@ -1,6 +1,8 @@
 //! Damaged files: each one a picture or an error, never a panic, a hang or a large allocation.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::io::Cursor;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -60,15 +62,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     for name in ["ibasn3p08.png", "ibasn6a16.png", "ftbbn3p08.png", "basn0g02.png", "basn4a16.png"] {
         all.push((name.to_owned(), std::fs::read(pictures.join("pngsuite").join(name)).unwrap()));
     }
-    for name in [
-        "bigtiff-tiles-deflate-16.tif",
-        "packbits-strips.tif",
-        "planes-lzw-16.tif",
-        "lzw-differenced-extra-channel.tif",
-        "deflate-differenced-extra-channel-16-be.tif",
-        "progressive.jpg",
-        "lossy-alpha.webp",
-    ] {
+    for name in support::OTHERS_TIFFS.into_iter().chain(["progressive.jpg", "lossy-alpha.webp"]) {
         all.push((name.to_owned(), std::fs::read(pictures.join(name)).unwrap()));
     }
     // Our own outputs, which carry profiles and text.

@@ -34,7 +34,14 @@ fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &S
     if layers.is_empty() {
         return StyleTargets::default();
     }
-    let request = Request { moments: layers.clone(), features: vec![], gradients: vec![], core: Rect::whole(size.0, size.1), keep: false };
+    let request = Request {
+        moments: layers.clone(),
+        features: vec![],
+        gradients: vec![],
+        core: Rect::whole(size.0, size.1),
+        wanted: None,
+        keep: false,
+    };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();
     StyleTargets { taps: layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect() }
 }
@@ -76,8 +83,7 @@ impl Studio {
         let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene =
-            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
+        let scene = Scene { kind, visits, ..scene(spec, targets, &team, &photograph) };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
@@ -106,6 +112,11 @@ impl Studio {
     }
 }
 
+/// Blocks mode with what most tests take.
+fn scene<'a>(spec: &'a Spec, targets: &'a StyleTargets, team: &'a Team<'a>, photograph: &'a Planes<'a>) -> Scene<'a> {
+    Scene { kind: Kind::Blocks, team, spec, targets, photograph, visits: VISITS, context: Context::default(), learning_rate: 1.0 }
+}
+
 const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 6, history: 10 };
 
 #[test]
@@ -116,16 +127,7 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
-    let scene = Scene {
-        kind: Kind::Blocks,
-        team: &team,
-        spec,
-        targets,
-        photograph: &photograph,
-        visits: VISITS,
-        context: Context::Gradient,
-        learning_rate: 1.0,
-    };
+    let scene = Scene { context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
     let snapshot = Planes::new(SIZE, &studio.start).unwrap();
     let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
     for round in 0..2 {
@@ -153,16 +155,7 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
-        let scene = Scene {
-            kind,
-            team: &team,
-            spec,
-            targets,
-            photograph: &photograph,
-            visits: VISITS,
-            context: Context::Gradient,
-            learning_rate: 1.0,
-        };
+        let scene = Scene { kind, context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
         let whole = scene.measure(&snapshot, &layout).unwrap();
@@ -205,16 +198,7 @@ fn a_level_goes_on_where_its_files_say() {
     let team = studio.engine.team(studio.spec.deepest(), studio.spec.pooling).unwrap();
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
-    let scene = Scene {
-        kind: Kind::Blocks,
-        team: &team,
-        spec,
-        targets,
-        photograph: &photograph,
-        visits: VISITS,
-        context: Context::default(),
-        learning_rate: 1.0,
-    };
+    let scene = scene(spec, targets, &team, &photograph);
     let scratch = tempfile::tempdir().unwrap();
     let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
     let stop = Stop::new();
@@ -258,8 +242,7 @@ fn a_visit_without_memory_is_computed_in_pieces() {
         let team = Team::alone(Some(&stingy));
         let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
         let (spec, targets) = (&studio.spec, &studio.targets);
-        let scene =
-            Scene { kind, team: &team, spec, targets, photograph: &photograph, visits, context: Context::default(), learning_rate: 1.0 };
+        let scene = Scene { kind, visits, ..scene(spec, targets, &team, &photograph) };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut halved = vec![];

@@ -15,7 +15,7 @@ use impasto::render::{Engine, RenderError, Sweep, tensor_targets};
 use impasto::tiling::Grid;
 use support::{random_pixels, small_network};
 
-/// Threads beside the helpers that candle parks between its element-wise operations on statistics, one fewer than cores.
+/// Threads beside the helpers that candle parks between its large element-wise operations, one fewer than cores.
 fn threads() -> usize {
     names().iter().filter(|name| !name.starts_with("candle-bp")).count()
 }

@@ -202,8 +202,8 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
     assert!(error.is_out_of_memory(), "{error}");
 }
 
-/// With the margins that the engine gives for it, bytes do not depend on the cores. They are much wider than exactness
-/// needs (576 px for relu5_1), so sweeps take the exact ones, and equal bytes are for equal cores.
+/// With the margins that the engine gives for it and every cell of them computed, bytes do not depend on the cores. They are
+/// much wider than exactness needs (576 px for relu5_1), so sweeps take the exact ones, and equal bytes are for equal cores.
 #[test]
 fn with_the_widest_margins_no_byte_depends_on_the_cores() {
     let spec = Spec { style_layers: [(Layer::parse("relu3_1").unwrap(), 1.0)].into(), content_weight: 0.0, ..Spec::spst() };
@@ -213,6 +213,9 @@ fn with_the_widest_margins_no_byte_depends_on_the_cores() {
     let size = (900, 70);
     let whole = evaluate(&network, &spec, size, 900, None);
     for core in [64, 128, 320] {
-        assert!(same_bytes(&evaluate(&network, &spec, size, core, Some(margin)), &whole), "cores of {core} with {margin} px");
+        let targets = tensor_targets(&tensor(3, 70, 90), &[spec.deepest().unwrap()], &network).unwrap();
+        let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, size.0, size.1)), Grid::new(size.0, size.1, core)).unwrap();
+        let found = sweep.with_margin(margin).untrimmed().evaluate(&tensor(1, size.0, size.1)).unwrap();
+        assert!(same_bytes(&found, &whole), "cores of {core} with {margin} px");
     }
 }

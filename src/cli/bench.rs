@@ -88,7 +88,7 @@ fn forward(network: &CpuNetwork, spec: &Spec, arguments: &BenchArguments) -> Res
     let canvas = picture(arguments.size, 1)?;
     let moments = spec.style_taps().map(|(layer, _)| layer).collect();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
-    let request = Request { moments, features: vec![], gradients: vec![], core, keep: false };
+    let request = Request { moments, features: vec![], gradients: vec![], core, wanted: None, keep: false };
     Network::forward(network, &canvas, &request)?;
     network.reset_profile();
     (0..arguments.evaluations)

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::buffer::{Pool, Store};
+use crate::geometry::Rect;
 
 /// Channels that lie beside each other.
 pub const BLOCK: usize = 16;
@@ -53,14 +54,21 @@ impl Shape {
 pub struct Map {
     /// Its shape.
     pub shape: Shape,
+    /// The cells that hold values. A convolution takes the others for zero, and nothing else may read them.
+    pub valid: Rect,
     /// `[C/16][rows][pitch][16]`; cells between the width and the pitch are unspecified.
     pub data: Store<f32>,
 }
 
 impl Map {
-    /// A map with unspecified contents.
+    /// A map with unspecified contents, all of which shall be given.
     pub fn new(pool: &Arc<Pool>, shape: Shape) -> Self {
-        Self { shape, data: pool.take(shape.cells() * BLOCK) }
+        Self { shape, valid: Rect::whole(shape.width, shape.height), data: pool.take(shape.cells() * BLOCK) }
+    }
+
+    /// The same of which only the cells of `valid` shall be given.
+    pub fn of(self, valid: Rect) -> Self {
+        Self { valid, ..self }
     }
 
     /// Index of the first channel of a block at a cell.
@@ -106,6 +114,8 @@ pub struct Mask {
     pub shape: Shape,
     /// Words a cell: 1, or 4 behind a pooling layer.
     pub words: usize,
+    /// The cells that hold values.
+    pub valid: Rect,
     /// `[C/16][rows][pitch][words]`, bit i for channel i of the block.
     pub data: Store<u16>,
 }
@@ -113,6 +123,11 @@ pub struct Mask {
 impl Mask {
     /// A mask with unspecified contents.
     pub fn new(pool: &Arc<Pool>, shape: Shape, words: usize) -> Self {
-        Self { shape, words, data: pool.take(shape.cells() * words) }
+        Self { shape, words, valid: Rect::whole(shape.width, shape.height), data: pool.take(shape.cells() * words) }
+    }
+
+    /// The same of which only the cells of `valid` shall be given.
+    pub fn of(self, valid: Rect) -> Self {
+        Self { valid, ..self }
     }
 }

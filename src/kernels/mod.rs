@@ -42,7 +42,8 @@
 //! # Measured
 //!
 //! One core of an AMD EPYC (Zen 4), whose AVX-512 and AVX2 both peak at 118 GFLOPS float32 (`vdpbf16ps` at 236), on a machine busy with
-//! other work: processor time, least over runs whose loads differed (the busiest gave 59, 53, 56 and 56 ms for the first table). Whole evaluations, and PyTorch's beside them: docs/speed.md.
+//! other work: processor time, least over runs whose loads differed (the busiest gave 59, 53, 56 and 56 ms for the first table).
+//! Whole evaluations, and PyTorch's beside them: docs/speed.md.
 //!
 //! | convolution, float32, AVX-512 | ms | products at peak |
 //! |---|---|---|

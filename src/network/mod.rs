@@ -4,6 +4,7 @@
 //! sweep takes gradients at the taps and ends at the pixels. The module owns the network's input convention and knows
 //! no loss. Two implementations stand behind [`Network`]: the CPU's own kernels, and candle tensors on any device.
 
+mod areas;
 pub mod candle;
 pub mod cpu;
 mod host;
@@ -14,6 +15,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::geometry::Rect;
 
+pub use areas::Areas;
 pub use candle::CandleNetwork;
 pub use cpu::CpuNetwork;
 pub use layer::{Layer, Pooling};
@@ -63,6 +65,10 @@ pub struct Request {
     pub gradients: Vec<Layer>,
     /// The part of the region, in its own pixels, whose cells count; its corner is a multiple of 16 from the region's.
     pub core: Rect,
+    /// The pixels whose gradient is wanted, from this sweep's way back or from another over the same region; empty where it
+    /// is wanted nowhere. Cells on which neither it nor the core's features depend need not be computed. Without it every
+    /// cell is.
+    pub wanted: Option<Rect>,
     /// Whether a backward sweep will follow.
     pub keep: bool,
 }

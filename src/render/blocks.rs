@@ -70,7 +70,8 @@ impl<'a> BlockObjective<'a> {
         let region = surroundings(area, margin, (width, height));
         let styles = scene.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = scene.spec.content_taps().map(|(layer, _)| layer).collect();
-        let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height));
+        let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height))
+            .with_wanted(Some(area.relative_to(&region)));
         let photograph = tensor(scene.photograph.read(region)?, region)?;
         let features = tiled.halving(|tiled| tiled.features(&photograph, &contents))?;
         tiled.set_contents(features);

@@ -115,7 +115,9 @@ impl<'a> Finish<'a> {
     /// # Errors
     /// As [`Finish::write`], and when the tensor is not in host memory.
     pub fn write_tensor(&self, canvas: &Tensor, path: &Path) -> Result<(), RenderError> {
-        on_planes(canvas, |canvas| self.write(canvas, path))
+        let (_, height, width) = canvas.dims3()?;
+        let view = HostView::new(canvas)?;
+        self.write(&Planes::new((width, height), view.values())?, path)
     }
 
     /// Writes the preview of the work so far, of any level, under [`preview_path`]. Returns its name.
@@ -127,14 +129,6 @@ impl<'a> Finish<'a> {
         let preview = Some(PreviewWriter::create(&path, size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
         self.stream(canvas, Sinks { preview, ..Sinks::default() })?;
         Ok(path)
-    }
-
-    /// Writes a canvas `[3, H, W]` in memory as [`Finish::write_preview`] does.
-    ///
-    /// # Errors
-    /// As [`Finish::write_preview`], and when the tensor is not in host memory.
-    pub fn write_preview_tensor(&self, canvas: &Tensor) -> Result<PathBuf, RenderError> {
-        on_planes(canvas, |canvas| self.write_preview(canvas))
     }
 
     /// Takes away the preview that the levels left, once the finished picture is there, unless the settings ask for one.
@@ -177,14 +171,6 @@ impl<'a> Finish<'a> {
         }
         self.stream(canvas, sinks)?;
         Ok(companions)
-    }
-
-    /// Finishes a canvas `[3, H, W]` in memory as [`Finish::complete`] does.
-    ///
-    /// # Errors
-    /// As [`Finish::complete`], and when the tensor is not in host memory.
-    pub fn complete_tensor(&self, canvas: &Tensor) -> Result<Vec<PathBuf>, RenderError> {
-        on_planes(canvas, |canvas| self.complete(canvas))
     }
 
     /// Pulls the canvas through colour and alpha into `sinks`, a band of rows at a time.
@@ -234,12 +220,6 @@ impl Sinks {
 fn size(canvas: &dyn Pixels) -> (u32, u32) {
     let (width, height) = canvas.size();
     (width as u32, height as u32)
-}
-
-fn on_planes<T>(canvas: &Tensor, work: impl FnOnce(&dyn Pixels) -> Result<T, RenderError>) -> Result<T, RenderError> {
-    let (_, height, width) = canvas.dims3()?;
-    let view = HostView::new(canvas)?;
-    work(&Planes::new((width, height), view.values())?)
 }
 
 /// The profile of the output. A photograph's own is used where colours can be written to it.

@@ -82,6 +82,11 @@ impl<'a> Sweep<'a> {
         Self { tiled: self.tiled.with_margin(margin), ..self }
     }
 
+    /// Computes every cell of every tile's region, those included on which no result depends but for its last bits.
+    pub fn untrimmed(self) -> Self {
+        Self { tiled: self.tiled.with_wanted(None), ..self }
+    }
+
     /// Says how many tiles' features the first sweep keeps for the second, which then runs backward only: the same bytes in
     /// less time, for their memory. One worker by itself keeps at least one.
     pub fn keeping(self, keep: usize) -> Self {

@@ -171,7 +171,7 @@ pub fn pixel_targets(pixels: &dyn Pixels, core: usize, layers: &[Layer], network
         let core = tile.core.relative_to(&region);
         // A sliver at the far edge may be too narrow for a cell of the deepest taps; pooling drops it there.
         let here: Vec<Layer> = layers.iter().copied().filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0).collect();
-        let request = Request { moments: here.clone(), features: vec![], gradients: vec![], core, keep: false };
+        let request = Request { moments: here.clone(), features: vec![], gradients: vec![], core, wanted: None, keep: false };
         let values = Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
         let pass = network.forward(&values, &request)?;
         for layer in here {
@@ -202,7 +202,14 @@ fn finished(sums: &BTreeMap<Layer, Moments>, layers: &[Layer]) -> Result<StyleTa
 /// When it is too small for a tap or the device fails.
 pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) -> Result<StyleTargets, NetworkError> {
     let (_, height, width) = pixels.dims3()?;
-    let request = Request { moments: layers.to_vec(), features: vec![], gradients: vec![], core: Rect::whole(width, height), keep: false };
+    let request = Request {
+        moments: layers.to_vec(),
+        features: vec![],
+        gradients: vec![],
+        core: Rect::whole(width, height),
+        wanted: None,
+        keep: false,
+    };
     let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()

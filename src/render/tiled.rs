@@ -30,6 +30,8 @@ pub(super) struct Tiled<'a> {
     grid: Grid,
     margin: usize,
     keep: usize,
+    /// The pixels whose gradient is wanted; without it every cell of every region is computed.
+    wanted: Option<Rect>,
 }
 
 /// What the first sweep adds up.
@@ -57,12 +59,18 @@ impl<'a> Tiled<'a> {
     pub(super) fn new(team: Team<'a>, styles: Vec<Layer>, contents: &[Layer], grid: Grid) -> Self {
         let taps = styles.iter().chain(contents).map(|layer| (layer.reach(), layer.stride()));
         let margin = Margins::for_taps(taps).gradient;
-        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0 }
+        let wanted = Some(Rect::whole(grid.width, grid.height));
+        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0, wanted }
     }
 
     /// Takes another margin than the taps ask for.
     pub(super) fn with_margin(self, margin: usize) -> Self {
         Self { margin, ..self }
+    }
+
+    /// Says where the gradient is wanted, if not everywhere: elsewhere it is zero or unspecified.
+    pub(super) fn with_wanted(self, wanted: Option<Rect>) -> Self {
+        Self { wanted, ..self }
     }
 
     /// Says how many tiles the first sweep keeps for the second.
@@ -136,7 +144,14 @@ impl<'a> Tiled<'a> {
             if layers.is_empty() {
                 return Ok(vec![]);
             }
-            let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, keep: false };
+            let request = Request {
+                moments: vec![],
+                features: layers.clone(),
+                gradients: vec![],
+                core,
+                wanted: Some(Rect::whole(0, 0)),
+                keep: false,
+            };
             let pass = some(network).forward(&crop(picture, region)?, &request)?;
             layers.iter().map(|layer| Ok((*layer, pass.features(*layer)?))).collect::<Result<Vec<_>, NetworkError>>()
         };
@@ -247,7 +262,14 @@ impl<'a> Tiled<'a> {
         let core = tile.core.relative_to(region);
         let moments = if sums { self.styles.iter().copied().filter(|layer| has_cells(&core, *layer)).collect() } else { vec![] };
         let gradients = if keep { self.styles.clone() } else { vec![] };
-        Request { moments, features: self.contents.keys().copied().collect(), gradients, core, keep }
+        Request { moments, features: self.contents.keys().copied().collect(), gradients, core, wanted: self.wanted_of(tile, region), keep }
+    }
+
+    /// The pixels of a tile's core whose gradient is wanted, as seen from its region. The same in both sweeps, so that what is
+    /// kept changes no bit.
+    fn wanted_of(&self, tile: &Tile, region: &Rect) -> Option<Rect> {
+        let wanted = tile.core.intersection(&self.wanted?);
+        Some(if wanted.area() == 0 { Rect::whole(0, 0) } else { wanted.relative_to(region) })
     }
 
     fn part(&self, pass: &dyn Pass, tile: &Tile, region: &Rect) -> Result<Part, NetworkError> {

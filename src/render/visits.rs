@@ -297,6 +297,7 @@ impl Scene<'_> {
             features: contents.iter().map(|(layer, _)| *layer).collect(),
             gradients: vec![],
             core: inside,
+            wanted: Some(Rect::whole(0, 0)),
             keep: false,
         };
         let pass = network.forward(&tensor(canvas.read(region)?, region)?, &request)?;
@@ -317,7 +318,7 @@ impl Scene<'_> {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, keep: false };
+        let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, wanted: None, keep: false };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
         Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
     }

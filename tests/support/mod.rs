@@ -14,6 +14,15 @@ use impasto::network::cpu::Precision;
 use impasto::network::{CandleNetwork, Convolution, CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::random::Noise;
 
+/// Kinds of TIFF in `tests/pictures` that other programs wrote: BigTIFF, tiles, planes, differences, extra channels.
+pub const OTHERS_TIFFS: [&str; 5] = [
+    "bigtiff-tiles-deflate-16.tif",
+    "packbits-strips.tif",
+    "planes-lzw-16.tif",
+    "lzw-differenced-extra-channel.tif",
+    "deflate-differenced-extra-channel-16-be.tif",
+];
+
 /// A folder of the repository.
 pub fn path(relative: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)

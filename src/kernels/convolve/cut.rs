@@ -41,7 +41,7 @@ impl Cut {
 }
 
 /// Bytes of the three buffers of one worker's scratch, and the number of workers, for a convolution of `inputs` channels (0: none)
-/// to `outputs` channels over a map. What [`Convolution::run`] will take from its pool.
+/// to `outputs` channels over so many cells. What [`Convolution::run`] will take from its pool.
 pub fn scratch_bytes(height: usize, width: usize, inputs: usize, outputs: usize, threads: usize) -> ([usize; 3], usize) {
     let cut = Cut::new(height, width, (inputs, outputs), threads);
     let lengths = Scratch::lengths(inputs.div_ceil(BLOCK), outputs.div_ceil(BLOCK), cut.size);
@@ -79,14 +79,14 @@ pub(super) fn odd(n: usize) -> usize {
     n | 1
 }
 
-/// Cuts a range of tiles (in raster order) at the ends of rows.
-pub(super) fn segments(tiles: &std::ops::Range<usize>, across: usize) -> Vec<Segment> {
+/// Cuts a range of tiles (in raster order, `across` in a row, the first one at `corner`: row, column) at the ends of rows.
+pub(super) fn segments(tiles: &std::ops::Range<usize>, across: usize, corner: (usize, usize)) -> Vec<Segment> {
     let mut found = Vec::new();
     let mut tile = tiles.start;
     while tile < tiles.end {
         let (row, first) = (tile / across, tile % across);
         let count = (across - first).min(tiles.end - tile);
-        found.push(Segment { row, first, count, place: tile - tiles.start });
+        found.push(Segment { row: row + corner.0, first: first + corner.1, count, place: tile - tiles.start });
         tile += count;
     }
     found

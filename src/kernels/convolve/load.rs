@@ -20,9 +20,9 @@ impl Convolution<'_> {
 
     fn load_as<T: Stored>(&self, source: &Source, filters: &Filters, scratch: &mut Scratch, segment: Segment, (v, count): (*mut T, usize)) {
         let (v_plane, v_block, k_blocks) = (scratch.v_plane, count * BLOCK, filters.panels.k_blocks);
-        let (map, mask) = match source {
-            Source::Map(map) => (map, std::ptr::null()),
-            Source::Unpooled(map, mask) => (map, mask.data.as_ptr()),
+        let (map, mask, valid) = match source {
+            Source::Map(map) => (map, std::ptr::null(), map.valid),
+            Source::Unpooled(map, mask) => (map, mask.data.as_ptr(), map.valid.intersection(&mask.valid)),
             Source::First(first, pixels) => {
                 for at in (0..segment.count).step_by(RUN) {
                     let tiles = RUN.min(segment.count - at);
@@ -46,8 +46,10 @@ impl Convolution<'_> {
             v_block,
             v_plane,
             segment,
-            height: self.height,
-            width: self.width,
+            top: valid.top as isize,
+            left: valid.left as isize,
+            bottom: valid.bottom() as isize,
+            right: valid.right() as isize,
             k_blocks,
         };
         // SAFETY: the map has `k_blocks` blocks of this shape, the mask four words a cell, and V a place for every tile.
@@ -87,7 +89,8 @@ pub(super) unsafe fn first_patch(first: &First, pixels: &Pixels, tile: (usize, u
 /// Input transform from a map, plain or unpooled.
 ///
 /// # Safety
-/// `source` must hold `k_blocks` blocks of `shape`, `mask` (if not null) four words a cell, V a place for each tile.
+/// `source` must hold `k_blocks` blocks of `shape` with values where it says so, `mask` (if not null) four words a cell, V a place
+/// for each tile.
 struct Load<T> {
     source: *const f32,
     shape: Shape,
@@ -96,9 +99,11 @@ struct Load<T> {
     v_block: usize,
     v_plane: usize,
     segment: Segment,
-    /// Size of the convolution's map, which for an unpooled source is not that of `shape`.
-    height: usize,
-    width: usize,
+    /// The source's cells that hold values, of the pooled map where it is unpooled: first and one past the last.
+    top: isize,
+    left: isize,
+    bottom: isize,
+    right: isize,
     k_blocks: usize,
 }
 
@@ -112,10 +117,10 @@ impl<T: Stored> Kernel for Load<T> {
         for block in 0..self.k_blocks {
             for tile in 0..self.segment.count {
                 let x0 = ((self.segment.first + tile) * 4) as isize - 1;
-                // SAFETY: the contract of `Load`; cells outside the map are not read.
+                // SAFETY: the contract of `Load`; cells that hold no values are not read.
                 unsafe {
                     let target = self.v.add(block * self.v_block + tile * 16);
-                    let inside = y0 >= 0 && x0 >= 0 && y0 as usize + 6 <= self.height && x0 as usize + 6 <= self.width;
+                    let inside = y0 >= self.top && x0 >= self.left && y0 + 6 <= self.bottom && x0 + 6 <= self.right;
                     if self.mask.is_null() {
                         let source = self.source.add(block * plane * BLOCK);
                         if inside {
@@ -131,7 +136,7 @@ impl<T: Stored> Kernel for Load<T> {
                         }
                         for (i, cell) in patch.chunks_exact_mut(BLOCK).enumerate() {
                             let (y, x) = (y0 + (i / 6) as isize, x0 + (i % 6) as isize);
-                            let there = y >= 0 && x >= 0 && (y as usize) < self.height && (x as usize) < self.width;
+                            let there = self.holds(y, x);
                             if there {
                                 let from = source.add((y as usize * pitch + x as usize) * BLOCK);
                                 for part in (0..16).step_by(S::LANES) {
@@ -152,6 +157,12 @@ impl<T: Stored> Kernel for Load<T> {
 }
 
 impl<T> Load<T> {
+    /// Whether a cell of the source holds a value; the others are zero.
+    #[inline(always)]
+    fn holds(&self, y: isize, x: isize) -> bool {
+        y >= self.top && x >= self.left && y < self.bottom && x < self.right
+    }
+
     /// The 6x6 patch of the unpooled gradient: rows -1..5 of a tile are halves of the pooled rows -1..3.
     ///
     /// # Safety
@@ -163,7 +174,7 @@ impl<T> Load<T> {
             let y = (corner.0 + 1) / 2 - 1 + row;
             for column in 0..4 {
                 let x = (corner.1 + 1) / 2 - 1 + column;
-                let there = y >= 0 && x >= 0 && (y as usize) < self.shape.height && (x as usize) < self.shape.width;
+                let there = self.holds(y, x);
                 // SAFETY: the pooled cell is there before it is read; patch rows and columns are checked to be 0..6.
                 unsafe {
                     let cell = if there { block * plane + y as usize * pitch + x as usize } else { 0 };

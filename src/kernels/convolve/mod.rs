@@ -21,6 +21,7 @@ use super::isa::Isa;
 use super::map::{BLOCK, Map, Mask, Shape};
 use super::product::Panels;
 use super::winograd::Filters;
+use crate::geometry::Rect;
 pub use cut::scratch_bytes;
 use cut::{Cut, Scratch, Segment, odd, segments};
 
@@ -167,6 +168,8 @@ pub struct Convolution<'a> {
     pub width: usize,
     /// Channels made.
     pub outputs: usize,
+    /// The cells to make: whole tiles of four, whole windows where pooling follows, up to the map's end.
+    pub area: Rect,
 }
 
 /// What the workers see of a [`Sink`].
@@ -207,6 +210,7 @@ impl Convolution<'_> {
     /// If the shapes of the maps do not belong together.
     pub fn run(&self, sink: Sink) {
         self.check(&sink);
+        self.check_area(&sink);
         let target = match sink {
             Sink::Relu { bias, out, mask } => Target {
                 kind: Kind::Relu,
@@ -309,16 +313,43 @@ impl Convolution<'_> {
         }
     }
 
+    /// The area is made of tiles, and nothing is made that the sink's maps do not say is there.
+    fn check_area(&self, sink: &Sink) {
+        let Rect { left, top, width, height } = self.area;
+        let (right, bottom) = (left + width, top + height);
+        assert!(right <= self.width && bottom <= self.height);
+        assert!(left % 4 == 0 && top % 4 == 0 && (right % 4 == 0 || right == self.width) && (bottom % 4 == 0 || bottom == self.height));
+        let half = Rect { left: left / 2, top: top / 2, width: right / 2 - left / 2, height: bottom / 2 - top / 2 };
+        let covers = |valid: Rect, area: Rect| area.area() == 0 || valid.intersection(&area) == area;
+        match sink {
+            Sink::Relu { out, mask, .. } => {
+                assert!(out.valid == self.area && mask.as_ref().is_none_or(|m| m.valid == self.area));
+            }
+            Sink::Pooled { out, mask, full, .. } => {
+                assert!(out.valid == half && mask.as_ref().is_none_or(|m| m.valid == half));
+                assert!(full.as_ref().is_none_or(|m| m.valid == self.area));
+            }
+            Sink::Masked { out, mask, tap } => {
+                assert!(out.valid == self.area && mask.is_none_or(|m| covers(m.valid, self.area)));
+                if let Some(Tap { features: Features::Map(map), .. }) = tap {
+                    assert!(covers(map.valid, self.area));
+                }
+            }
+            Sink::Plain { out } => assert_eq!(out.valid, self.area),
+            Sink::Pixels { .. } => {}
+        }
+    }
+
     fn claim(&self, target: &Target) {
-        let across = self.width.div_ceil(4);
-        let tiles = self.height.div_ceil(4) * across;
+        let across = self.area.width.div_ceil(4);
+        let tiles = self.area.height.div_ceil(4) * across;
         if tiles == 0 {
             return;
         }
         let threads = rayon::current_num_threads();
         let chunks = self.outputs.div_ceil(BLOCK * CHUNK);
         let inputs = self.source.as_ref().map_or(0, |(_, filters)| filters.inputs);
-        let Cut { blocks, size, shares } = Cut::new(self.height, self.width, (inputs, self.outputs), threads);
+        let Cut { blocks, size, shares } = Cut::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(self, size);
@@ -345,7 +376,7 @@ impl Convolution<'_> {
     /// One block of tiles, some chunks of output channels.
     fn block(&self, target: &Target, scratch: &mut Scratch, tiles: std::ops::Range<usize>, across: usize, chunks: std::ops::Range<usize>) {
         let count = tiles.len();
-        let segments = segments(&tiles, across);
+        let segments = segments(&tiles, across, (self.area.top / 4, self.area.left / 4));
         if let Some((source, filters)) = &self.source {
             scratch.v_plane = odd(filters.panels.k_blocks * count) * 16;
             for segment in &segments {
@@ -382,9 +413,12 @@ pub fn add_unpooled(map: &mut Map, pooled: &Map, mask: &Mask) {
     let small = pooled.shape;
     assert!(mask.shape == small && mask.words == 4);
     assert!(small.channels == map.shape.channels && small.height == map.shape.height / 2 && small.width == map.shape.width / 2);
+    let Rect { left, top, width, height } = map.valid;
+    let windows = Rect { left: left / 2, top: top / 2, width: width / 2, height: height / 2 };
+    let windows = windows.intersection(&pooled.valid).intersection(&mask.valid);
     for block in 0..small.blocks() {
-        for y in 0..small.height {
-            for x in 0..small.width {
+        for y in windows.top..windows.bottom() {
+            for x in windows.left..windows.right() {
                 let cell = pooled.at(block, y, x);
                 for i in 0..4 {
                     let bits = mask.data[cell / BLOCK * 4 + i];

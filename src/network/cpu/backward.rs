@@ -1,6 +1,6 @@
 //! The backward sweep: from the deepest tap to the pixels.
 
-use super::{CpuError, Features, Pass, Stage};
+use super::{CpuError, Features, Pass, Rect, Stage};
 use crate::kernels::convolve::{self, Affine, Convolution, Sink, Source, Tap, Towards};
 use crate::kernels::map::{Map, Mask, Shape};
 use crate::network::layer::Layer;
@@ -79,7 +79,7 @@ enum Gradient {
 }
 
 impl Pass<'_> {
-    /// The gradient with respect to the pixels: `[3, height, width]`, RGB, per unit of 0..1.
+    /// The gradient with respect to the pixels: `[3, height, width]`, RGB, per unit of 0..1; only where it is wanted.
     ///
     /// # Errors
     /// If nothing was kept, a gradient's layer is not a tap, or its sizes do not fit.
@@ -139,7 +139,7 @@ impl Pass<'_> {
     /// The gradient before the ReLU of `layer`: what comes from the layer above, and what the tap adds.
     fn enter(&mut self, layer: Layer, above: Option<Gradient>, wanted: Wanted) -> Gradient {
         let network = self.network;
-        let shape = self.shape(layer);
+        let (shape, area) = (self.shape(layer), self.areas.backward(layer));
         let mask = self.masks[layer.index()].take();
         let is_tap = wanted.affine.is_some() || wanted.towards.is_some();
         let features = match &self.maps[layer.index()] {
@@ -154,21 +154,22 @@ impl Pass<'_> {
         });
         let Some(above) = above else {
             // The deepest tap: nothing comes from above.
-            let mut out = Map::new(&network.pool, shape);
+            let mut out = Map::new(&network.pool, shape).of(area);
             let mask = mask.filter(|m| m.words == 1);
             network.timed(layer, Stage::Backward, || self.follow(shape, None, &mut out, mask.as_ref(), tap));
             return Gradient::Full(out);
         };
         let next = Layer::ALL[layer.index() + 1];
         if !layer.is_before_pool() {
-            let mut out = Map::new(&network.pool, shape);
+            let mut out = Map::new(&network.pool, shape).of(area);
             network.timed(next, Stage::Backward, || self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap));
             return Gradient::Full(out);
         }
         let pooled_shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
-        let mut pooled = Map::new(&network.pool, pooled_shape);
+        let windows = windows(area, pooled_shape);
+        let mut pooled = Map::new(&network.pool, pooled_shape).of(windows);
         network.timed(next, Stage::Backward, || {
-            self.convolution(pooled_shape, Some((&above, next))).run(Sink::Plain { out: &mut pooled });
+            self.convolution(pooled_shape, windows, Some((&above, next))).run(Sink::Plain { out: &mut pooled });
         });
         drop(above);
         let mask = mask.expect("a pass that keeps has the mask of every pooled layer");
@@ -176,7 +177,7 @@ impl Pass<'_> {
             return Gradient::Pooled(pooled, mask);
         }
         // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is spread out first.
-        let mut out = Map::new(&network.pool, shape);
+        let mut out = Map::new(&network.pool, shape).of(area);
         network.timed(layer, Stage::Backward, || {
             self.follow(shape, None, &mut out, None, tap);
             convolve::add_unpooled(&mut out, &pooled, &mask);
@@ -185,10 +186,10 @@ impl Pass<'_> {
     }
 
     fn follow(&self, shape: Shape, above: Option<(&Gradient, Layer)>, out: &mut Map, mask: Option<&Mask>, tap: Option<Tap>) {
-        self.convolution(shape, above).run(Sink::Masked { out, mask, tap });
+        self.convolution(shape, out.valid, above).run(Sink::Masked { out, mask, tap });
     }
 
-    fn convolution<'a>(&'a self, shape: Shape, above: Option<(&'a Gradient, Layer)>) -> Convolution<'a> {
+    fn convolution<'a>(&'a self, shape: Shape, area: Rect, above: Option<(&'a Gradient, Layer)>) -> Convolution<'a> {
         let source = above.map(|(gradient, layer)| {
             let source = match gradient {
                 Gradient::Full(map) => Source::Map(map),
@@ -203,6 +204,7 @@ impl Pass<'_> {
             height: shape.height,
             width: shape.width,
             outputs: shape.channels,
+            area,
         }
     }
 
@@ -215,8 +217,17 @@ impl Pass<'_> {
             height: self.height,
             width: self.width,
             outputs: 3,
+            area: self.areas.pixels(),
         };
         self.network.timed(Layer::ALL[0], Stage::Backward, || job.run(Sink::Pixels { out: &mut out }));
         out
     }
+}
+
+/// The windows that touch an area, in tiles of four.
+pub(super) fn windows(area: Rect, pooled: Shape) -> Rect {
+    let (left, top) = (area.left / 2, area.top / 2);
+    let (right, bottom) = (area.right().div_ceil(2).min(pooled.width), area.bottom().div_ceil(2).min(pooled.height));
+    let touched = Rect { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) };
+    touched.aligned(4, pooled.width, pooled.height)
 }

@@ -1,10 +1,13 @@
 //! Memory planned: what a pass takes, worked out by replaying its requests for memory on paper.
 
+use super::backward::windows;
 use super::{CpuNetwork, Request, TapRequest};
+use crate::geometry::Rect;
 use crate::kernels::buffer::Ledger;
 use crate::kernels::convolve::scratch_bytes;
 use crate::kernels::gram::copy_bytes;
 use crate::kernels::map::Shape;
+use crate::network::areas::Areas;
 use crate::network::layer::Layer;
 
 /// The same requests that a forward and a backward sweep make, in the same order, without the memory.
@@ -13,6 +16,7 @@ struct Rehearsal<'n> {
     height: usize,
     width: usize,
     threads: usize,
+    areas: Areas,
     ledger: Ledger,
 }
 
@@ -35,8 +39,11 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn convolve(&mut self, shape: Shape, inputs: usize) {
-        let (bytes, workers) = scratch_bytes(shape.height, shape.width, inputs, shape.channels, self.threads);
+    fn convolve(&mut self, area: Rect, inputs: usize, outputs: usize) {
+        if area.area() == 0 {
+            return;
+        }
+        let (bytes, workers) = scratch_bytes(area.height, area.width, inputs, outputs, self.threads);
         let taken: Vec<_> = (0..workers).flat_map(|_| bytes).map(|b| self.take(b)).collect();
         taken.into_iter().for_each(|piece| self.give(Some(piece)));
     }
@@ -65,7 +72,7 @@ impl Rehearsal<'_> {
             }
             let full = (pooled && tap(layer).is_some()).then(|| self.take(shape.map_bytes()));
             let before = Layer::ALL[layer.index() - 1];
-            self.convolve(shape, self.network.channels[before.index()]);
+            self.convolve(self.areas.forward(layer), self.network.channels[before.index()], shape.channels);
             if let Some(map) = previous.take() {
                 if !before.is_before_pool() && stays(tap(before)) {
                     maps[before.index()] = Some(map);
@@ -95,17 +102,17 @@ impl Rehearsal<'_> {
     fn back(&mut self, top: Layer, maps: &mut [Option<Piece>], masks: &mut [Option<Piece>]) {
         let mut gradient: Option<Vec<Piece>> = None;
         for &layer in Layer::ALL[..=top.index()].iter().rev() {
-            let shape = self.shape(layer);
+            let (shape, area) = (self.shape(layer), self.areas.backward(layer));
             let mask = masks[layer.index()].take();
             let next = match (&gradient, layer.is_before_pool() && layer != top) {
                 (Some(_), true) => {
                     let small = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
                     let pooled = self.take(small.map_bytes());
-                    self.convolve(small, self.network.channels[layer.index() + 1]);
+                    self.convolve(windows(area, small), self.network.channels[layer.index() + 1], small.channels);
                     self.release(gradient.take());
                     if maps[layer.index()].is_some() {
                         let out = self.take(shape.map_bytes());
-                        self.convolve(shape, 0);
+                        self.convolve(area, 0, shape.channels);
                         self.give(Some(pooled));
                         self.give(mask);
                         vec![out]
@@ -116,7 +123,7 @@ impl Rehearsal<'_> {
                 (above, _) => {
                     let inputs = if above.is_some() { self.network.channels[layer.index() + 1] } else { 0 };
                     let out = self.take(shape.map_bytes());
-                    self.convolve(shape, inputs);
+                    self.convolve(area, inputs, shape.channels);
                     self.release(gradient.take());
                     self.give(mask);
                     vec![out]
@@ -125,7 +132,7 @@ impl Rehearsal<'_> {
             self.give(maps[layer.index()].take());
             gradient = Some(next);
         }
-        self.convolve(Shape { channels: 3, height: self.height, width: self.width }, self.network.channels[0]);
+        self.convolve(self.areas.pixels(), self.network.channels[0], 3);
         self.release(gradient);
     }
 
@@ -143,8 +150,10 @@ impl CpuNetwork {
 
     /// [`CpuNetwork::peak_bytes`] for a number of threads.
     pub fn peak_bytes_with(&self, height: usize, width: usize, request: &Request, threads: usize) -> usize {
+        let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return 0 };
+        let areas = Areas::new(top, (width, height), request.core, request.wanted);
         let ledger = Ledger::new(usize::MAX / 2);
-        let mut rehearsal = Rehearsal { network: self, height, width, threads, ledger };
+        let mut rehearsal = Rehearsal { network: self, height, width, threads, areas, ledger };
         rehearsal.run(request);
         rehearsal.ledger.high()
     }
@@ -167,11 +176,13 @@ mod tests {
         // Among them layers before a pooling layer, as taps and as the top.
         for layers in [vec![0, 2, 4, 8, 9, 12], vec![1, 3, 7, 12], vec![0], vec![1], vec![3], vec![0, 1, 2, 3, 15]] {
             for keep in [false, true] {
-                for (h, w) in [(16, 16), (70, 200), (256, 256)] {
+                let part = Rect { left: 64, top: 16, width: 48, height: 32 };
+                let cases = [(16, 16, None), (70, 200, None), (256, 256, None), (70, 200, Some(part)), (256, 256, Some(part))];
+                for (h, w, wanted) in cases {
                     net.clear();
                     let taps: Vec<_> =
                         layers.iter().map(|&i| TapRequest { layer: Layer::ALL[i], moments: true, features: i == 9 }).collect();
-                    let request = Request { taps: &taps, core: Rect::whole(w, h), keep };
+                    let request = Request { taps: &taps, core: wanted.unwrap_or(Rect::whole(w, h)), wanted, keep };
                     // One thread, so that the order of requests is always the same.
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
                     pool.install(|| {
@@ -190,8 +201,11 @@ mod tests {
                             pass.backward(&gradients).expect("gradient");
                         }
                         let used = net.pool.high();
-                        assert_eq!(net.pool.overflows(), 0, "{layers:?} {h}x{w} keep {keep}");
-                        assert!(used <= planned && used * 10 >= planned * 9, "{layers:?} {h}x{w} keep {keep}: {used}, not {planned}");
+                        assert_eq!(net.pool.overflows(), 0, "{layers:?} {h}x{w} keep {keep} {wanted:?}");
+                        assert!(
+                            used <= planned && used * 10 >= planned * 9,
+                            "{layers:?} {h}x{w} keep {keep} {wanted:?}: {used}, not {planned}"
+                        );
                     });
                 }
             }

@@ -6,6 +6,7 @@ use crate::kernels::convolve::{Convolution, Sink, Source};
 use crate::kernels::first::Pixels;
 use crate::kernels::gram;
 use crate::kernels::map::{Map, Mask, Shape};
+use crate::network::areas::Areas;
 use crate::network::layer::Layer;
 
 /// What a forward sweep is to deliver.
@@ -16,6 +17,8 @@ pub struct Request<'a> {
     /// The region's own part, in pixels: statistics are of its cells only. Borders on multiples of 16 px or at the region's end
     /// (of 64 px, counted from the region's corner, if bytes are to be the same whatever the tiling).
     pub core: Rect,
+    /// The pixels whose gradient is wanted, see [`crate::network::Request::wanted`].
+    pub wanted: Option<Rect>,
     /// Whether a backward sweep will follow.
     pub keep: bool,
 }
@@ -38,6 +41,7 @@ pub struct Pass<'n> {
     pub(super) height: usize,
     pub(super) width: usize,
     core: Rect,
+    pub(super) areas: Areas,
     pub(super) keep: bool,
     /// By layer; relu1_1 is never here.
     pub(super) maps: Vec<Option<Map>>,
@@ -60,6 +64,7 @@ impl CpuNetwork {
             height,
             width,
             core: request.core,
+            areas: Areas::new(top, (width, height), request.core, request.wanted),
             keep: request.keep,
             maps: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
             masks: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
@@ -99,8 +104,10 @@ impl CpuNetwork {
         }
         let core = request.core;
         let fits = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
-        if !fits(core.top, core.height, height) || !fits(core.left, core.width, width) {
-            return Err(CpuError::Outside { what: "the core" });
+        for (rect, what) in [(Some(core), "the core"), (request.wanted, "the wanted gradient")] {
+            if rect.is_some_and(|rect| !fits(rect.top, rect.height, height) || !fits(rect.left, rect.width, width)) {
+                return Err(CpuError::Outside { what });
+            }
         }
         let top = request.taps.iter().map(|tap| tap.layer).max().ok_or(CpuError::NoTaps)?;
         if top > self.deepest {
@@ -143,13 +150,15 @@ impl<'n> Pass<'n> {
             height: shape.height,
             width: shape.width,
             outputs: shape.channels,
+            area: self.areas.forward(layer),
         };
         let bias = &network.biases[layer.index()];
         let pooled = layer.is_before_pool() && layer != top;
         let out_shape = if pooled { Shape { height: shape.height / 2, width: shape.width / 2, ..shape } } else { shape };
-        let mut out = Map::new(pool, out_shape);
-        let mut mask = self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }));
-        let mut full = (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape));
+        let out_area = if pooled { halved(job.area) } else { job.area };
+        let mut out = Map::new(pool, out_shape).of(out_area);
+        let mut mask = self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
+        let mut full = (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
         network.timed(layer, Stage::Forward, || {
             job.run(if pooled {
                 Sink::Pooled { bias, pool: network.pool2(), out: &mut out, mask: mask.as_mut(), full: full.as_mut() }
@@ -257,4 +266,10 @@ impl<'n> Pass<'n> {
         let offset = (target.top, target.left);
         self.with_map(layer, |map| squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset))
     }
+}
+
+/// The 2x2 windows that lie whole in an area which begins with one.
+pub(super) fn halved(area: Rect) -> Rect {
+    let (left, top) = (area.left / 2, area.top / 2);
+    Rect { left, top, width: area.right() / 2 - left, height: area.bottom() / 2 - top }
 }
