@@ -21,6 +21,10 @@ impl Network for CpuNetwork {
         let pass = CpuNetwork::forward(self, view.values(), height, width, &request)?;
         Ok(Box::new(CpuPass { pass, height, width }))
     }
+
+    fn release(&self) {
+        self.clear();
+    }
 }
 
 struct CpuPass<'a> {

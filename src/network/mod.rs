@@ -259,6 +259,9 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// When the pixels have another shape or the device fails.
     fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError>;
+
+    /// Gives working memory that is kept between sweeps back to the system.
+    fn release(&self) {}
 }
 
 impl Network for CandleNetwork {

@@ -1,15 +1,19 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
 use super::levels::{Execution, Level, Visits};
-use super::memory::{canvas_bytes_per_pixel, fixed_bytes, kept_bytes_per_pixel, region_bytes_per_pixel};
+use super::memory::{canvas_bytes_per_pixel, fixed_bytes, kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel};
 use crate::config::{Core, Method, Settings, TilingMode};
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
+/// Histories are not made shorter than this while tiles can be made smaller, down to [`GOOD_CORE`].
+const FEW_PAIRS: usize = 5;
 /// The fewest pairs that are still worth having: below, blocks mode with its small optimisers is the better choice.
-const LEAST_HISTORY: usize = 5;
+const LEAST_HISTORY: usize = 3;
+/// Down to this core, px, tiles do not cost much more than the whole.
+const GOOD_CORE: usize = 768;
 /// The smallest core that exact mode is worth: below, a tile is mostly margin.
 const LEAST_CORE: usize = 256;
 /// Evaluations of a tile in one round.
@@ -69,11 +73,21 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
     let asked = settings.optimise.history.is_some();
     let margin = margins(spec).gradient;
     let workers = settings.compute.workers() as f64;
+    // While the loss is evaluated, and while the optimiser makes its step: a canvas in tiles gives the tiles' memory back
+    // in between.
     let memory = |core: usize, history: usize| {
         let side = |length: usize| (core + 2 * margin).min(length) as f64;
-        let region = if core >= width.max(height) { pixels } else { workers * side(width) * side(height) };
-        fixed_bytes(spec) + held + (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region) as u64
+        let step = step_bytes_per_pixel(spec, history) * pixels;
+        let (evaluation, step) = if core >= width.max(height) {
+            let whole = step + region_bytes_per_pixel(spec) * pixels;
+            (whole, whole)
+        } else {
+            let region = workers * side(width) * side(height);
+            (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region, step)
+        };
+        [evaluation, step].map(|bytes| fixed_bytes(spec) + held + bytes as u64)
     };
+    let most_of = |core: usize, history: usize| memory(core, history).into_iter().fold(0, u64::max);
     let whole = width.max(height);
     let tiles = (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
     let cores: Vec<usize> = match settings.tiling.core {
@@ -81,25 +95,27 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
         Core::Auto => std::iter::once(whole).chain(tiles).collect(),
     };
     let mut least = u64::MAX;
-    for core in cores {
-        // Shorter histories are tried before smaller cores, down to a fifth of what was wanted where tiles begin.
-        let mut history = most;
-        loop {
-            let memory_bytes = memory(core, history);
-            if memory_bytes <= budget {
-                let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
-                let memory_bytes = memory(core, history);
-                let (keep, beside) = kept(level, spec, core, settings.compute.workers(), budget - memory_bytes);
-                let memory_bytes = memory_bytes + beside;
-                let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
-                let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
-                return Ok(Chosen { execution: Execution::Exact { core, history, keep }, memory_bytes, reason });
+    for (fewest, smallest) in [(FEW_PAIRS, GOOD_CORE), (LEAST_HISTORY, 0)] {
+        for core in cores.iter().copied().filter(|core| *core >= smallest.min(whole)) {
+            // Shorter histories are tried before smaller cores.
+            let mut history = most;
+            loop {
+                let memory_bytes = most_of(core, history);
+                if memory_bytes <= budget {
+                    let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
+                    let [evaluation, step] = memory(core, history);
+                    let (keep, beside) = kept(level, spec, core, settings.compute.workers(), budget - evaluation);
+                    let memory_bytes = (evaluation + beside).max(step);
+                    let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
+                    let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
+                    return Ok(Chosen { execution: Execution::Exact { core, history, keep }, memory_bytes, reason });
+                }
+                least = least.min(memory_bytes);
+                if asked || history <= fewest.min(most) {
+                    break;
+                }
+                history = (history / 2).max(fewest.min(most));
             }
-            least = least.min(memory_bytes);
-            if asked || history <= LEAST_HISTORY.min(most) {
-                break;
-            }
-            history = (history / 2).max(LEAST_HISTORY.min(most));
         }
     }
     Err(least)
@@ -138,7 +154,7 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     let memory = |core: usize| {
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
         let region = workers * side(width) * side(height);
-        let per_pixel = region_bytes_per_pixel(spec) + canvas_bytes_per_pixel(spec, history);
+        let per_pixel = region_bytes_per_pixel(spec) + step_bytes_per_pixel(spec, history);
         fixed_bytes(spec) + held + (per_pixel * region) as u64
     };
     let cores: Vec<usize> = match tiling.core {

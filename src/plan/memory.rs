@@ -24,9 +24,11 @@ const FORWARD: f64 = 280.0;
 const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.
 pub const VECTOR: f64 = 12.0;
-/// Canvas-sized vectors beside the pairs: the point, its gradient, the last step and gradient, the best point and its
-/// gradient, the one being made, the photograph at the canvas's size.
-const VECTORS: f64 = 8.0;
+/// Canvas-sized vectors beside the pairs while the loss is evaluated: the point, its gradient, the last step and gradient,
+/// the best point and its gradient.
+const VECTORS: f64 = 6.0;
+/// More of them while the optimiser makes its step.
+const STEP: f64 = 2.0;
 
 /// Bytes for each pixel of a region during its forward and backward sweep.
 pub fn region_bytes_per_pixel(spec: &Spec) -> f64 {
@@ -51,6 +53,11 @@ pub fn kept_bytes_per_pixel(spec: &Spec) -> f64 {
 pub fn canvas_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
     let content: f64 = spec.content_taps().map(|(layer, _)| map_bytes(layer)).sum();
     VECTOR * (VECTORS + 2.0 * history as f64) + content
+}
+
+/// Bytes for each pixel of the canvas while the optimiser makes its step.
+pub fn step_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
+    canvas_bytes_per_pixel(spec, history) + VECTOR * STEP
 }
 
 /// Bytes that do not grow with the canvas.

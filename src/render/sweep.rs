@@ -93,6 +93,14 @@ impl<'a> Sweep<'a> {
         Self { tiled: self.tiled.keeping(keep), ..self }
     }
 
+    /// Gives working memory back between two evaluations of a canvas in tiles, for what the optimiser needs then. A canvas in
+    /// one piece keeps it: it is short of neither, and the next evaluation begins at once.
+    pub fn release(&self) {
+        if self.tiled.grid().len() > 1 {
+            self.tiled.team().release();
+        }
+    }
+
     /// Side of a tile's core, px: smaller than at the beginning after a failure for memory.
     pub fn core(&self) -> usize {
         self.tiled.grid().core

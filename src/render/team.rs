@@ -89,6 +89,11 @@ impl<'a> Team<'a> {
         self.workers[0].network.is_some()
     }
 
+    /// Gives the networks' working memory back to the system.
+    pub(super) fn release(&self) {
+        self.workers.iter().filter_map(|worker| worker.network.as_ref()).for_each(|network| network.get().release());
+    }
+
     /// Runs `work` with the first worker's threads.
     pub(super) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.workers[0].run(|_| work())

@@ -92,6 +92,7 @@ impl LevelRun<'_> {
     fn step(&self, sweep: &mut Sweep<'_>, optimiser: &mut Optimiser) -> Result<(Step, Losses), RenderError> {
         let evaluated = sweep.evaluate_halving(optimiser.next_point())?;
         let losses = evaluated.losses;
+        sweep.release();
         let step = self.engine.install(|| optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone()))))?;
         Ok((step, losses))
     }
