@@ -62,14 +62,15 @@
 //! A module imports only from floors below its own; `tests/floors.rs` keeps this true.
 //!
 //! ```text
-//! 7 cli                                     commands, progress, exit codes
-//! 6 batch report                            many jobs, past failures; what pictures show
-//! 5 render                                  one job: pyramid, levels, sweeps over tiles
-//! 4 journal                                 run directories: lock, plan, events, checkpoints
-//! 3 plan                                    settings and probes to numbers; pure
-//! 2 objective config                        losses over the network; TOML, checked
-//! 1 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
-//! 0 units geometry event stop files random tensor kernels
+//! 8 cli                                     commands, progress, exit codes
+//! 7 batch report                            many jobs, past failures; what pictures show
+//! 6 render                                  one job: pyramid, levels, sweeps over tiles
+//! 5 journal                                 run directories: lock, plan, events, checkpoints
+//! 4 plan                                    settings and probes to numbers; pure
+//! 3 objective config                        losses over the network; TOML, checked
+//! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
+//! 1 kernels
+//! 0 units geometry event stop files random tensor
 //! ```
 
 pub mod batch;

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const FLOORS: &[(usize, &[&str])] = &[
-    (7, &["cli"]),
-    (6, &["batch", "report"]),
-    (5, &["render"]),
-    (4, &["journal"]),
-    (3, &["plan"]),
-    (2, &["objective", "config"]),
-    (1, &["image", "tiling", "network", "optimise"]),
-    (0, &["units", "geometry", "event", "stop", "files", "random", "tensor", "kernels"]),
+    (8, &["cli"]),
+    (7, &["batch", "report"]),
+    (6, &["render"]),
+    (5, &["journal"]),
+    (4, &["plan"]),
+    (3, &["objective", "config"]),
+    (2, &["image", "tiling", "network", "optimise"]),
+    (1, &["kernels"]),
+    (0, &["units", "geometry", "event", "stop", "files", "random", "tensor"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
