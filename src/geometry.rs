@@ -58,6 +58,12 @@ impl Rect {
         Rect { left, top, width: right - left, height: bottom - top }
     }
 
+    /// The 2x2 windows that lie whole in this rectangle, whose corner is one's.
+    pub fn halved(&self) -> Rect {
+        let (left, top) = (self.left / 2, self.top / 2);
+        Rect { left, top, width: self.right() / 2 - left, height: self.bottom() / 2 - top }
+    }
+
     /// What both rectangles cover; empty where they do not meet.
     pub fn intersection(&self, other: &Rect) -> Rect {
         let (left, top) = (self.left.max(other.left), self.top.max(other.top));

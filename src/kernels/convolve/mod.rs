@@ -319,7 +319,7 @@ impl Convolution<'_> {
         let (right, bottom) = (left + width, top + height);
         assert!(right <= self.width && bottom <= self.height);
         assert!(left % 4 == 0 && top % 4 == 0 && (right % 4 == 0 || right == self.width) && (bottom % 4 == 0 || bottom == self.height));
-        let half = Rect { left: left / 2, top: top / 2, width: right / 2 - left / 2, height: bottom / 2 - top / 2 };
+        let half = self.area.halved();
         let covers = |valid: Rect, area: Rect| area.area() == 0 || valid.intersection(&area) == area;
         match sink {
             Sink::Relu { out, mask, .. } => {
@@ -413,9 +413,7 @@ pub fn add_unpooled(map: &mut Map, pooled: &Map, mask: &Mask) {
     let small = pooled.shape;
     assert!(mask.shape == small && mask.words == 4);
     assert!(small.channels == map.shape.channels && small.height == map.shape.height / 2 && small.width == map.shape.width / 2);
-    let Rect { left, top, width, height } = map.valid;
-    let windows = Rect { left: left / 2, top: top / 2, width: width / 2, height: height / 2 };
-    let windows = windows.intersection(&pooled.valid).intersection(&mask.valid);
+    let windows = map.valid.halved().intersection(&pooled.valid).intersection(&mask.valid);
     for block in 0..small.blocks() {
         for y in windows.top..windows.bottom() {
             for x in windows.left..windows.right() {

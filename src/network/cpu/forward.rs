@@ -155,7 +155,7 @@ impl<'n> Pass<'n> {
         let bias = &network.biases[layer.index()];
         let pooled = layer.is_before_pool() && layer != top;
         let out_shape = if pooled { Shape { height: shape.height / 2, width: shape.width / 2, ..shape } } else { shape };
-        let out_area = if pooled { halved(job.area) } else { job.area };
+        let out_area = if pooled { job.area.halved() } else { job.area };
         let mut out = Map::new(pool, out_shape).of(out_area);
         let mut mask = self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
         let mut full = (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
@@ -266,10 +266,4 @@ impl<'n> Pass<'n> {
         let offset = (target.top, target.left);
         self.with_map(layer, |map| squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset))
     }
-}
-
-/// The 2x2 windows that lie whole in an area which begins with one.
-pub(super) fn halved(area: Rect) -> Rect {
-    let (left, top) = (area.left / 2, area.top / 2);
-    Rect { left, top, width: area.right() / 2 - left, height: area.bottom() / 2 - top }
 }
