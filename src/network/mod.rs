@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::geometry::Rect;
 
 pub use areas::Areas;
-pub use candle::CandleNetwork;
+pub use candle::{Arithmetic, CandleNetwork, Convolutions};
 pub use cpu::CpuNetwork;
 pub use layer::{Layer, Pooling};
 pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError};
@@ -83,6 +83,11 @@ impl From<cpu::CpuError> for NetworkError {
 }
 
 impl NetworkError {
+    /// Whether the device itself failed, and not for memory: another one may do.
+    pub fn is_device_failure(&self) -> bool {
+        matches!(self, NetworkError::Candle(_)) && !self.is_out_of_memory()
+    }
+
     /// Whether the device had no memory left: a smaller tile may do.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
@@ -171,6 +176,17 @@ impl Moments {
         Ok(())
     }
 
+    /// The same sums on another device; the CPU's stay where they are.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(self, device: &Device) -> Result<Moments, NetworkError> {
+        Ok(match self {
+            Moments::Exact(sums) => Moments::Exact(sums),
+            Moments::Plain { gram, sum, cells } => Moments::Plain { gram: gram.to_device(device)?, sum: sum.to_device(device)?, cells },
+        })
+    }
+
     /// Cells summed over.
     pub fn cells(&self) -> u64 {
         match self {
@@ -217,6 +233,17 @@ impl Features {
         }
     }
 
+    /// The same features on another device; the CPU's stay where they are.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(self, device: &Device) -> Result<Features, NetworkError> {
+        Ok(match self {
+            Features::Blocked(features) => Features::Blocked(features),
+            Features::Plain(tensor) => Features::Plain(tensor.to_device(device)?),
+        })
+    }
+
     /// Zeros over `width` x `height` cells, kept in the same way.
     ///
     /// # Errors
@@ -236,8 +263,8 @@ impl Features {
         match (self, part) {
             (Features::Blocked(whole), Features::Blocked(part)) => Ok(whole.paste(part, at.top, at.left)?),
             (Features::Plain(whole), Features::Plain(part)) => {
-                let channels = part.dims()[0];
-                *whole = whole.slice_assign(&[0..channels, at.top..at.bottom(), at.left..at.right()], part)?;
+                let (channels, part) = (part.dims()[0], part.to_device(whole.device())?);
+                *whole = whole.slice_assign(&[0..channels, at.top..at.bottom(), at.left..at.right()], &part)?;
                 Ok(())
             }
             _ => Err(NetworkError::Mixed),
@@ -260,6 +287,11 @@ pub trait Network: Send + Sync {
     /// When the pixels have another shape or the device fails.
     fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError>;
 
+    /// Where it computes: pixels that are there already need not be copied.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
     /// Gives working memory that is kept between sweeps back to the system.
     fn release(&self) {}
 }
@@ -267,6 +299,10 @@ pub trait Network: Send + Sync {
 impl Network for CandleNetwork {
     fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         Ok(Box::new(CandleNetwork::forward(self, pixels, request)?))
+    }
+
+    fn device(&self) -> Device {
+        CandleNetwork::device(self).clone()
     }
 }
 
