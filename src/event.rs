@@ -160,6 +160,15 @@ pub enum Event {
         /// Side of the cores from here on, px.
         core: usize,
     },
+    /// A device failed and computes no more; the others do its tiles.
+    DeviceLost {
+        /// The device, in words.
+        device: String,
+        /// What it said.
+        reason: String,
+        /// Workers that are left.
+        left: usize,
+    },
     /// One tile's visit in a round of blocks or feathered mode is over.
     TileFinished {
         /// The job's number.

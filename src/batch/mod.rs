@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
 use crate::event::Losses;
 use crate::image::{self, Limits};
-use crate::plan::{Job, Plan, PlanError, Source, Sources, plan_job};
+use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job};
 use crate::render::{Engine, RenderError, Watcher};
 
 use conductor::Conductor;
@@ -49,10 +49,15 @@ pub enum JobError {
 /// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be planned are returned
 /// beside the plan, each with its reason.
 pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
+    plan_on(config, None)
+}
+
+/// [`plan`] for tiles that are computed on `gpus`, if there are any.
+pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, JobError)>) {
     let mut jobs: Vec<Job> = Vec::new();
     let mut failed = Vec::new();
     for output in config.outputs() {
-        match plan_output(config, &output, jobs.len()) {
+        match plan_output(config, &output, jobs.len(), gpus) {
             Ok(job) => jobs.push(job),
             Err(error) => failed.push((output, error)),
         }
@@ -60,7 +65,7 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
     (Plan { pipeline: config.file.clone(), jobs }, failed)
 }
 
-fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job, JobError> {
+fn plan_output(config: &Config, output: &OutputFile, index: usize, gpus: Option<Gpus>) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
     let budget = memory_budget(settings.compute.memory_gib);
     // A picture that cannot be used is better told now than after the first levels.
@@ -80,7 +85,7 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize) -> Result<Job
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let mut job = plan_job(config, output, index, &Sources { content, styles, start }, budget)?;
+    let mut job = plan_job(config, output, index, &Sources { content, styles, start }, Machine { memory_bytes: budget, gpus })?;
     // A job knows its own photograph; a thousand jobs with a thousand names each would be a long plan.
     job.settings.input.content = vec![job.content.clone()];
     Ok(job)

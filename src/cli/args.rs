@@ -148,7 +148,10 @@ pub struct BenchArguments {
     /// Threads; 0 takes all cores.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
-    /// Arithmetic: float32, or bfloat16 where the processor has it.
+    /// What computes: cpu, or cuda:N in a build with CUDA.
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub devices: String,
+    /// Arithmetic: float32, or bfloat16 where the processor has it; on a GPU tf32 as well.
     #[arg(long, default_value = "float32")]
     pub precision: String,
     /// Time the forward sweep and the statistics alone.

@@ -8,9 +8,10 @@ use serde_json::json;
 use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
+use crate::config::{self, Choice, DeviceName};
 use crate::kernels::Isa;
 use crate::network::cpu::{CpuNetwork, Precision};
-use crate::network::{Layer, Network, NetworkError, Request, VGG19_WIDTHS, Weights};
+use crate::network::{Arithmetic, CandleNetwork, Convolutions, Layer, Network, NetworkError, Request, VGG19_WIDTHS, Weights};
 use crate::objective::{Spec, StyleTargets};
 use crate::random::Noise;
 use crate::render::{Sweep, tensor_targets};
@@ -18,10 +19,10 @@ use crate::tiling::Grid;
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let precision = match arguments.precision.as_str() {
-        "float32" => Precision::Float32,
-        "bfloat16" => Precision::Bfloat16,
-        other => return Err(Failure::Settings(format!("--precision is `{other}`; accepted are float32 and bfloat16"))),
+    let asked = config::Precision::ALL.iter().copied().find(|precision| precision.word() == arguments.precision);
+    let Some(asked) = asked else {
+        let other = &arguments.precision;
+        return Err(Failure::Settings(format!("--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32")));
     };
     let spec = Spec::gatys();
     let deepest = spec.deepest().expect("the preset has taps");
@@ -31,6 +32,14 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
     if arguments.evaluations == 0 {
         return Err(Failure::Settings("--evaluations is 0; at least 1 is needed".into()));
     }
+    match DeviceName::parse(&arguments.devices) {
+        Some(DeviceName::Cpu) => on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?),
+        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
+        None => Err(Failure::Settings(format!("--devices is `{}`; accepted are cpu and cuda:N", arguments.devices))),
+    }
+}
+
+fn on_the_cpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, precision: Precision) -> Result<Exit, Failure> {
     let isa = super::isa(precision)?;
     let pool = super::pool(arguments.threads)?;
     let threads = pool.current_num_threads();
@@ -38,13 +47,48 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
     let network = pool.install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa)).map_err(NetworkError::from)?;
     drop(weights);
     let fixed = peak_memory();
-    let seconds =
-        pool.install(|| if arguments.forward { forward(&network, &spec, arguments) } else { evaluations(&network, &spec, arguments) })?;
+    let begin = || network.reset_profile();
+    let seconds = pool.install(|| seconds(&network, spec, arguments, &begin))?;
     let result = Measured { seconds, fixed, peak: peak_memory(), threads, isa, precision };
     if arguments.json {
         result.print_json(arguments)
     } else {
         result.print_table(arguments, &network)
+    }
+    Ok(Exit::Done)
+}
+
+/// The canvas, the photograph's features and the gradient stay on the GPU; a time is taken when it has nothing left to do.
+fn on_a_gpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, name: DeviceName, arithmetic: Arithmetic) -> Result<Exit, Failure> {
+    let gpus = super::devices::named(&[name])?;
+    let gpu = gpus.first().expect("one was named");
+    arithmetic.apply();
+    let by = Convolutions::suited(gpu.device(), arithmetic);
+    let network = CandleNetwork::with(&Weights::embedded()?, deepest, spec.pooling, gpu.device(), arithmetic, by)?;
+    let seconds = seconds(&network, spec, arguments, &|| ())?;
+    let median = median(&seconds);
+    let gflops = direct_flops(arguments.size, arguments.forward) / median * 1e-9;
+    if arguments.json {
+        say!(
+            "{}",
+            json!({
+                "size": arguments.size,
+                "evaluations": arguments.evaluations,
+                "forward_only": arguments.forward,
+                "seconds_per_evaluation": median,
+                "fastest_seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
+                "gflops": gflops,
+                "device": name.to_string(),
+                "device_name": gpu.name,
+                "device_memory_bytes": gpu.total_bytes,
+                "precision": arguments.precision,
+                "convolutions": format!("{by:?}").to_lowercase(),
+            })
+        );
+    } else {
+        say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, arithmetic, gpu.name);
+        say!("seconds per {}   {median:.4} (median of {})", what(arguments), seconds.len());
+        say!("GFLOPS               {gflops:.0} (counted as direct convolutions)");
     }
     Ok(Exit::Done)
 }
@@ -65,36 +109,49 @@ fn picture(size: usize, seed: u64) -> Result<Tensor, NetworkError> {
     Ok(Tensor::from_vec(values, (3, size, size), &Device::Cpu)?)
 }
 
-fn evaluations(network: &CpuNetwork, spec: &Spec, arguments: &BenchArguments) -> Result<Vec<f64>, NetworkError> {
-    let size = arguments.size;
+/// Seconds of every evaluation, or forward sweep. `begin` is called after the one that is not counted.
+fn seconds(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
+    if arguments.forward { forward(network, spec, arguments, begin) } else { evaluations(network, spec, arguments, begin) }
+}
+
+fn evaluations(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
+    let (size, device) = (arguments.size, network.device());
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets: StyleTargets = tensor_targets(&picture(512.min(size), 3)?, &layers, network)?;
-    let content = picture(size, 2)?;
+    let content = picture(size, 2)?.to_device(&device)?;
     let sweep = Sweep::new(Some(network), spec, targets, Some(&content), Grid::whole(size, size))?;
     drop(content);
-    let canvas = picture(size, 1)?;
+    let canvas = picture(size, 1)?.to_device(&device)?;
     sweep.evaluate(&canvas)?;
-    network.reset_profile();
+    device.synchronize()?;
+    begin();
     (0..arguments.evaluations)
         .map(|_| {
             let started = Instant::now();
             sweep.evaluate(&canvas)?;
+            device.synchronize()?;
             Ok(started.elapsed().as_secs_f64())
         })
         .collect()
 }
 
-fn forward(network: &CpuNetwork, spec: &Spec, arguments: &BenchArguments) -> Result<Vec<f64>, NetworkError> {
-    let canvas = picture(arguments.size, 1)?;
+fn forward(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
+    let device = network.device();
+    let canvas = picture(arguments.size, 1)?.to_device(&device)?;
     let moments = spec.style_taps().map(|(layer, _)| layer).collect();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
     let request = Request { moments, features: vec![], gradients: vec![], core, wanted: None, keep: false };
-    Network::forward(network, &canvas, &request)?;
-    network.reset_profile();
+    let sweep = || -> Result<(), NetworkError> {
+        let pass = network.forward(&canvas, &request)?;
+        request.moments.iter().try_for_each(|layer| pass.moments(*layer).map(drop))?;
+        Ok(device.synchronize()?)
+    };
+    sweep()?;
+    begin();
     (0..arguments.evaluations)
         .map(|_| {
             let started = Instant::now();
-            Network::forward(network, &canvas, &request)?;
+            sweep()?;
             Ok(started.elapsed().as_secs_f64())
         })
         .collect()
@@ -102,9 +159,7 @@ fn forward(network: &CpuNetwork, spec: &Spec, arguments: &BenchArguments) -> Res
 
 impl Measured {
     fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+        median(&self.seconds)
     }
 
     fn gflops(&self, arguments: &BenchArguments) -> f64 {
@@ -129,9 +184,8 @@ impl Measured {
     }
 
     fn print_table(&self, arguments: &BenchArguments, network: &CpuNetwork) {
-        let what = if arguments.forward { "forward sweep" } else { "evaluation" };
         say!("{0}x{0} px, {1:?}, {2}, {3} threads", arguments.size, self.precision, self.isa.name(), self.threads);
-        say!("seconds per {what}   {:.4} (median of {})", self.median(), self.seconds.len());
+        say!("seconds per {}   {:.4} (median of {})", what(arguments), self.median(), self.seconds.len());
         say!("GFLOPS               {:.0} (counted as direct convolutions)", self.gflops(arguments));
         if let (Some(fixed), Some(peak)) = (self.fixed, self.peak) {
             let pixels = (arguments.size * arguments.size) as f64;
@@ -140,6 +194,16 @@ impl Measured {
         }
         say!("\n{}", network.profile());
     }
+}
+
+fn what(arguments: &BenchArguments) -> &'static str {
+    if arguments.forward { "forward sweep" } else { "evaluation" }
+}
+
+fn median(seconds: &[f64]) -> f64 {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 fn mib(bytes: u64) -> f64 {

@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod budget;
+mod devices;
 mod exit;
 mod plan;
 mod progress;

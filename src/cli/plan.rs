@@ -4,37 +4,34 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, precision, report_unplanned, weights};
+use super::run::{nothing_planned, report_unplanned, weights};
 use super::say::{complain, say};
 use super::style::{bytes, duration};
-use super::{Exit, Failure};
+use super::{Exit, Failure, devices};
 use crate::batch;
-use crate::config::{self, Config};
+use crate::config;
 use crate::plan::{Execution, Job, Level, Outlook, Plan, Speed};
 use crate::render::calibrate;
 
 /// `impasto plan`.
 pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let config = config::load(&arguments.pipeline, &arguments.overrides)?;
-    let (plan, unplanned) = batch::plan(&config);
+    let devices = devices::choose(&config)?;
+    devices.check()?;
+    let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
-    let speed = measure(&config, &plan)?;
+    let mut engine = devices.engine(weights(&config)?)?;
+    // Calibrated with the first job's loss.
+    let speed = calibrate(&mut engine, &plan.jobs[0].spec)?;
     if arguments.json {
         say!("{:#}", document(&plan, &speed)?);
     } else {
         print(&plan, &speed);
     }
     Ok(if unplanned.is_empty() { Exit::Done } else { Exit::SomeFailed })
-}
-
-/// Calibrates with the first job's loss.
-fn measure(config: &Config, plan: &Plan) -> Result<Speed, Failure> {
-    let compute = &config.variants[0].settings.compute;
-    let mut engine = super::engine(weights(config)?, precision(compute.precision)?, compute.threads)?;
-    Ok(calibrate(&mut engine, &plan.jobs[0].spec)?)
 }
 
 /// The plan as a run would record it, and beside every job and the whole what it would take. Keys only ever get more.
@@ -98,7 +95,7 @@ fn table(job: &Job, outlook: &Outlook) -> Table {
             mode(level),
             tiles(level, taken.tiles),
             evaluations(level),
-            bytes(level.memory_bytes),
+            memory(level),
             bytes(taken.disk.total()),
             duration(taken.seconds),
         ]);
@@ -107,6 +104,14 @@ fn table(job: &Job, outlook: &Outlook) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+fn memory(level: &Level) -> String {
+    match level.gpu_bytes {
+        0 => bytes(level.memory_bytes),
+        gpu if level.held_on_gpu => format!("{}, GPU {} with the canvas", bytes(level.memory_bytes), bytes(gpu)),
+        gpu => format!("{}, GPU {}", bytes(level.memory_bytes), bytes(gpu)),
+    }
 }
 
 fn mode(level: &Level) -> String {

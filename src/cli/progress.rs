@@ -47,6 +47,10 @@ fn remark(event: &Event) -> Option<String> {
         Event::JobResumed { level, evaluation, .. } => Some(format!("going on at level {}, evaluation {evaluation}", level + 1)),
         Event::StepRejected { evaluation, .. } => Some(format!("evaluation {evaluation} went astray; back to the best picture so far")),
         Event::CoreHalved { core, .. } => Some(format!("no memory for a tile; computing in tiles of {core} px")),
+        Event::DeviceLost { device, reason, left } => {
+            let left = if *left == 1 { "1 worker goes".into() } else { format!("{left} workers go") };
+            Some(format!("warning: {device} failed and computes no more; {left} on: {reason}"))
+        }
         Event::JobFailed { name, reason, retrying, .. } => {
             Some(format!("{name}: {reason}{}", if *retrying { "; it will be tried again" } else { "" }))
         }

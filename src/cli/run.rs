@@ -9,9 +9,9 @@ use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
-use super::{budget, table};
+use super::{budget, devices, table};
 use crate::batch::{self, Collection, JobError, Summary};
-use crate::config::{self, Config, DeviceName, Devices, OutputFile};
+use crate::config::{self, Config, OutputFile};
 use crate::event::Listeners;
 use crate::image::Limits;
 use crate::journal::Standing;
@@ -23,21 +23,19 @@ use crate::stop::Stop;
 /// `impasto run`.
 pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
     let config = config::load(&arguments.pipeline, &arguments.overrides)?;
-    let (plan, unplanned) = batch::plan(&config);
+    let devices = devices::choose(&config)?;
+    devices.check()?;
+    let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
-    refuse_devices(&config)?;
-    let compute = &config.variants[0].settings.compute;
-    let precision = precision(compute.precision)?;
-    super::isa(precision)?;
     let weights = weights(&config)?;
     let mut collection = batch::prepare(&config, plan, weights.sha256(), arguments.restart)?;
     if collection.pending().is_empty() {
         return Ok(nothing_left(&collection, unplanned.len(), arguments));
     }
-    let mut engine = super::engine(weights, precision, compute.threads)?.with_workers(compute.workers());
+    let mut engine = devices.engine(weights)?;
 
     let stop = Stop::new();
     watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
@@ -150,22 +148,8 @@ pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
 
 /// The exit code of a run of which nothing can be done: the settings' fault when only memory is wanting.
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
-    let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. }));
+    let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }));
     if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
-}
-
-/// GPUs are named by pipelines of builds that have them.
-fn refuse_devices(config: &Config) -> Result<(), Failure> {
-    let gpu = |variant: &config::Variant| match &variant.settings.compute.devices {
-        Devices::List(names) => names.iter().copied().find(|name| *name != DeviceName::Cpu),
-        Devices::Auto => None,
-    };
-    match config.variants.iter().find_map(gpu) {
-        Some(name) => {
-            Err(Failure::Settings(format!("compute.devices names {name}; this version computes on the CPU alone: \"auto\" or [\"cpu\"]")))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The weights that the pipeline names, or those inside. Variants share one network.

@@ -246,8 +246,12 @@ impl Standing {
                 }
             }
             Event::Interrupted { job, .. } => self.job(*job, at).state = JobState::Interrupted,
-            Event::StepRejected { .. } | Event::CoreHalved { .. } | Event::Targets { .. } | Event::Saved { .. } | Event::Warning { .. } => {
-            }
+            Event::StepRejected { .. }
+            | Event::CoreHalved { .. }
+            | Event::DeviceLost { .. }
+            | Event::Targets { .. }
+            | Event::Saved { .. }
+            | Event::Warning { .. } => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::network::{Layer, Moments, NetworkError};
 /// has no gradient; deviations of living channels are of the order 10 to 1000 and do not feel it.
 const VARIANCE_EPSILON: f64 = 1e-6;
 
-/// The statistics of an image at one tap, float64 on the CPU.
+/// The statistics of an image at one tap, float64.
 #[derive(Clone, Debug)]
 pub struct TapStatistics {
     /// `mean(F F^T)` over the cells, `[C, C]`.
@@ -38,6 +38,14 @@ impl TapStatistics {
         Ok(Self { gram, mean, deviation })
     }
 
+    /// The same statistics on another device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(&self, device: &Device) -> candle_core::Result<Self> {
+        Ok(Self { gram: self.gram.to_device(device)?, mean: self.mean.to_device(device)?, deviation: self.deviation.to_device(device)? })
+    }
+
     fn scaled(&self, factor: f64) -> candle_core::Result<Self> {
         Ok(Self { gram: (&self.gram * factor)?, mean: (&self.mean * factor)?, deviation: (&self.deviation * factor)? })
     }
@@ -55,6 +63,15 @@ pub struct StyleTargets {
 }
 
 impl StyleTargets {
+    /// The same targets on another device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(&self, device: &Device) -> Result<Self, NetworkError> {
+        let taps = self.taps.iter().map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)));
+        Ok(Self { taps: taps.collect::<Result<_, NetworkError>>()? })
+    }
+
     /// The weighted mean of several paintings' statistics; weights are relative to their sum.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Numbers go into a text and vectors into files of their own: an optimiser that is put together again continues with
 //! the same bits as one that was never taken apart.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Adam, Lbfgs, Optimiser};
@@ -81,6 +81,16 @@ impl Optimiser {
             Optimiser::Lbfgs(lbfgs) => lbfgs.state(),
             Optimiser::Adam(adam) => adam.state(),
         }
+    }
+
+    /// The same optimiser with its vectors on another device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn to_device(self, device: &Device) -> candle_core::Result<Self> {
+        let State { numbers, vectors } = self.state();
+        let vectors = vectors.iter().map(|vector| vector.to_device(device)).collect::<candle_core::Result<_>>()?;
+        Ok(Self::restore(State { numbers, vectors }).unwrap_or(self))
     }
 
     /// The optimiser that was in this state; nothing when numbers and vectors do not belong together.

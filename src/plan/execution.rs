@@ -1,7 +1,11 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
 use super::levels::{Execution, Level, Visits};
-use super::memory::{canvas_bytes_per_pixel, fixed_bytes, kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel};
+use super::machine::Machine;
+use super::memory::{
+    BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel, kept_bytes_per_pixel,
+    region_bytes_per_pixel, step_bytes_per_pixel,
+};
 use crate::config::{Core, Method, Settings, TilingMode};
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
@@ -32,6 +36,45 @@ pub struct Chosen {
     pub memory_bytes: u64,
     /// Why, in words.
     pub reason: String,
+    /// Estimate of the peak memory of each GPU, bytes; 0 without.
+    pub gpu_bytes: u64,
+    /// Whether canvas and optimiser are there as well.
+    pub held_on_gpu: bool,
+}
+
+/// What is missing for a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Short {
+    /// The least that it takes, bytes.
+    pub needed: u64,
+    /// Whether that is a GPU's memory.
+    pub on_gpu: bool,
+}
+
+/// What a way of computing a level takes, bytes.
+struct Taken {
+    /// While the loss is evaluated.
+    evaluation: u64,
+    /// While the optimiser makes its step: a canvas in tiles gives the tiles' memory back in between.
+    step: u64,
+    gpu_bytes: u64,
+    held_on_gpu: bool,
+}
+
+impl Taken {
+    fn most(&self) -> u64 {
+        self.evaluation.max(self.step)
+    }
+
+    /// What of it there is too little of.
+    fn short_of(&self, machine: &Machine) -> Option<Short> {
+        if let Some(gpus) = machine.gpus
+            && self.gpu_bytes > gpus.memory_bytes
+        {
+            return Some(Short { needed: self.gpu_bytes, on_gpu: true });
+        }
+        (self.most() > machine.memory_bytes).then(|| Short { needed: self.most(), on_gpu: false })
+    }
 }
 
 /// What a level is chosen for.
@@ -43,26 +86,73 @@ pub struct Needs<'a> {
     pub spec: &'a Spec,
     /// Bytes that are taken all the while: the photograph.
     pub held: u64,
-    /// Bytes that there are.
-    pub budget: u64,
+    /// The memory there is.
+    pub machine: Machine,
 }
 
-/// Chooses for one level within the budget. `Err` holds what exact or block-wise computing would take at least.
-pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
+impl Needs<'_> {
+    /// Tiles in work at once.
+    fn workers(&self) -> usize {
+        self.machine.gpus.map_or_else(|| self.settings.compute.workers(), |gpus| gpus.count)
+    }
+
+    /// What exact mode takes with tiles of `region` px, one of which is all of the `pixels` px if `whole`.
+    fn exact(&self, (region, pixels, whole): (f64, f64, bool), history: usize) -> Taken {
+        let Needs { spec, held, .. } = *self;
+        let (canvas, step) = (canvas_bytes_per_pixel(spec, history) * pixels, step_bytes_per_pixel(spec, history) * pixels);
+        let bytes = |bytes: f64| held + bytes as u64;
+        if let Some(gpus) = self.machine.gpus {
+            let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
+            let in_work = fixed + (per_pixel * region) as u64;
+            let all = in_work + step as u64;
+            if gpus.count == 1 && all <= gpus.memory_bytes {
+                // What goes over to be written, and what comes back to be gone on from.
+                let beside = BESIDE_GPUS + bytes(3.0 * VECTOR * pixels);
+                return Taken { evaluation: beside, step: beside, gpu_bytes: all, held_on_gpu: true };
+            }
+            let [evaluation, step] = [canvas, step].map(|state| BESIDE_GPUS + bytes(state));
+            return Taken { evaluation, step, gpu_bytes: in_work, held_on_gpu: false };
+        }
+        let [evaluation, step] = if whole {
+            [step + region_bytes_per_pixel(spec) * pixels; 2]
+        } else {
+            [canvas + region_bytes_per_pixel(spec) * self.workers() as f64 * region, step]
+        }
+        .map(|state| fixed_bytes(spec) + bytes(state));
+        Taken { evaluation, step, gpu_bytes: 0, held_on_gpu: false }
+    }
+
+    /// What a visit takes to a tile that sees `region` px.
+    fn visit(&self, region: f64, history: usize) -> Taken {
+        let Needs { spec, held, .. } = *self;
+        let (workers, step) = (self.workers() as f64, step_bytes_per_pixel(spec, history));
+        let (bytes, gpu_bytes) = match self.machine.gpus {
+            Some(gpus) => {
+                let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
+                (BESIDE_GPUS + (4.0 * VECTOR * workers * region) as u64, fixed + ((per_pixel + step) * region) as u64)
+            }
+            None => (fixed_bytes(spec) + ((region_bytes_per_pixel(spec) + step) * workers * region) as u64, 0),
+        };
+        Taken { evaluation: held + bytes, step: held + bytes, gpu_bytes, held_on_gpu: false }
+    }
+}
+
+/// Chooses for one level within the memory. `Err` holds what exact or block-wise computing would take at least.
+pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     match needs.settings.tiling.mode {
         TilingMode::Exact => exact(level, needs),
         TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
         TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
         TilingMode::Auto => exact(level, needs).or_else(|least| {
-            let why = format!("exact mode would take {:.1} GiB", gib(least));
+            let why = format!("exact mode would take {:.1} GiB{}", gib(least.needed), if least.on_gpu { " of a GPU" } else { "" });
             visits(level, needs, false, why).map_err(|needed| needed.min(least))
         }),
     }
 }
 
 /// The longest history and the largest core that fit; a whole level with a shorter history goes before tiles.
-fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
-    let Needs { settings, spec, held, budget } = *needs;
+fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
+    let Needs { settings, spec, machine, .. } = *needs;
     let (width, height) = (level.width, level.height);
     let pixels = (width * height) as f64;
     let most = match settings.optimise.method {
@@ -72,45 +162,42 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
     };
     let asked = settings.optimise.history.is_some();
     let margin = margins(spec).gradient;
-    let workers = settings.compute.workers() as f64;
-    // While the loss is evaluated, and while the optimiser makes its step: a canvas in tiles gives the tiles' memory back
-    // in between.
-    let memory = |core: usize, history: usize| {
+    let taken = |core: usize, history: usize| {
         let side = |length: usize| (core + 2 * margin).min(length) as f64;
-        let step = step_bytes_per_pixel(spec, history) * pixels;
-        let (evaluation, step) = if core >= width.max(height) {
-            let whole = step + region_bytes_per_pixel(spec) * pixels;
-            (whole, whole)
-        } else {
-            let region = workers * side(width) * side(height);
-            (canvas_bytes_per_pixel(spec, history) * pixels + region_bytes_per_pixel(spec) * region, step)
-        };
-        [evaluation, step].map(|bytes| fixed_bytes(spec) + held + bytes as u64)
+        needs.exact((side(width) * side(height), pixels, core >= width.max(height)), history)
     };
-    let most_of = |core: usize, history: usize| memory(core, history).into_iter().fold(0, u64::max);
     let whole = width.max(height);
     let tiles = (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
     let cores: Vec<usize> = match settings.tiling.core {
         Core::Side(side) => vec![side.0 as usize],
         Core::Auto => std::iter::once(whole).chain(tiles).collect(),
     };
-    let mut least = u64::MAX;
+    let mut least: Option<Short> = None;
     for (fewest, smallest) in [(FEW_PAIRS, GOOD_CORE), (LEAST_HISTORY, 0)] {
         for core in cores.iter().copied().filter(|core| *core >= smallest.min(whole)) {
             // Shorter histories are tried before smaller cores.
             let mut history = most;
             loop {
-                let memory_bytes = most_of(core, history);
-                if memory_bytes <= budget {
+                let short = taken(core, history).short_of(&machine);
+                let Some(short) = short else {
                     let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
-                    let [evaluation, step] = memory(core, history);
-                    let (keep, beside) = kept(level, spec, core, settings.compute.workers(), budget - evaluation);
-                    let memory_bytes = (evaluation + beside).max(step);
+                    let Taken { evaluation, step, gpu_bytes, held_on_gpu } = taken(core, history);
+                    let (memory_bytes, gpu_bytes, keep) = match machine.gpus {
+                        Some(gpus) => {
+                            let (keep, beside) = kept(level, needs, core, gpus.memory_bytes.saturating_sub(gpu_bytes));
+                            (evaluation.max(step), gpu_bytes + beside, keep)
+                        }
+                        None => {
+                            let (keep, beside) = kept(level, needs, core, machine.memory_bytes.saturating_sub(evaluation));
+                            ((evaluation + beside).max(step), 0, keep)
+                        }
+                    };
                     let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
                     let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
-                    return Ok(Chosen { execution: Execution::Exact { core, history, keep }, memory_bytes, reason });
-                }
-                least = least.min(memory_bytes);
+                    let execution = Execution::Exact { core, history, keep };
+                    return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu });
+                };
+                least = Some(least.map_or(short, |least| least.min(short)));
                 if asked || history <= fewest.min(most) {
                     break;
                 }
@@ -118,16 +205,24 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, u64> {
             }
         }
     }
-    Err(least)
+    Err(least.unwrap_or(NOTHING))
 }
+
+/// What is missing where nothing was tried.
+const NOTHING: Short = Short { needed: u64::MAX, on_gpu: false };
 
 /// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and the bytes they take.
 /// One worker by itself has the last tile in its hands anyway.
-fn kept(level: &Level, spec: &Spec, core: usize, workers: usize, room: u64) -> (usize, u64) {
+fn kept(level: &Level, needs: &Needs<'_>, core: usize, room: u64) -> (usize, u64) {
+    let (spec, workers) = (needs.spec, needs.workers());
+    let per_pixel = match needs.machine.gpus {
+        Some(gpus) => gpu_kept_bytes_per_pixel(spec, gpus.value_bytes),
+        None => kept_bytes_per_pixel(spec),
+    };
     let grid = Grid::new(level.width, level.height, core);
     let free = usize::from(workers == 1 || grid.len() == 1);
     let largest = grid.tiles().map(|tile| tile.region(margins(spec).gradient, level.width, level.height).area()).max();
-    let each = (kept_bytes_per_pixel(spec) * largest.unwrap_or(1) as f64) as u64;
+    let each = (per_pixel * largest.unwrap_or(1) as f64) as u64;
     let more = ((room / each.max(1)) as usize).min(grid.len() - free);
     (free + more, each * more as u64)
 }
@@ -141,8 +236,8 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
     even(width).max(even(height)).next_multiple_of(EXACT_ALIGNMENT).min(core)
 }
 
-fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> Result<Chosen, u64> {
-    let Needs { settings, spec, held, budget } = *needs;
+fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> Result<Chosen, Short> {
+    let Needs { settings, spec, machine, .. } = *needs;
     let tiling = &settings.tiling;
     let visit = tiling.visit.map_or(VISIT.min(level.evaluations), |visit| visit as usize).max(1);
     let rounds = tiling.rounds.map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
@@ -150,28 +245,26 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     let history = settings.optimise.history.map_or(visit, |h| h as usize).min(visit);
     let margin = margins(spec).gradient;
     let (width, height) = (level.width, level.height);
-    let workers = settings.compute.workers() as f64;
-    let memory = |core: usize| {
+    let taken = |core: usize| {
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
-        let region = workers * side(width) * side(height);
-        let per_pixel = region_bytes_per_pixel(spec) + step_bytes_per_pixel(spec, history);
-        fixed_bytes(spec) + held + (per_pixel * region) as u64
+        needs.visit(side(width) * side(height), history)
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
         Core::Auto => (1..=BLOCK_CORE / 128).rev().map(|step| step * 128).collect(),
     };
-    let mut least = u64::MAX;
+    let mut least: Option<Short> = None;
     for core in cores {
-        let memory_bytes = memory(core);
-        if memory_bytes <= budget {
+        let taken = taken(core);
+        let Some(short) = taken.short_of(&machine) else {
             let visits = Visits { core, overlap, rounds, visit, history };
             let execution = if feathered { Execution::Feathered(visits) } else { Execution::Blocks(visits) };
-            return Ok(Chosen { execution, memory_bytes, reason });
-        }
-        least = least.min(memory_bytes);
+            let (memory_bytes, gpu_bytes) = (taken.most(), taken.gpu_bytes);
+            return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu: false });
+        };
+        least = Some(least.map_or(short, |least| least.min(short)));
     }
-    Err(least)
+    Err(least.unwrap_or(NOTHING))
 }
 
 /// How far a tile's region reaches beyond its core.
@@ -189,7 +282,7 @@ pub fn gib(bytes: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::plan::{levels, resolve_spec};
+    use crate::plan::{Gpus, levels, resolve_spec};
 
     fn settings(keys: &[&str]) -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
@@ -200,12 +293,37 @@ mod tests {
         config::load(&file, &keys).expect("a pipeline").variants[0].settings.clone()
     }
 
-    fn last(keys: &[&str], side: usize, budget_gib: f64) -> Result<Chosen, u64> {
+    fn last(keys: &[&str], side: usize, budget_gib: f64) -> Result<Chosen, Short> {
+        on(Machine::from((budget_gib * (1u64 << 30) as f64) as u64), keys, side)
+    }
+
+    fn on(machine: Machine, keys: &[&str], side: usize) -> Result<Chosen, Short> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
         let level = levels((side, side), &settings.pyramid).pop().expect("a level");
         let held = 12 * (side * side) as u64;
-        choose(&level, &Needs { settings: &settings, spec: &spec, held, budget: (budget_gib * (1u64 << 30) as f64) as u64 })
+        choose(&level, &Needs { settings: &settings, spec: &spec, held, machine })
+    }
+
+    #[test]
+    fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
+        let chosen = |count: usize, gpu: u64, side: usize| {
+            let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
+            let chosen = on(Machine { memory_bytes: 64 << 30, gpus }, &[], side).expect("it fits");
+            assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
+            chosen
+        };
+        let large = chosen(1, 75, 3000);
+        assert!(large.held_on_gpu && matches!(large.execution, Execution::Exact { core: 3000, history: 65, .. }), "{large:?}");
+        // A small one has the tiles alone.
+        let small = chosen(1, 8, 6000);
+        assert!(!small.held_on_gpu && matches!(small.execution, Execution::Exact { core: 256..=1536, .. }), "{small:?}");
+        // Several share nothing but this machine's memory.
+        let several = chosen(2, 75, 3000);
+        assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
+        let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
+        let short = on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
+        assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
 
     #[test]
@@ -219,7 +337,7 @@ mod tests {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
-        assert!(gib(least) > 0.7 && gib(least) < 2.0);
+        assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub struct Level {
     pub memory_bytes: u64,
     /// Why it is computed so, in words.
     pub reason: String,
+    /// Estimate of the peak memory of each GPU that computes, bytes; 0 where none does.
+    #[serde(default)]
+    pub gpu_bytes: u64,
+    /// Whether canvas and optimiser stay in the GPU's memory.
+    #[serde(default)]
+    pub held_on_gpu: bool,
 }
 
 /// How a level is computed.
@@ -92,6 +98,8 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
                 execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100, keep: 1 },
                 memory_bytes: 0,
                 reason: String::new(),
+                gpu_bytes: 0,
+                held_on_gpu: false,
             }
         })
         .collect()

@@ -60,6 +60,32 @@ pub fn step_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
     canvas_bytes_per_pixel(spec, history) + VECTOR * STEP
 }
 
+/// Maps of the first block that a GPU has in work at once: a convolution's input, its padded copy and its result on the way
+/// forward; the gradient, its mask, and the parts of an unpooled map on the way back.
+const GPU_MAPS: f64 = 7.0;
+/// What a GPU holds whatever the canvas: kernels of both directions, bands of unfolded rows, CUDA's own.
+const GPU_FIXED: u64 = 5 << 28;
+
+/// Bytes of a GPU's memory that do not grow with a region, and for each of its pixels: every layer's features are kept for
+/// the way back. Counted, not measured.
+pub fn gpu_bytes(spec: &Spec, value_bytes: u64) -> (u64, f64) {
+    let first = map_bytes(Layer::ALL[0]);
+    (GPU_FIXED, (gpu_kept(spec) + GPU_MAPS * first) * value_bytes as f64 / 4.0 + VECTOR)
+}
+
+/// Bytes for each pixel of a region that a GPU keeps between its forward and its backward sweep.
+pub fn gpu_kept_bytes_per_pixel(spec: &Spec, value_bytes: u64) -> f64 {
+    gpu_kept(spec) * value_bytes as f64 / 4.0
+}
+
+fn gpu_kept(spec: &Spec) -> f64 {
+    let layers = spec.deepest().map_or(0, |deepest| deepest.index() + 1);
+    Layer::all().take(layers).map(map_bytes).sum()
+}
+
+/// Bytes of this machine's memory that a run takes whose networks are on GPUs.
+pub const BESIDE_GPUS: u64 = PROGRAM + (1 << 30);
+
 /// Bytes that do not grow with the canvas.
 pub fn fixed_bytes(spec: &Spec) -> u64 {
     let Some(deepest) = spec.deepest() else { return PROGRAM };

@@ -7,6 +7,7 @@ mod disk;
 mod execution;
 mod framing;
 mod levels;
+mod machine;
 mod memory;
 mod outlook;
 mod sources;
@@ -20,10 +21,11 @@ use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
-use execution::Needs;
 pub use execution::gib;
+use execution::{Needs, Short};
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
+pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use outlook::{Disk, LevelOutlook, Outlook, Speed};
 pub use sources::{Source, Sources};
@@ -127,6 +129,24 @@ pub enum PlanError {
         /// Whether settings of the tiling keep smaller choices out.
         narrowed: bool,
     },
+    /// No tile that may be chosen fits a GPU.
+    #[error(
+        "{name}: a tile of its level of {width}x{height} px takes at least {:.2} GiB of a GPU and there are {:.2}; what would do: tiling.core-px \"auto\", or compute.devices = [\"cpu\"]",
+        up(gib(*.needed)),
+        gib(*.budget)
+    )]
+    GpuMemory {
+        /// The output's name.
+        name: String,
+        /// Width of the level that does not fit, px.
+        width: usize,
+        /// Its height, px.
+        height: usize,
+        /// The least that it takes, bytes.
+        needed: u64,
+        /// What there is, bytes.
+        budget: u64,
+    },
     /// The output's format cannot hold the picture.
     #[error("{name} cannot be written: {reason}")]
     Output {
@@ -152,11 +172,19 @@ pub enum PlanError {
 /// The longest side of a canvas, px: 17 m at 300 dpi.
 const LONGEST_SIDE: usize = 200_000;
 
-/// Plans one output of `config` from its pictures' headers, so that it fits into `budget` bytes of memory.
+/// Plans one output of `config` from its pictures' headers, so that it fits the memory of `machine` (of the CPU alone,
+/// where that is a number of bytes).
 ///
 /// # Errors
 /// When the canvas would be too small for the network, absurdly large, or more than the memory holds in any mode.
-pub fn plan_job(config: &Config, output: &OutputFile, index: usize, sources: &Sources, budget: u64) -> Result<Job, PlanError> {
+pub fn plan_job(
+    config: &Config,
+    output: &OutputFile,
+    index: usize,
+    sources: &Sources,
+    machine: impl Into<Machine>,
+) -> Result<Job, PlanError> {
+    let machine = machine.into();
     let variant = &config.variants[output.variant];
     let settings = variant.settings.clone();
     let framing = frame((sources.content.width, sources.content.height), &settings.output);
@@ -175,54 +203,59 @@ pub fn plan_job(config: &Config, output: &OutputFile, index: usize, sources: &So
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
     let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
-    let levels = fitted((width, height), &pictures, budget).map_err(|(level, needed)| PlanError::Memory {
-        name: name.clone(),
-        width: level.width,
-        height: level.height,
-        needed,
-        budget,
-        fits: largest((width, height), &pictures, budget),
-        narrowed: settings.tiling.mode != TilingMode::Auto || settings.tiling.core != Core::Auto || settings.optimise.history.is_some(),
+    let levels = fitted((width, height), &pictures, machine).map_err(|((width, height), Short { needed, on_gpu })| {
+        let name = name.clone();
+        let narrowed =
+            settings.tiling.mode != TilingMode::Auto || settings.tiling.core != Core::Auto || settings.optimise.history.is_some();
+        match machine.gpus {
+            Some(gpus) if on_gpu => PlanError::GpuMemory { name, width, height, needed, budget: gpus.memory_bytes },
+            _ => {
+                let fits = largest((framing.width, framing.height), &pictures, machine);
+                PlanError::Memory { name, width, height, needed, budget: machine.memory_bytes, fits, narrowed }
+            }
+        }
     })?;
     let content = settings.input.content[output.content].clone();
     let (pipeline, variant, output) = (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
 }
 
-/// The pyramid of a canvas of `size` px, every level in the way that fits; else the level that takes most and what that
-/// is at least, bytes.
-fn fitted(size: (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Result<Vec<Level>, (Level, u64)> {
+/// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the level that takes most and
+/// what that is at least.
+fn fitted(size: (usize, usize), pictures: &Pictures<'_>, machine: Machine) -> Result<Vec<Level>, ((usize, usize), Short)> {
     let mut levels = levels(size, &pictures.settings.pyramid);
-    let needs = Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), budget };
+    let needs = Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), machine };
     let count = levels.len();
-    let mut refused: Option<(Level, u64)> = None;
+    let mut refused: Option<((usize, usize), Short)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
         let chosen = execution::choose(level, &needs);
         level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
         let needed = match chosen {
-            Ok(chosen) if around <= budget => {
+            Ok(chosen) if around <= machine.memory_bytes => {
                 level.reason = chosen.reason;
                 level.memory_bytes = chosen.memory_bytes.max(around);
+                (level.gpu_bytes, level.held_on_gpu) = (chosen.gpu_bytes, chosen.held_on_gpu);
                 continue;
             }
-            Ok(_) => around,
-            Err(needed) => needed.max(around),
+            Ok(_) => Short { needed: around, on_gpu: false },
+            Err(short) if short.on_gpu => short,
+            Err(short) => Short { needed: short.needed.max(around), on_gpu: false },
         };
         if refused.as_ref().is_none_or(|(_, most)| needed > *most) {
-            refused = Some((level.clone(), needed));
+            refused = Some(((level.width, level.height), needed));
         }
     }
     refused.map_or(Ok(levels), Err)
 }
 
 /// The longest side up to which a picture of this shape fits, to about a percent.
-fn largest((width, height): (usize, usize), pictures: &Pictures<'_>, budget: u64) -> Option<usize> {
+fn largest((width, height): (usize, usize), pictures: &Pictures<'_>, machine: Machine) -> Option<usize> {
     let fits = |long: usize| {
         let side = |side: usize| (side * long / width.max(height)).max(1);
         let least = pictures.spec.deepest().map_or(1, |layer| layer.stride());
         let size = (side(width), side(height));
-        size.0.min(size.1) >= least && fitted(size, pictures, budget).is_ok()
+        size.0.min(size.1) >= least && fitted(size, pictures, machine).is_ok()
     };
     let (mut below, mut above) = (0, width.max(height));
     while above - below > (above / 100).max(16) {

@@ -20,10 +20,10 @@ use candle_core::{D, Tensor};
 use super::error::RenderError;
 use super::team::Team;
 use super::tiled::Tiled;
-use super::visits::{Context, Scene, TileObjective, Whole, tensor};
+use super::visits::{Context, Scene, TileObjective, Whole, tensor_for};
 use crate::geometry::Rect;
 use crate::network::{Layer, Network, NetworkError};
-use crate::objective::{TapStatistics, total_variation};
+use crate::objective::{StyleTargets, TapStatistics, total_variation};
 use crate::tiling::{Grid, Pixels};
 
 /// A deviation extrapolated below this part of its value in the whole image is held there: a variance that the
@@ -42,6 +42,9 @@ struct Reference {
 pub(super) struct BlockObjective<'a> {
     scene: &'a Scene<'a>,
     whole: &'a Whole,
+    /// The whole image's statistics and the paintings', where the network computes.
+    statistics: BTreeMap<Layer, TapStatistics>,
+    targets: StyleTargets,
     /// The region as one tile, or more where the memory does not hold it.
     tiled: Tiled<'a>,
     /// The free pixels and their frozen context at the snapshot.
@@ -72,14 +75,21 @@ impl<'a> BlockObjective<'a> {
         let contents: Vec<Layer> = scene.spec.content_taps().map(|(layer, _)| layer).collect();
         let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height))
             .with_wanted(Some(area.relative_to(&region)));
-        let photograph = tensor(scene.photograph.read(region)?, region)?;
+        let photograph = tensor_for(network, scene.photograph.read(region)?, region)?;
+        let device = photograph.device().clone();
         let features = tiled.halving(|tiled| tiled.features(&photograph, &contents))?;
         tiled.set_contents(features);
         Ok(Self {
             scene,
             whole,
+            statistics: whole
+                .statistics
+                .iter()
+                .map(|(layer, statistics)| Ok((*layer, statistics.to_device(&device)?)))
+                .collect::<Result<_, NetworkError>>()?,
+            targets: scene.targets.to_device(&device)?,
             tiled,
-            surroundings: tensor(snapshot.read(region)?, region)?,
+            surroundings: tensor_for(network, snapshot.read(region)?, region)?,
             free: area.relative_to(&region),
             share: (width * height) as f64 / area.area() as f64,
             reference: None,
@@ -88,8 +98,7 @@ impl<'a> BlockObjective<'a> {
 
     /// The tap's statistics if the whole canvas had moved as the tile did.
     fn extrapolated(&self, layer: Layer, means: &(Tensor, Tensor), cells: u64) -> Result<Option<TapStatistics>, NetworkError> {
-        let (Some(whole), Some(before)) = (self.whole.statistics.get(&layer), self.reference.as_ref().and_then(|r| r.means.get(&layer)))
-        else {
+        let (Some(whole), Some(before)) = (self.statistics.get(&layer), self.reference.as_ref().and_then(|r| r.means.get(&layer))) else {
             return Ok(None);
         };
         let factor = self.share * cells as f64 / self.scene.cells(layer);
@@ -148,7 +157,7 @@ impl<'a> BlockObjective<'a> {
         for (layer, means) in &means {
             let Some(statistics) = self.extrapolated(*layer, means, sums.moments[layer].cells())? else { continue };
             let cells = self.scene.cells(*layer) / self.share;
-            if let Some((value, gradient)) = self.scene.targets.compare(spec, *layer, &statistics, cells)? {
+            if let Some((value, gradient)) = self.targets.compare(spec, *layer, &statistics, cells)? {
                 loss += value.total();
                 style.push(gradient);
             }

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use candle_core::Device;
+
 use super::error::RenderError;
+use super::gpu::Gpu;
+use super::roster::Roster;
 use super::team::Team;
 use crate::kernels::Isa;
 use crate::network::cpu::Precision;
-use crate::network::{CpuNetwork, Layer, Network, NetworkError, Pooling, Weights};
+use crate::network::{Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, NetworkError, Pooling, Weights};
 
 /// Prepared networks and the threads they run on, shared by all jobs of a run.
 pub struct Engine {
@@ -17,19 +21,39 @@ pub struct Engine {
     pool: Arc<rayon::ThreadPool>,
     /// Tiles in flight at once.
     workers: usize,
-    networks: HashMap<(Layer, Pooling), Arc<dyn Network>>,
+    /// One for each worker, where GPUs compute; they may be the same.
+    gpus: Vec<Gpu>,
+    arithmetic: Arithmetic,
+    roster: Arc<Roster>,
+    /// By GPU, if there are any.
+    networks: HashMap<(Option<u32>, Layer, Pooling), Arc<dyn Network>>,
 }
 
 impl Engine {
     /// An engine over `weights` that computes in `pool`.
     pub fn new(weights: Weights, isa: Isa, precision: Precision, pool: rayon::ThreadPool) -> Self {
-        Self { weights, isa, precision, pool: Arc::new(pool), workers: 1, networks: HashMap::new() }
+        let (gpus, arithmetic, networks) = (vec![], Arithmetic::Float32, HashMap::new());
+        let roster = Arc::new(Roster::new(vec!["the CPU".into()]));
+        Self { weights, isa, precision, pool: Arc::new(pool), workers: 1, gpus, arithmetic, roster, networks }
+    }
+
+    /// With a worker for each of `gpus`, which compute in `arithmetic`; one named twice has two tiles in flight. The threads
+    /// do what is left to them.
+    pub fn on_gpus(self, gpus: Vec<Gpu>, arithmetic: Arithmetic) -> Self {
+        if gpus.is_empty() {
+            return self;
+        }
+        arithmetic.apply();
+        let roster = Arc::new(Roster::new(gpus.iter().map(gpu_name).collect()));
+        Self { workers: gpus.len(), gpus, arithmetic, roster, networks: HashMap::new(), ..self }
     }
 
     /// With several tiles in flight at once, by workers that share the pool and its network. What comes out is the same;
     /// memory is that of as many tiles.
     pub fn with_workers(self, workers: usize) -> Self {
-        Self { workers: workers.max(1), ..self }
+        let workers = workers.max(1);
+        let roster = Arc::new(Roster::new((1..=workers).map(|number| format!("worker {number} of the CPU")).collect()));
+        Self { workers, roster, ..self }
     }
 
     /// The weights.
@@ -39,7 +63,10 @@ impl Engine {
 
     /// What decides the last bits of a result: the weights by their SHA-256, the instruction set and the arithmetic.
     pub fn identity(&self) -> String {
-        format!("weights {}; {}; {:?}", self.weights.sha256(), self.isa.name(), self.precision)
+        match self.gpus.first() {
+            Some(gpu) => format!("weights {}; {}; {:?}", self.weights.sha256(), gpu.name, self.arithmetic),
+            None => format!("weights {}; {}; {:?}", self.weights.sha256(), self.isa.name(), self.precision),
+        }
     }
 
     /// `count` engines over the same weights and the networks prepared so far, each with its part of the threads.
@@ -50,8 +77,9 @@ impl Engine {
         let threads = (self.threads() / count.max(1)).max(1);
         let share = |_| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| RenderError::NoThreads)?;
-            let Self { weights, isa, precision, networks, .. } = self;
-            Ok(Self { networks: networks.clone(), ..Self::new(weights.clone(), *isa, *precision, pool) })
+            let Self { weights, isa, precision, networks, gpus, arithmetic, .. } = self;
+            let share = Self::new(weights.clone(), *isa, *precision, pool).on_gpus(gpus.clone(), *arithmetic);
+            Ok(Self { networks: networks.clone(), ..share })
         };
         (0..count).map(share).collect()
     }
@@ -68,7 +96,18 @@ impl Engine {
 
     /// What computes, in words.
     pub fn devices(&self) -> Vec<String> {
-        vec![format!("the CPU ({}, {} threads)", self.isa.name(), self.threads()); self.workers]
+        if self.gpus.is_empty() {
+            return vec![format!("the CPU ({}, {} threads)", self.isa.name(), self.threads()); self.workers];
+        }
+        self.gpus.iter().map(|gpu| format!("{}, {:?})", gpu_name(gpu).trim_end_matches(')'), self.arithmetic)).collect()
+    }
+
+    /// Where a canvas that its only GPU can hold is kept.
+    pub(super) fn home(&self) -> Device {
+        match self.gpus.as_slice() {
+            [gpu] => gpu.device.clone(),
+            _ => Device::Cpu,
+        }
     }
 
     /// Runs `work` inside the pool.
@@ -76,20 +115,33 @@ impl Engine {
         self.pool.install(work)
     }
 
-    /// The network up to `deepest`, prepared at its first use.
+    /// The first worker's network up to `deepest`, prepared at its first use.
     ///
     /// # Errors
     /// When the device fails.
     pub fn network(&mut self, deepest: Layer, pooling: Pooling) -> Result<Arc<dyn Network>, RenderError> {
-        if let Some(network) = self.networks.get(&(deepest, pooling)) {
+        let first = self.roster.present().first().copied().unwrap_or(0);
+        self.network_of(first, deepest, pooling)
+    }
+
+    fn network_of(&mut self, worker: usize, deepest: Layer, pooling: Pooling) -> Result<Arc<dyn Network>, RenderError> {
+        let gpu = self.gpus.get(worker);
+        let key = (gpu.map(|gpu| gpu.index), deepest, pooling);
+        if let Some(network) = self.networks.get(&key) {
             return Ok(Arc::clone(network));
         }
-        let network: Arc<dyn Network> = self
-            .pool
-            .install(|| CpuNetwork::new(&self.weights, deepest, pooling, self.precision, self.isa))
-            .map(Arc::new)
-            .map_err(NetworkError::from)?;
-        self.networks.insert((deepest, pooling), Arc::clone(&network));
+        let network: Arc<dyn Network> = match gpu {
+            Some(Gpu { device, .. }) => {
+                let by = Convolutions::suited(device, self.arithmetic);
+                Arc::new(CandleNetwork::with(&self.weights, deepest, pooling, device, self.arithmetic, by)?)
+            }
+            None => self
+                .pool
+                .install(|| CpuNetwork::new(&self.weights, deepest, pooling, self.precision, self.isa))
+                .map(Arc::new)
+                .map_err(NetworkError::from)?,
+        };
+        self.networks.insert(key, Arc::clone(&network));
         Ok(network)
     }
 
@@ -99,7 +151,16 @@ impl Engine {
     /// When the device fails.
     pub fn team(&mut self, deepest: Option<Layer>, pooling: Pooling) -> Result<Team<'static>, RenderError> {
         let Some(deepest) = deepest else { return Ok(Team::in_pool(Arc::clone(&self.pool))) };
-        let network = self.network(deepest, pooling)?;
-        Ok(Team::of((0..self.workers).map(|_| (Arc::clone(&network), Arc::clone(&self.pool))).collect()))
+        let mut members = Vec::with_capacity(self.workers);
+        for worker in 0..self.workers {
+            members.push((self.network_of(worker, deepest, pooling)?, Arc::clone(&self.pool)));
+        }
+        Ok(Team::of(members).on_roster(Arc::clone(&self.roster)))
     }
+}
+
+/// A GPU by number, maker's name and memory.
+fn gpu_name(gpu: &Gpu) -> String {
+    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    format!("cuda:{} ({}, {:.1} of {:.1} GiB free)", gpu.index, gpu.name, gib(gpu.free_bytes), gib(gpu.total_bytes))
 }

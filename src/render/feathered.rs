@@ -8,7 +8,7 @@ use candle_core::Tensor;
 
 use super::error::RenderError;
 use super::sweep::Sweep;
-use super::visits::{Scene, TileObjective, tensor};
+use super::visits::{Scene, TileObjective, tensor_for};
 use crate::geometry::Rect;
 use crate::network::{Network, NetworkError};
 use crate::objective::Spec;
@@ -28,7 +28,7 @@ pub(super) fn alone(scene: &Scene<'_>, area: Rect) -> Spec {
 impl<'a> AloneObjective<'a> {
     /// The objective of the pixels of `area` under `spec`, which is [`alone`]'s.
     pub(super) fn new(scene: &Scene<'_>, network: Option<&'a dyn Network>, spec: &'a Spec, area: Rect) -> Result<Self, RenderError> {
-        let photograph = tensor(scene.photograph.read(area)?, area)?;
+        let photograph = tensor_for(network, scene.photograph.read(area)?, area)?;
         let grid = Grid::whole(area.width, area.height);
         Ok(Self(Sweep::new(network, spec, scene.targets.clone(), Some(&photograph), grid)?, area.width.max(area.height)))
     }

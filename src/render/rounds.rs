@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::error::RenderError;
 use super::job::Watcher;
 use super::stage::Canvas;
+use super::team::tell_lost;
 use super::visits::{Scene, Visited, Whole};
 use super::workers::Queue;
 use crate::event::{Event, Losses};
@@ -180,6 +181,7 @@ impl Rounds<'_> {
                 watcher.listener.hear(&Event::CoreHalved { job, level, tile: Some(tile), core });
             }
             watcher.listener.hear(&Event::TileFinished { job, level, round: round + 1, tile, tiles, evaluations, seconds });
+            tell_lost(self.scene.team, watcher);
             Ok::<_, RenderError>(true)
         })?;
         Ok(all)

@@ -69,6 +69,10 @@ impl<'a> Sweep<'a> {
         let styles = spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = spec.content_taps().map(|(layer, _)| layer).collect();
         let mut tiled = Tiled::new(team, styles, &contents, grid);
+        let targets = match content {
+            Some(content) => targets.to_device(content.device())?,
+            None => targets,
+        };
         if let Some(content) = content {
             let features = tiled.halving(|tiled| tiled.features(content, &contents))?;
             tiled.set_contents(features);

@@ -175,7 +175,7 @@ pub fn pixel_targets(pixels: &dyn Pixels, core: usize, layers: &[Layer], network
         let values = Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
         let pass = network.forward(&values, &request)?;
         for layer in here {
-            let part = pass.moments(layer)?;
+            let part = pass.moments(layer)?.to_device(&Device::Cpu)?;
             match sums.get_mut(&layer) {
                 Some(total) => total.merge(&part)?,
                 None => drop(sums.insert(layer, part)),
@@ -213,7 +213,7 @@ pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) 
     let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()
-        .map(|layer| Ok((*layer, TapStatistics::from_moments(&pass.moments(*layer)?)?)))
+        .map(|layer| Ok((*layer, TapStatistics::from_moments(&pass.moments(*layer)?.to_device(&Device::Cpu)?)?)))
         .collect::<Result<_, NetworkError>>()?;
     Ok(StyleTargets { taps })
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use super::job::Watcher;
+use super::roster::{Fault, Lost, Roster};
 use super::workers::{Queue, in_order};
+use crate::event::Event;
 use crate::network::Network;
 
 /// A network that a worker owns together with others, or borrows.
@@ -44,17 +47,18 @@ impl Worker<'_> {
 #[derive(Clone)]
 pub struct Team<'a> {
     workers: Vec<Worker<'a>>,
+    roster: Arc<Roster>,
 }
 
 impl<'a> Team<'a> {
     /// One worker that computes wherever its caller is; without a network only the variation counts.
     pub fn alone(network: Option<&'a dyn Network>) -> Self {
-        Self { workers: vec![Worker { network: network.map(Held::Borrowed), pool: None }] }
+        Self::with(vec![Worker { network: network.map(Held::Borrowed), pool: None }])
     }
 
     /// One worker without a network, for losses of the variation alone, whose work runs in `pool`.
     pub fn in_pool(pool: Arc<rayon::ThreadPool>) -> Self {
-        Self { workers: vec![Worker { network: None, pool: Some(pool) }] }
+        Self::with(vec![Worker { network: None, pool: Some(pool) }])
     }
 
     /// A worker for each network, whose work runs in the pool beside it. Call such a team from a thread outside its
@@ -65,7 +69,27 @@ impl<'a> Team<'a> {
     pub fn of(members: Vec<(Arc<dyn Network>, Arc<rayon::ThreadPool>)>) -> Self {
         assert!(!members.is_empty(), "a team of at least one worker");
         let worker = |(network, pool)| Worker { network: Some(Held::Shared(network)), pool: Some(pool) };
-        Self { workers: members.into_iter().map(worker).collect() }
+        Self::with(members.into_iter().map(worker).collect())
+    }
+
+    fn with(workers: Vec<Worker<'a>>) -> Self {
+        let names = (1..=workers.len()).map(|number| format!("worker {number}")).collect();
+        Self { workers, roster: Arc::new(Roster::new(names)) }
+    }
+
+    /// The same workers under the names, and without those gone, of a roster of as many.
+    pub(super) fn on_roster(self, roster: Arc<Roster>) -> Self {
+        Self { roster, ..self }
+    }
+
+    /// Whether `worker` goes away with this error of its device, so that others must do its work.
+    pub(super) fn lose(&self, worker: usize, error: &impl Fault) -> bool {
+        self.roster.lose(worker, error)
+    }
+
+    /// The workers whose devices failed since this was last asked. Their tiles were done by the others.
+    pub fn lost(&self) -> Vec<Lost> {
+        self.roster.news()
     }
 
     /// The same workers with nothing to compute, for losses that never look at a network.
@@ -100,11 +124,12 @@ impl<'a> Team<'a> {
     }
 
     /// Runs `work(network, worker, index)` for every index of `queue` and gives the results to `take` in order: see
-    /// [`in_order`].
+    /// [`in_order`]. A worker whose device fails goes away, and another does its tile again; in a queue of its own there is
+    /// nobody else, and the error is told.
     ///
     /// # Errors
     /// The first of `work` or `take`, in order.
-    pub(super) fn each<'t, R: Send, E: Send>(
+    pub(super) fn each<'t, R: Send, E: Send + Fault>(
         &'t self,
         queue: Queue,
         work: impl Fn(Option<&'t dyn Network>, usize, usize) -> Result<R, E> + Sync,
@@ -119,6 +144,20 @@ impl<'a> Team<'a> {
                 None => work(),
             }
         };
-        in_order(self.workers.len(), queue, run, take)
+        match &queue {
+            Queue::Own(_) => in_order(self.workers.len(), queue, run, |_, _| false, take),
+            Queue::Shared(_) => {
+                let present = self.roster.present();
+                let lost = |place: usize, error: &E| self.lose(present[place], error);
+                in_order(present.len(), queue, |place, index| run(present[place], index), lost, take)
+            }
+        }
+    }
+}
+
+/// Tells of the devices that a team has lost.
+pub(super) fn tell_lost(team: &Team<'_>, watcher: &mut Watcher<'_>) {
+    for Lost { device, reason, left } in team.lost() {
+        watcher.listener.hear(&Event::DeviceLost { device, reason, left });
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use parking_lot::Mutex;
 
 use super::team::Team;
@@ -158,6 +158,7 @@ impl<'a> Tiled<'a> {
         let canvas = Rect::whole(self.grid.width, self.grid.height);
         self.team.each(Queue::Shared(self.grid.len()), work, |index, parts| {
             for (layer, features) in parts {
+                let features: Features = features.to_device(picture.device())?;
                 let (canvas, place) = (canvas.cells(layer.stride()), self.grid.tile(index).core.cells(layer.stride()));
                 match taps.entry(layer) {
                     Entry::Vacant(entry) if place == canvas => drop(entry.insert(features)),
@@ -191,6 +192,7 @@ impl<'a> Tiled<'a> {
         self.team.each(Queue::Shared(self.grid.len()), work, |index, (part, pass)| {
             kept.extend(pass);
             for (layer, moments) in part.moments {
+                let moments = moments.to_device(picture.device())?;
                 match sums.moments.entry(layer) {
                     Entry::Vacant(entry) => drop(entry.insert(moments)),
                     Entry::Occupied(mut entry) => entry.get_mut().merge(&moments)?,
@@ -224,33 +226,47 @@ impl<'a> Tiled<'a> {
         scales: &BTreeMap<Layer, f32>,
     ) -> Result<Tensor, NetworkError> {
         let first = self.grid.len() - kept.0.len();
+        let mut left: Vec<usize> = (0..first).collect();
         if self.grid.len() == 1
-            && let Some((_, pass)) = kept.0.pop()
+            && let Some((worker, pass)) = kept.0.pop()
         {
             let region = Rect::whole(self.grid.width, self.grid.height);
-            return self.team.install(|| self.backward(pass, &region, style, scales));
+            match self.team.install(|| self.backward(pass, &region, style, scales)) {
+                Err(error) if self.team.lose(worker, &error) => left.push(0),
+                done => return Ok(done?.to_device(picture.device())?),
+            }
         }
-        let mut gradient = vec![0f32; 3 * self.grid.width * self.grid.height];
+        let mut gradient = Assembly::new(&self.grid, picture.device());
         let mut paste = |index: usize, part: Tensor| {
             let tile = self.grid.tile(index);
-            paste_core(&mut gradient, &self.grid, &part, self.region(&tile), tile.core)?;
+            gradient.put(&tile, self.region(&tile), &part)?;
             Ok::<_, NetworkError>(true)
         };
         // What is kept goes first: it gives its memory back.
         let (queue, passes) = kept.share(self.team.len());
-        let backward = |_: Option<&'t dyn Network>, _, index: usize| {
+        let backward = |_: Option<&'t dyn Network>, worker, index: usize| {
             let pass = passes[index].lock().take().expect("each pass is asked for once");
-            self.backward(pass, &self.region(&self.grid.tile(first + index)), style, scales)
+            match self.backward(pass, &self.region(&self.grid.tile(first + index)), style, scales) {
+                // What a device kept goes with it.
+                Err(error) if self.team.lose(worker, &error) => Ok(None),
+                done => done.map(Some),
+            }
         };
-        self.team.each(queue, backward, |index, part| paste(first + index, part))?;
-        let both = |network: Option<&'t dyn Network>, _, index| {
-            let tile = self.grid.tile(index);
+        self.team.each(queue, backward, |index, part| match part {
+            Some(part) => paste(first + index, part),
+            None => {
+                left.push(first + index);
+                Ok(true)
+            }
+        })?;
+        let both = |network: Option<&'t dyn Network>, _, place: usize| {
+            let tile = self.grid.tile(left[place]);
             let region = self.region(&tile);
             let pass = some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, false, true))?;
             self.backward(pass, &region, style, scales)
         };
-        self.team.each(Queue::Shared(first), both, &mut paste)?;
-        Ok(Tensor::from_vec(gradient, picture.shape(), picture.device())?)
+        self.team.each(Queue::Shared(left.len()), both, |place, part| paste(left[place], part))?;
+        Ok(gradient.finish()?)
     }
 
     /// A tile with its margin: the whole picture where the grid has one tile.
@@ -329,6 +345,49 @@ fn crop(picture: &Tensor, rect: Rect) -> candle_core::Result<Tensor> {
         return Ok(picture.clone());
     }
     picture.narrow(1, rect.top, rect.height)?.narrow(2, rect.left, rect.width)?.contiguous()
+}
+
+/// The whole gradient, put together from the tiles' cores where the canvas is.
+enum Assembly<'g> {
+    /// In this machine's memory: one vector that is written into.
+    Host { grid: &'g Grid, values: Vec<f32> },
+    /// On a device: the cores by tile, joined at the end.
+    Device { grid: &'g Grid, device: &'g Device, cores: Vec<Option<Tensor>> },
+}
+
+impl<'g> Assembly<'g> {
+    fn new(grid: &'g Grid, device: &'g Device) -> Self {
+        match device {
+            Device::Cpu => Assembly::Host { grid, values: vec![0f32; 3 * grid.width * grid.height] },
+            _ => Assembly::Device { grid, device, cores: vec![None; grid.len()] },
+        }
+    }
+
+    /// Takes the core's part of a region's gradient.
+    fn put(&mut self, tile: &Tile, region: Rect, part: &Tensor) -> candle_core::Result<()> {
+        match self {
+            Assembly::Host { grid, values } => paste_core(values, grid, &part.to_device(&Device::Cpu)?, region, tile.core),
+            Assembly::Device { device, cores, .. } => {
+                cores[tile.index] = Some(crop(part, tile.core.relative_to(&region))?.to_device(device)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// `[3, H, W]`.
+    fn finish(self) -> candle_core::Result<Tensor> {
+        match self {
+            Assembly::Host { grid, values } => Tensor::from_vec(values, (3, grid.height, grid.width), &Device::Cpu),
+            Assembly::Device { grid, cores, .. } => {
+                let mut rows: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
+                for (index, core) in cores.into_iter().enumerate() {
+                    rows.entry(grid.tile(index).core.top).or_default().extend(core);
+                }
+                let rows: Vec<Tensor> = rows.into_values().map(|row| Tensor::cat(&row, 2)).collect::<candle_core::Result<_>>()?;
+                Tensor::cat(&rows, 1)
+            }
+        }
+    }
 }
 
 /// Copies the core's part of a region's gradient into the whole one.

@@ -140,7 +140,7 @@ impl Scene<'_> {
         let area = self.layout(round).free(tile);
         let own = alone(self, area);
         let mut objective = self.objective(network, snapshot, area, &own, whole)?;
-        let start = tensor(snapshot.read(area)?, area)?;
+        let start = tensor_for(network, snapshot.read(area)?, area)?;
         let mut optimiser = Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
         if round > 0 {
             optimiser = optimiser.with_first_move(LATER_MOVE);
@@ -158,7 +158,8 @@ impl Scene<'_> {
                 Outcome::Hopeless => return Err(RenderError::TileNotFinite { area }),
             }
         }
-        let pixels = HostView::new(optimiser.best_point())?.values().to_vec();
+        let best = optimiser.best_point().to_device(&Device::Cpu)?;
+        let pixels = HostView::new(&best)?.values().to_vec();
         Ok(Some(Visited { area, pixels, evaluations, halved: objective.core() }))
     }
 
@@ -194,7 +195,7 @@ impl Scene<'_> {
         let mut values = vec![];
         let work = |network: Option<&dyn Network>, _, _| {
             let mut objective = self.objective(network, snapshot, area, &own, whole)?;
-            points.iter().map(|point| Ok(objective.evaluate(&tensor(point.clone(), area)?)?)).collect()
+            points.iter().map(|point| Ok(objective.evaluate(&tensor_for(network, point.clone(), area)?)?)).collect()
         };
         self.team.each(Queue::Shared(1), work, |_, found: Vec<(f64, Tensor)>| {
             values = found;
@@ -302,7 +303,7 @@ impl Scene<'_> {
         };
         let pass = network.forward(&tensor(canvas.read(region)?, region)?, &request)?;
         for layer in &request.moments {
-            part.moments.push((*layer, pass.moments(*layer)?));
+            part.moments.push((*layer, pass.moments(*layer)?.to_device(&Device::Cpu)?));
         }
         for (layer, target) in contents.iter().filter(|(layer, _)| has_cells(layer)) {
             let sum: f64 = pass.content_distance(*layer, target, (0, 0))?.into_iter().sum();
@@ -380,6 +381,11 @@ fn variation_of(values: &[f32], seen: Rect, core: Rect) -> f64 {
         }
     }
     255.0 * sum
+}
+
+/// Values of a rectangle as a tensor where a network computes.
+pub(super) fn tensor_for(network: Option<&dyn Network>, values: Vec<f32>, rect: Rect) -> candle_core::Result<Tensor> {
+    tensor(values, rect)?.to_device(&network.map_or(Device::Cpu, |network| network.device()))
 }
 
 /// Values of a rectangle as a tensor.

@@ -1,6 +1,6 @@
 //! Tiles handed out to workers as they come free, results taken in the order of tiles.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, mpsc};
 
 /// Results that may wait for an earlier one, for each worker: what bounds the memory of results.
@@ -33,6 +33,10 @@ struct Desk {
 struct State {
     queue: Queue,
     next: usize,
+    /// What workers who went away had in their hands.
+    returned: BTreeSet<usize>,
+    /// How many are in somebody's hands.
+    held: usize,
     wanted: usize,
     over: bool,
 }
@@ -49,19 +53,42 @@ impl Desk {
             if state.over {
                 return None;
             }
-            let index = match &state.queue {
-                Queue::Shared(count) => (state.next < *count).then_some(state.next),
-                Queue::Own(queues) => queues[worker].front().copied(),
-            }?;
-            if index < state.wanted + self.ahead {
-                match &mut state.queue {
-                    Queue::Shared(_) => state.next += 1,
-                    Queue::Own(queues) => drop(queues[worker].pop_front()),
+            let (index, shared) = match &state.queue {
+                Queue::Shared(count) => (state.returned.first().copied().or((state.next < *count).then_some(state.next)), true),
+                Queue::Own(queues) => (queues[worker].front().copied(), false),
+            };
+            match index {
+                // Whoever still holds one may go away and leave it.
+                None if shared && state.held > 0 => {}
+                None => return None,
+                Some(index) if index < state.wanted + self.ahead => {
+                    if !state.returned.remove(&index) {
+                        match &mut state.queue {
+                            Queue::Shared(_) => state.next += 1,
+                            Queue::Own(queues) => drop(queues[worker].pop_front()),
+                        }
+                    }
+                    state.held += 1;
+                    return Some(index);
                 }
-                return Some(index);
+                Some(_) => {}
             }
             state = self.moved.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
+    }
+
+    /// A worker is done with what it held.
+    fn put_down(&self) {
+        self.state().held -= 1;
+        self.moved.notify_all();
+    }
+
+    /// A worker goes away, and what it held is for another.
+    fn give_back(&self, index: usize) {
+        let mut state = self.state();
+        state.returned.insert(index);
+        state.held -= 1;
+        self.moved.notify_all();
     }
 
     fn taken(&self, wanted: usize) {
@@ -90,12 +117,16 @@ impl Drop for Closing<'_> {
 /// the caller's thread. `take` returns whether to go on. Results that come early wait, so what `take` sees does not
 /// depend on who was fast; a worker that would get too far ahead waits as well.
 ///
+/// When `work` fails and `lost(worker, error)` says that the worker goes with it, another does that index again; of one
+/// worker by itself, or of a queue of its own, nobody else can.
+///
 /// # Errors
 /// The first of `work` or `take`, in order.
 pub(super) fn in_order<R: Send, E: Send>(
     workers: usize,
     queue: Queue,
     work: impl Fn(usize, usize) -> Result<R, E> + Sync,
+    lost: impl Fn(usize, &E) -> bool + Sync,
     mut take: impl FnMut(usize, R) -> Result<bool, E>,
 ) -> Result<(), E> {
     let count = queue.len();
@@ -107,17 +138,25 @@ pub(super) fn in_order<R: Send, E: Send>(
         }
         return Ok(());
     }
-    let state = State { queue, next: 0, wanted: 0, over: false };
+    let shared = matches!(queue, Queue::Shared(_));
+    let state = State { queue, next: 0, returned: BTreeSet::new(), held: 0, wanted: 0, over: false };
     let desk = Desk { state: Mutex::new(state), moved: Condvar::new(), ahead: AHEAD * workers };
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
         let _closing = Closing(&desk);
-        for worker in 0..workers.min(count) {
-            let (sender, work, desk) = (sender.clone(), &work, &desk);
+        for worker in 0..workers {
+            let (sender, work, lost, desk) = (sender.clone(), &work, &lost, &desk);
             scope.spawn(move || {
                 let _closing = Closing(desk);
                 while let Some(index) = desk.claim(worker) {
-                    if sender.send((index, work(worker, index))).is_err() {
+                    let result = work(worker, index);
+                    if shared && result.as_ref().is_err_and(|error| lost(worker, error)) {
+                        desk.give_back(index);
+                        break;
+                    }
+                    let heard = sender.send((index, result)).is_ok();
+                    desk.put_down();
+                    if !heard {
                         break;
                     }
                 }
@@ -160,6 +199,43 @@ mod tests {
         std::thread::sleep(Duration::from_millis(if index.is_multiple_of(3) { 8 } else { 1 }));
     }
 
+    fn never(_: usize, _: &String) -> bool {
+        false
+    }
+
+    #[test]
+    fn what_a_lost_worker_held_is_done_by_another() {
+        for (workers, tiles) in [(2, 1), (2, 9), (3, 2), (5, 30)] {
+            for fails_at in 0..tiles {
+                let lost = std::sync::Mutex::new(BTreeSet::new());
+                let mut seen = vec![];
+                let work = |worker: usize, index: usize| {
+                    dawdle(index);
+                    // Whoever comes to this tile first breaks down there, and at whatever it would do later.
+                    let mut lost = lost.lock().unwrap();
+                    if lost.contains(&worker) || (index == fails_at && lost.is_empty()) {
+                        lost.insert(worker);
+                        return Err(format!("worker {worker}"));
+                    }
+                    Ok(index)
+                };
+                let done = in_order(
+                    workers,
+                    Queue::Shared(tiles),
+                    work,
+                    |_, _| true,
+                    |index, found| {
+                        assert_eq!(index, found);
+                        seen.push(index);
+                        Ok(true)
+                    },
+                );
+                assert_eq!((done, seen), (Ok(()), (0..tiles).collect()), "{workers} workers, {tiles} tiles, tile {fails_at}");
+                assert_eq!(lost.lock().unwrap().len(), 1);
+            }
+        }
+    }
+
     #[test]
     fn results_come_in_order_whoever_is_late() {
         for workers in [1, 2, 5] {
@@ -168,7 +244,7 @@ mod tests {
                 dawdle(index);
                 Ok::<_, String>(index * index)
             };
-            in_order(workers, Queue::Shared(12), work, |index, square| {
+            in_order(workers, Queue::Shared(12), work, never, |index, square| {
                 assert_eq!(square, index * index);
                 seen.push(index);
                 Ok(index < 9)
@@ -187,7 +263,7 @@ mod tests {
             dawdle(index);
             Ok::<_, String>(worker)
         };
-        in_order(3, Queue::Own(queues), work, |index, worker| {
+        in_order(3, Queue::Own(queues), work, never, |index, worker| {
             assert_eq!(worker, owners[index]);
             seen.push(index);
             Ok(true)
@@ -207,7 +283,7 @@ mod tests {
             Ok::<_, String>(ahead)
         };
         let mut most = 0;
-        in_order(3, Queue::Shared(40), work, |_, ahead| {
+        in_order(3, Queue::Shared(40), work, never, |_, ahead| {
             most = most.max(ahead);
             taken.fetch_add(1, Ordering::SeqCst);
             Ok(true)
@@ -222,6 +298,6 @@ mod tests {
             dawdle(index);
             if index == 3 || index == 4 { Err(format!("tile {index}")) } else { Ok(()) }
         };
-        assert_eq!(in_order(4, Queue::Shared(9), work, |_, ()| Ok(true)), Err("tile 3".into()));
+        assert_eq!(in_order(4, Queue::Shared(9), work, never, |_, ()| Ok(true)), Err("tile 3".into()));
     }
 }

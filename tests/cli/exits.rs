@@ -42,6 +42,21 @@ fn wrong_settings_exit_3_with_every_problem_and_nothing_made() {
 }
 
 #[test]
+#[cfg(not(feature = "cuda"))]
+fn a_gpu_that_the_build_cannot_use_exits_3_and_says_what_to_do() {
+    let folder = Folder::new();
+    let gpu = r#"compute.devices=["cuda:0"]"#;
+    folder.run(&[gpu]).exits(3).one_line(&["cuda:0", "--features cuda"]);
+    folder.call(&["plan", "pipeline.toml", "--set", gpu]).exits(3).says(&["--features cuda"]);
+    folder.call(&["bench", "--devices", "cuda:1"]).exits(3).says(&["cuda:1", "--features cuda"]);
+    folder.call(&["bench", "--devices", "gpu"]).exits(3).says(&["`gpu`", "cuda:N"]);
+    folder.run(&["compute.precision=\"tf32\""]).exits(3).says(&["tf32"]);
+    assert!(!folder.path("out").exists());
+    // Which device computes is said at the start.
+    folder.run(&["compute.devices=\"auto\""]).exits(0).says(&["computing on the CPU"]);
+}
+
+#[test]
 fn some_failed_jobs_exit_5_and_the_others_are_done() {
     let folder = Folder::new();
     folder.write("broken.png", "this is no picture");

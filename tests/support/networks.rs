@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use candle_core::Tensor;
 use impasto::network::cpu::CpuError;
-use impasto::network::{Network, NetworkError, Pass, Request};
+use impasto::network::{Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
 use impasto::random::Noise;
 
 /// Sleeps a random while before every sweep, so that workers come in any order.
@@ -57,5 +57,56 @@ impl Network for Stingy {
             return Err(CpuError::OutOfMemory { bytes: 400 * width * height }.into());
         }
         self.inner.forward(pixels, request)
+    }
+}
+
+/// Fails as a GPU does that has gone away: at its `lasts`-th sweep, forward or back, and ever after.
+pub struct Breaking {
+    inner: Arc<dyn Network>,
+    lasts: AtomicUsize,
+}
+
+impl Breaking {
+    pub fn new(inner: Arc<dyn Network>, lasts: usize) -> Self {
+        Self { inner, lasts: AtomicUsize::new(lasts) }
+    }
+
+    fn sweep(&self) -> Result<(), NetworkError> {
+        let left = |left: usize| Some(left.saturating_sub(1));
+        match self.lasts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
+            Ok(0) => Err(candle_core::Error::Msg("CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure".into()).into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Network for Breaking {
+    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+        self.sweep()?;
+        Ok(Box::new(BreakingPass { inner: self.inner.forward(pixels, request)?, network: self }))
+    }
+}
+
+struct BreakingPass<'a> {
+    inner: Box<dyn Pass + 'a>,
+    network: &'a Breaking,
+}
+
+impl Pass for BreakingPass<'_> {
+    fn moments(&self, layer: Layer) -> Result<Moments, NetworkError> {
+        self.inner.moments(layer)
+    }
+
+    fn features(&self, layer: Layer) -> Result<Features, NetworkError> {
+        self.inner.features(layer)
+    }
+
+    fn content_distance(&self, layer: Layer, target: &Features, origin: (usize, usize)) -> Result<Vec<f64>, NetworkError> {
+        self.inner.content_distance(layer, target, origin)
+    }
+
+    fn backward(self: Box<Self>, gradients: &[TapGradient<'_>]) -> Result<Tensor, NetworkError> {
+        self.network.sweep()?;
+        self.inner.backward(gradients)
     }
 }

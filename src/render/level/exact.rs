@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::LevelRun;
 use crate::config::Method;
@@ -15,6 +15,7 @@ use crate::render::job::Watcher;
 use crate::render::progress::{Progress, Start, Within};
 use crate::render::stage::Canvas;
 use crate::render::sweep::Sweep;
+use crate::render::team::tell_lost;
 use crate::tiling::Grid;
 
 /// Adam's step unless told otherwise, in canvas values: about 5 of 255.
@@ -33,16 +34,19 @@ impl LevelRun<'_> {
         let (job, level) = (self.job, self.level());
         let grid = Grid::new(level.width, level.height, core);
         self.announce(level.evaluations, grid.len(), watcher);
-        let photograph = photograph.into_tensor()?;
+        // Where the canvas, its gradients and the optimiser's vectors are.
+        let home = if level.held_on_gpu { self.engine.home() } else { Device::Cpu };
+        let photograph = photograph.into_tensor()?.to_device(&home)?;
         let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);
         self.tell_halving(core, &sweep, watcher);
         // The level's result is its best point, and the losses told at the end are that point's.
         let Within { mut optimiser, mut evaluation, mut best } = match start {
-            Start::Within(within) => within,
+            Start::Within(Within { optimiser, evaluation, best }) => Within { optimiser: optimiser.to_device(&home)?, evaluation, best },
             Start::Canvas(canvas) => {
-                Within { optimiser: optimiser(job, canvas.into_tensor()?, history), evaluation: 0, best: f64::INFINITY }
+                let start = canvas.into_tensor()?.to_device(&home)?;
+                Within { optimiser: optimiser(job, start, history), evaluation: 0, best: f64::INFINITY }
             }
         };
         let mut kept = evaluation;
@@ -55,6 +59,7 @@ impl LevelRun<'_> {
             let before = sweep.core();
             let (step, losses) = self.step(&mut sweep, &mut optimiser)?;
             self.tell_halving(before, &sweep, watcher);
+            tell_lost(&self.team, watcher);
             evaluation += 1;
             progress.evaluations += 1;
             let seconds = last.elapsed().as_secs_f64();
@@ -85,7 +90,7 @@ impl LevelRun<'_> {
         if progress.interrupted && evaluation > kept {
             progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
         }
-        Ok(optimiser.best_point().clone())
+        Ok(optimiser.best_point().to_device(&Device::Cpu)?)
     }
 
     /// One evaluation, in smaller tiles where the memory wants them, and the step after it.
@@ -109,7 +114,7 @@ impl LevelRun<'_> {
         let every = self.job.settings.watch.save_every as usize;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
             let path = intermediate_path(&self.job.output, self.number, evaluation);
-            self.finish.write_tensor(optimiser.best_point(), &path)?;
+            self.finish.write_tensor(&optimiser.best_point().to_device(&Device::Cpu)?, &path)?;
             watcher.listener.hear(&Event::Saved { job: self.job.index, path });
         }
         Ok(())

@@ -1,0 +1,133 @@
+//! Several devices: one that fails is left behind, and the network over candle tensors computes the same in either way.
+//!
+//! No GPU is needed: workers on the CPU stand in, and one of them breaks down.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
+mod support;
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use impasto::event::Event;
+use impasto::geometry::Rect;
+use impasto::kernels::Isa;
+use impasto::network::cpu::Precision;
+use impasto::network::{Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling};
+use impasto::objective::{Spec, StyleTargets};
+use impasto::plan::Visits;
+use impasto::render::{Context, Kind, Rounds, Scene, Sweep, Team, Watcher, tensor_targets};
+use impasto::stop::Stop;
+use impasto::tiling::{Grid, Pixels, Planes};
+use support::networks::Breaking;
+use support::{random_pixels, relative_l2, small_network};
+
+const SIZE: (usize, usize) = (330, 90);
+
+fn tensor(seed: u64, (width, height): (usize, usize)) -> Tensor {
+    Tensor::from_vec(random_pixels(seed, width, height), (3, height, width), &Device::Cpu).unwrap()
+}
+
+fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
+    let weights = small_network(6, [4, 4, 5, 6, 6]);
+    let deepest = spec.deepest().unwrap();
+    let network: Arc<dyn Network> = Arc::new(CpuNetwork::new(&weights, deepest, spec.pooling, Precision::Float32, Isa::detect()).unwrap());
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = tensor_targets(&tensor(3, (70, 90)), &layers, network.as_ref()).unwrap();
+    (network, targets)
+}
+
+/// A worker for each number: how many sweeps it lasts.
+fn team(network: &Arc<dyn Network>, last: &[usize]) -> Team<'static> {
+    let pool = || Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+    let member = |lasts: &usize| (Arc::new(Breaking::new(Arc::clone(network), *lasts)) as Arc<dyn Network>, pool());
+    Team::of(last.iter().map(member).collect())
+}
+
+#[test]
+fn what_a_device_leaves_behind_is_computed_by_the_others() {
+    let spec = Spec { variation_weight: 1e-3, ..Spec::spst() };
+    let (network, targets) = small(&spec);
+    let (canvas, content) = (tensor(1, SIZE), tensor(2, SIZE));
+    let run = |team: Team<'_>, core, keep| {
+        let grid = Grid::new(SIZE.0, SIZE.1, core);
+        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid)?.keeping(keep);
+        let found = sweep.evaluate(&canvas)?;
+        Ok::<_, impasto::network::NetworkError>((found.losses, found.gradient.flatten_all()?.to_vec1::<f32>()?))
+    };
+    let mut broke = 0;
+    for (core, keep) in [(64, 0), (64, 4), (64, 99), (999, 0)] {
+        let alone = run(Team::alone(Some(network.as_ref())), core, keep).unwrap();
+        // The photograph's features, the first sweep, what was kept, the second sweep: it breaks everywhere.
+        for lasts in (0..24).step_by(2) {
+            for last in [vec![lasts, usize::MAX], vec![usize::MAX, lasts, lasts + 3]] {
+                let team = team(&network, &last);
+                let found = run(team.clone(), core, keep).unwrap();
+                assert!(found == alone, "cores of {core}, {keep} kept, workers last {last:?}");
+                let lost = team.lost();
+                assert!(lost.len() < last.len() && lost.iter().all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0), "{lost:?}");
+                assert!(team.lost().is_empty(), "news is told once");
+                broke += lost.len();
+            }
+        }
+    }
+    assert!(broke > 25, "only {broke} workers broke down");
+    // Where nobody is left, the device's own words are the error.
+    let error = run(team(&network, &[3, 2]), 64, 0).unwrap_err();
+    assert!(error.is_device_failure() && error.to_string().contains("launch failure"), "{error}");
+}
+
+#[test]
+fn rounds_go_on_without_a_lost_device() {
+    let spec = Spec::spst();
+    let (network, targets) = small(&spec);
+    let (photograph, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
+    let photograph = Planes::new(SIZE, &photograph).unwrap();
+    let run = |team: &Team<'_>| {
+        let visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 3, history: 3 };
+        let (context, learning_rate) = (Context::default(), 1.0);
+        let scene =
+            Scene { kind: Kind::Blocks, team, spec: &spec, targets: &targets, photograph: &photograph, visits, context, learning_rate };
+        let scratch = tempfile::tempdir().unwrap();
+        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let mut lost = vec![];
+        let mut listener = |event: &Event| {
+            if let Event::DeviceLost { device, left, .. } = event {
+                lost.push((device.clone(), *left));
+            }
+        };
+        let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+        (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), lost)
+    };
+    let (alone, nobody) = run(&Team::alone(Some(network.as_ref())));
+    assert!(nobody.is_empty());
+    for lasts in [0, 5, 20, 33] {
+        let (found, lost) = run(&team(&network, &[usize::MAX, lasts]));
+        assert!(found == alone, "the second worker lasts {lasts} sweeps");
+        assert_eq!(lost, [("worker 2".to_string(), 1)], "the second worker lasts {lasts} sweeps");
+    }
+}
+
+#[test]
+fn convolutions_as_products_are_candles_own() {
+    let weights = small_network(9, [5, 6, 7, 8, 8]);
+    let deepest = Layer::parse("relu5_1").unwrap();
+    for pooling in [Pooling::Max, Pooling::Average] {
+        let spec = Spec { pooling, variation_weight: 0.0, ..Spec::spst() };
+        for size in [(64, 48), (77, 51), (16, 33)] {
+            let evaluate = |by| {
+                let network = CandleNetwork::with(&weights, deepest, pooling, &Device::Cpu, Arithmetic::Float32, by).unwrap();
+                let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+                let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
+                let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, size)), Grid::whole(size.0, size.1)).unwrap();
+                let found = sweep.evaluate(&tensor(1, size)).unwrap();
+                (found.losses.total, found.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            };
+            let (candle, products) = (evaluate(Convolutions::Candle), evaluate(Convolutions::Products));
+            assert!((candle.0 - products.0).abs() <= 1e-6 * candle.0, "{size:?}");
+            let off = relative_l2(&products.1, &candle.1);
+            // A flipped ReLU or pooling choice weighs more than rounding.
+            assert!(off <= 2e-3, "{size:?}, {pooling:?}: {off:.1e}");
+        }
+    }
+}

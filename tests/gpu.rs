@@ -1,0 +1,131 @@
+//! A GPU against the reference values, against the CPU, and against itself. Skipped, with a word, where no GPU answers.
+
+#![cfg(feature = "cuda")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
+
+mod support;
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+use impasto::image::{Limits, decode};
+use impasto::kernels::Isa;
+use impasto::network::cpu::Precision;
+use impasto::network::{Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling, Weights};
+use impasto::objective::Spec;
+use impasto::render::{Evaluation, Gpu, Sweep, Team, gpu, picture_tensor, style_targets};
+use impasto::tiling::Grid;
+use serde_json::Value;
+use support::{path, relative_l2};
+
+/// The first GPU; without one the test is skipped.
+fn first() -> Option<Gpu> {
+    match gpu(0) {
+        Ok(gpu) => Some(gpu),
+        Err(reason) => {
+            eprintln!("skipped: no GPU answers: {reason}");
+            None
+        }
+    }
+}
+
+fn picture(name: &str) -> impasto::image::Picture {
+    decode(&path("tests/reference").join(name), &Limits::default()).unwrap()
+}
+
+fn tensor(name: &str) -> Tensor {
+    let picture = picture(name);
+    picture_tensor(&picture, picture.width as usize, picture.height as usize).unwrap()
+}
+
+/// The reference's canvas, photograph and painting by one network, canvas and targets where it computes.
+fn evaluate(network: &dyn Network, spec: &Spec, core: Option<usize>) -> Evaluation {
+    let device = network.device();
+    let canvas = tensor("canvas_101x75.png").to_device(&device).unwrap();
+    let content = tensor("content_101x75.png").to_device(&device).unwrap();
+    let style = picture("style_88x70.png");
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = style_targets(&style, (style.width as usize, style.height as usize), &layers, network).unwrap();
+    let (_, height, width) = canvas.dims3().unwrap();
+    let grid = core.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
+    Sweep::new(Some(network), spec, targets, Some(&content), grid).unwrap().evaluate(&canvas).unwrap()
+}
+
+fn values(evaluation: &Evaluation) -> Vec<f32> {
+    evaluation.gradient.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn bits(evaluation: &Evaluation) -> Vec<u32> {
+    values(evaluation).into_iter().map(f32::to_bits).collect()
+}
+
+fn network(gpu: &Gpu, weights: &Weights, pooling: Pooling, arithmetic: Arithmetic) -> CandleNetwork {
+    arithmetic.apply();
+    let deepest = Layer::parse("relu5_2").unwrap();
+    let by = Convolutions::suited(gpu.device(), arithmetic);
+    CandleNetwork::with(weights, deepest, pooling, gpu.device(), arithmetic, by).unwrap()
+}
+
+/// One test, so that no two change the process's arithmetic under each other.
+#[test]
+fn a_gpu_computes_what_the_cpu_does() {
+    let Some(gpu) = first() else { return };
+    println!("{} ({:.1} GiB free)", gpu.name, gpu.free_bytes as f64 / (1u64 << 30) as f64);
+    let weights = Weights::embedded().unwrap();
+    let text = std::fs::read_to_string(path("tests/reference/expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    for (pooling, word) in [(Pooling::Max, "max"), (Pooling::Average, "avg")] {
+        let losses = &expected["cases"][format!("{word}_f16weights")]["losses"];
+        let exact = network(&gpu, &weights, pooling, Arithmetic::Float32);
+        for (name, spec) in
+            [("total_neural_style", Spec::neural_style()), ("total_gatys_code", Spec::gatys()), ("total_spst", Spec::spst())]
+        {
+            let spec = Spec { pooling, ..spec };
+            let found = evaluate(&exact, &spec, None);
+            let wanted = losses[name]["value"].as_f64().unwrap();
+            let error = (found.losses.total - wanted).abs() / wanted;
+            assert!(error <= 1e-4, "{name}, {word}: {} instead of {wanted}", found.losses.total);
+            let cpu = CpuNetwork::new(&weights, Layer::parse("relu5_2").unwrap(), pooling, Precision::Float32, Isa::detect()).unwrap();
+            let judged = relative_l2(&values(&found), &values(&evaluate(&cpu, &spec, None)));
+            println!("{name}, {word}: loss off by {error:.1e}, gradient by {judged:.1e} of the CPU's");
+            // Flipped ReLUs and pooling choices weigh much in a picture this small: as wide as between two CPU paths.
+            assert!(judged <= 1.2e-3, "{name}, {word}: gradient off by {judged:.1e}");
+            assert_eq!(bits(&found), bits(&evaluate(&exact, &spec, None)), "{name}, {word}: not the same bytes twice");
+            let tiled = relative_l2(&values(&evaluate(&exact, &spec, Some(64))), &values(&found));
+            assert!(tiled <= 1e-3, "{name}, {word}: in tiles off by {tiled:.1e}");
+        }
+        // Labelled fast modes: their errors are told, and bounded loosely.
+        let spec = Spec { pooling, ..Spec::spst() };
+        let wanted = evaluate(&exact, &spec, None);
+        for (arithmetic, bound) in [(Arithmetic::Tf32, 0.05), (Arithmetic::Bfloat16, 0.3)] {
+            let found = evaluate(&network(&gpu, &weights, pooling, arithmetic), &spec, None);
+            let loss = (found.losses.total - wanted.losses.total).abs() / wanted.losses.total;
+            let gradient = relative_l2(&values(&found), &values(&wanted));
+            println!("{arithmetic:?}, {word}: loss off by {loss:.1e}, gradient by {gradient:.1e}");
+            assert!(loss <= bound && gradient <= bound, "{arithmetic:?}, {word}: {loss:.1e}, {gradient:.1e}");
+        }
+        Arithmetic::Float32.apply();
+    }
+}
+
+#[test]
+fn two_workers_on_one_gpu_give_one_workers_bytes() {
+    let Some(gpu) = first() else { return };
+    let weights = support::small_network(6, [8, 8, 16, 16, 16]);
+    let spec = Spec::spst();
+    let by = Convolutions::suited(gpu.device(), Arithmetic::Float32);
+    let one = CandleNetwork::with(&weights, spec.deepest().unwrap(), spec.pooling, gpu.device(), Arithmetic::Float32, by).unwrap();
+    let network: Arc<dyn Network> = Arc::new(one);
+    let style = picture("style_88x70.png");
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = style_targets(&style, (88, 70), &layers, network.as_ref()).unwrap();
+    let (canvas, content) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"));
+    let run = |workers: usize| {
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+        let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
+        // The canvas is in this machine's memory, as with several GPUs.
+        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64)).unwrap();
+        bits(&sweep.evaluate(&canvas).unwrap())
+    };
+    assert_eq!(run(1), run(2));
+}
