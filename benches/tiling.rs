@@ -207,7 +207,7 @@ fn main() -> Result<(), Anything> {
     let mut row = |name: String, side: usize, shots: BTreeMap<Shot, usize>| -> Result<(), Anything> {
         if name.contains(&filter) { bench.row(&name, side * side, &shots) } else { Ok(()) }
     };
-    for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (8192, 4.0, "auto")] {
+    for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (2048, 4.0, "blocks"), (4096, 4.0, "blocks"), (8192, 4.0, "blocks")] {
         match planned(folder.path(), side, gib, mode)? {
             Some(Execution::Exact { core, history, keep }) => {
                 let name = format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs");

@@ -24,8 +24,8 @@ const LEAST_CORE: usize = 256;
 const VISIT: usize = 20;
 /// How far a tile moves beyond its core, px: more evens the blend out and is computed twice.
 const OVERLAP: usize = 48;
-/// Side of a tile's core in blocks and feathered mode, px.
-const BLOCK_CORE: usize = 1024;
+/// The largest core in blocks and feathered mode, px: a visit is lost whole when it is interrupted.
+const BLOCK_CORE: usize = 1280;
 
 /// How a level is computed, and what that takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -251,7 +251,7 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => (1..=BLOCK_CORE / 128).rev().map(|step| step * 128).collect(),
+        Core::Auto => (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect(),
     };
     let mut least: Option<Short> = None;
     for core in cores {
