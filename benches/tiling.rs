@@ -3,7 +3,8 @@
 //! `cargo bench --bench tiling [-- FILTER [TURNS]]`. Of each canvas one tile of every size is timed and counted as often
 //! as it occurs, so that large canvases take seconds. Every tile is timed in turns with the untiled evaluation, in processor
 //! seconds, which other programs on the machine disturb less than the clock; the least of TURNS (2) counts for both. Cores
-//! are what `impasto plan` chooses for the budget in the row.
+//! are what `impasto plan` chooses for the budget in the row; "bitwise" is `tiling.margins`, else it is "exact". The second
+//! figure is counted instead of timed: multiplications over those of the untiled evaluation.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +13,8 @@ use candle_core::{Device, Tensor};
 use impasto::config;
 use impasto::geometry::Rect;
 use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{CpuNetwork, Features, Layer, Network, Request, TapGradient, Weights};
+use impasto::network::cpu::{BitwiseMargins, Precision};
+use impasto::network::{Areas, CpuNetwork, Features, Layer, Network, Request, TapGradient, Weights};
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::random::Noise;
@@ -29,7 +30,20 @@ struct Shot {
     core: (usize, usize, usize, usize),
     /// Where the gradient is wanted, likewise.
     wanted: (usize, usize, usize, usize),
+    same_bits: bool,
     backward: bool,
+}
+
+fn rect((left, top, width, height): (usize, usize, usize, usize)) -> Rect {
+    Rect { left, top, width, height }
+}
+
+impl Shot {
+    /// Multiplications, in those of an untiled evaluation of as many pixels: one way is as much as the other.
+    fn counted(&self, deepest: Layer) -> f64 {
+        let (ahead, back) = Areas::new(deepest, self.region, rect(self.core), Some(rect(self.wanted)), self.same_bits).swept();
+        0.5 * (ahead + if self.backward { back } else { 0.0 })
+    }
 }
 
 struct Bench {
@@ -67,7 +81,6 @@ impl Bench {
         let noise = Noise::new(1);
         let values: Vec<f32> = (0..3 * width * height).map(|i| noise.uniform(i as u64)).collect();
         let pixels = Tensor::from_vec(values, (3, height, width), &Device::Cpu)?;
-        let rect = |(left, top, width, height)| Rect { left, top, width, height };
         let styles: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         let request = Request {
@@ -76,6 +89,7 @@ impl Bench {
             gradients: styles,
             core: rect(shot.core),
             wanted: Some(rect(shot.wanted)),
+            same_bits: shot.same_bits,
             keep: shot.backward,
         };
         self.pool.install(|| {
@@ -112,7 +126,7 @@ impl Bench {
             return Ok(*known);
         }
         let whole = (0, 0, UNIT, UNIT);
-        let untiled = Shot { region: (UNIT, UNIT), core: whole, wanted: whole, backward: true };
+        let untiled = Shot { region: (UNIT, UNIT), core: whole, wanted: whole, same_bits: false, backward: true };
         let (mut unit, mut least) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..self.turns {
             unit = unit.min(self.seconds(untiled)?);
@@ -122,13 +136,15 @@ impl Bench {
         Ok(least / unit)
     }
 
-    /// One row: seconds a pixel over those of the untiled evaluation.
+    /// One row: seconds a pixel over those of the untiled evaluation, and multiplications over its.
     fn row(&mut self, name: &str, pixels: usize, shots: &BTreeMap<Shot, usize>) -> Result<(), Anything> {
-        let mut sum = 0.0;
+        let deepest = self.spec.deepest().ok_or("the preset has taps")?;
+        let (mut timed, mut counted) = (0.0, 0.0);
         for (shot, count) in shots {
-            sum += *count as f64 * self.relative(*shot)?;
+            timed += *count as f64 * self.relative(*shot)?;
+            counted += *count as f64 * shot.counted(deepest);
         }
-        println!("{name:<72} {:>6.2}", sum * (UNIT * UNIT) as f64 / pixels as f64);
+        println!("{name:<76} {:>6.2} {:>6.2}", timed * (UNIT * UNIT) as f64 / pixels as f64, counted / pixels as f64);
         Ok(())
     }
 }
@@ -146,16 +162,17 @@ fn margins(spec: &Spec) -> Margins {
 }
 
 /// Both sweeps of an exact evaluation over a square canvas, the last `keep` tiles kept between them.
-fn exact(spec: &Spec, side: usize, core: usize, keep: usize) -> BTreeMap<Shot, usize> {
+fn exact(spec: &Spec, side: usize, core: usize, keep: usize, same_bits: bool) -> BTreeMap<Shot, usize> {
     let grid = Grid::new(side, side, core);
-    let margin = margins(spec).gradient;
+    let wide = spec.deepest().filter(|_| same_bits).map(|deepest| BitwiseMargins::new(deepest).gradient);
+    let margin = wide.unwrap_or(margins(spec).gradient);
     let mut shots = BTreeMap::new();
     for tile in grid.tiles() {
         let region = tile.region(margin, side, side);
         let core = tile.core.relative_to(&region);
         let core = (core.left, core.top, core.width, core.height);
         let mut add = |backward| {
-            let shot = Shot { region: (region.width, region.height), core, wanted: core, backward };
+            let shot = Shot { region: (region.width, region.height), core, wanted: core, same_bits, backward };
             *shots.entry(shot).or_insert(0) += 1;
         };
         if tile.index + keep.max(1) < grid.len() {
@@ -177,20 +194,21 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
         let end = |at: usize| (at + margin).next_multiple_of(ALIGNMENT).min(side);
         let region = (end(free.right()) - start(free.left), end(free.bottom()) - start(free.top));
         let wanted = (free.left - start(free.left), free.top - start(free.top), free.width, free.height);
-        *shots.entry(Shot { region, core: (0, 0, region.0, region.1), wanted, backward: true }).or_insert(0) += 1;
+        *shots.entry(Shot { region, core: (0, 0, region.0, region.1), wanted, same_bits: false, backward: true }).or_insert(0) += 1;
     }
     shots
 }
 
 /// What the planner chooses for a square canvas; nothing where no mode fits.
-fn planned(folder: &Path, side: usize, gib: f64, mode: &str) -> Result<Option<Execution>, Anything> {
+fn planned(folder: &Path, side: usize, gib: f64, mode: &str, margins: &str) -> Result<Option<Execution>, Anything> {
     let photograph = folder.join(format!("{side}.png"));
     if !photograph.exists() {
         image::GrayImage::new(side as u32, side as u32).save(&photograph)?;
     }
     let pipeline = folder.join("pipeline.toml");
     let text = format!(
-        "input.content = {photograph:?}\nstyle.image = {photograph:?}\noutput.scale = 1.0\ncompute.memory-gib = {gib:.1}\ntiling.mode = {mode:?}\n"
+        "input.content = {photograph:?}\nstyle.image = {photograph:?}\noutput.scale = 1.0\ncompute.memory-gib = {gib:.1}\n\
+         tiling = {{ mode = {mode:?}, margins = {margins:?} }}\n"
     );
     std::fs::write(&pipeline, text)?;
     let config = config::load(&pipeline, &[]).map_err(|problems| format!("{problems:?}"))?;
@@ -207,24 +225,35 @@ fn main() -> Result<(), Anything> {
     let mut row = |name: String, side: usize, shots: BTreeMap<Shot, usize>| -> Result<(), Anything> {
         if name.contains(&filter) { bench.row(&name, side * side, &shots) } else { Ok(()) }
     };
-    for (side, gib, mode) in [(4096, 8.0, "exact"), (4096, 4.0, "exact"), (4096, 4.0, "auto"), (2048, 4.0, "blocks"), (4096, 4.0, "blocks"), (8192, 4.0, "blocks")] {
-        match planned(folder.path(), side, gib, mode)? {
+    for (side, gib, mode, margins) in [
+        (4096, 8.0, "exact", "exact"),
+        (4096, 8.0, "exact", "bitwise"),
+        (4096, 4.0, "exact", "exact"),
+        (4096, 4.0, "exact", "bitwise"),
+        (4096, 4.0, "auto", "exact"),
+        (2048, 4.0, "blocks", "exact"),
+        (4096, 4.0, "blocks", "exact"),
+        (8192, 4.0, "blocks", "exact"),
+    ] {
+        let same_bits = margins == "bitwise";
+        let asked = if same_bits { format!("{mode}, bitwise") } else { mode.into() };
+        match planned(folder.path(), side, gib, mode, margins)? {
             Some(Execution::Exact { core, history, keep }) => {
-                let name = format!("{side}x{side}, {gib} GiB, {mode}: exact, cores of {core} px, {keep} kept, {history} pairs");
-                row(name, side, exact(&spec, side, core, keep))?;
+                let name = format!("{side}x{side}, {gib} GiB, {asked}: exact, cores of {core} px, {keep} kept, {history} pairs");
+                row(name, side, exact(&spec, side, core, keep, same_bits))?;
             }
             Some(Execution::Blocks(found) | Execution::Feathered(found)) => {
                 let Visits { core, overlap, .. } = found;
-                let name = format!("{side}x{side}, {gib} GiB, {mode}: blocks, cores of {core} px, overlap {overlap}");
+                let name = format!("{side}x{side}, {gib} GiB, {asked}: blocks, cores of {core} px, overlap {overlap}");
                 row(name, side, visits(&spec, side, found))?;
             }
-            None => println!("{side}x{side}, {gib} GiB, {mode}: does not fit"),
+            None => println!("{side}x{side}, {gib} GiB, {asked}: does not fit"),
         }
     }
-    row("4096x4096, exact, cores of 2048 px, 1 kept".into(), 4096, exact(&spec, 4096, 2048, 1))?;
-    row("4096x4096, exact, cores of 2048 px, all kept".into(), 4096, exact(&spec, 4096, 2048, 4))?;
+    row("4096x4096, exact, cores of 2048 px, 1 kept".into(), 4096, exact(&spec, 4096, 2048, 1, false))?;
+    row("4096x4096, exact, cores of 2048 px, all kept".into(), 4096, exact(&spec, 4096, 2048, 4, false))?;
     for side in [2048, 4096, 8192] {
-        row(format!("{side}x{side}, exact, cores of 1024 px, 1 kept"), side, exact(&spec, side, 1024, 1))?;
+        row(format!("{side}x{side}, exact, cores of 1024 px, 1 kept"), side, exact(&spec, side, 1024, 1, false))?;
         for overlap in [32, 48] {
             let found = Visits { core: 1024, overlap, rounds: 2, visit: 20, history: 20 };
             row(format!("{side}x{side}, blocks, cores of 1024 px, overlap {overlap}"), side, visits(&spec, side, found))?;

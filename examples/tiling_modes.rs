@@ -83,8 +83,10 @@ fn spread(network: &dyn Network, spec: &Spec, targets: &StyleTargets, canvas: &d
         let pixels = Tensor::from_vec(canvas.read(tile.core)?, (3, tile.core.height, tile.core.width), &Device::Cpu)?;
         let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
         let core = Rect::whole(tile.core.width, tile.core.height);
-        let pass = network
-            .forward(&pixels, &Request { moments: layers.clone(), features: vec![], gradients: vec![], core, wanted: None, keep: false })?;
+        let pass = network.forward(
+            &pixels,
+            &Request { moments: layers.clone(), features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false },
+        )?;
         let mut loss = 0.0;
         for layer in layers {
             let moments = pass.moments(layer)?;

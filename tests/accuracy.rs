@@ -34,8 +34,9 @@ fn features_of_all_layers() {
         let network = CpuNetwork::new(&weights, layer("relu5_4"), pooling, Precision::Float32, Isa::detect()).expect("network");
         let (pixels, h, w) = support::chain::picture("canvas_101x75.png");
         let taps: Vec<_> = Layer::ALL.iter().map(|&layer| TapRequest { layer, moments: true, features: true }).collect();
-        let pass =
-            network.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
+        let pass = network
+            .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+            .expect("pass");
         for layer in Layer::ALL {
             let features = pass.features(layer).expect("features").to_planar();
             let wanted = &json["cases"][format!("{key}_f16weights")]["features"][layer.to_string()];
@@ -100,8 +101,9 @@ fn real_weights_in_float64() {
         for (precision, tolerance) in [(Precision::Float32, 3e-6), (Precision::Bfloat16, 1.2e-2)] {
             let Ok(network) = CpuNetwork::new(&weights, deepest, Pooling::Max, precision, isa) else { continue };
             let taps = taps(&["relu4_2", "relu5_1"]);
-            let pass =
-                network.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
+            let pass = network
+                .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+                .expect("pass");
             for tap in &taps {
                 let found = pass.features(tap.layer).expect("features").to_planar();
                 let error = support::chain::distance64(&found, &maps[tap.layer.index()].data);
@@ -125,8 +127,15 @@ fn flips_are_few_and_tiny() {
     let canvas = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("a canvas");
     let layers: Vec<Layer> = Layer::all().take(deepest.index() + 1).collect();
     let core = Rect::whole(w, h);
-    let request =
-        impasto::network::Request { moments: vec![], features: layers.clone(), gradients: vec![], core, wanted: None, keep: false };
+    let request = impasto::network::Request {
+        moments: vec![],
+        features: layers.clone(),
+        gradients: vec![],
+        core,
+        wanted: None,
+        same_bits: false,
+        keep: false,
+    };
     let direct = CandleNetwork::new(&weights, deepest, Pooling::Average, &Device::Cpu).expect("a network");
     let theirs = Network::forward(&direct, &canvas, &request).expect("a pass");
     let mut seen = 0;

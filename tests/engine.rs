@@ -36,7 +36,7 @@ fn requests(layers: &[Layer]) -> Vec<TapRequest> {
 fn gradient(net: &CpuNetwork, pixels: &[f32], h: usize, w: usize, layers: &[Layer], pulls: &[Pull]) -> Vec<f32> {
     let other = noise(pixels.len(), 99);
     let taps = requests(layers);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true };
+    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true };
     let target = net.forward(&other, h, w, &request).expect("target");
     let targets: Vec<_> = layers.iter().map(|&l| target.features(l).expect("features")).collect();
     let pass = net.forward(pixels, h, w, &request).expect("pass");
@@ -57,7 +57,9 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
     let plain = Plain::new(&weights, max);
     let pixels = noise(3 * h * w, seed + 1);
     let taps = requests(layers);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
+    let pass = net
+        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .expect("pass");
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for &layer in layers {
         let map = &maps[layer.index()];
@@ -109,7 +111,9 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
     }
     // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other side does not matter.
     let every = requests(&Layer::ALL[..=deepest.index()]);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
+    let pass = net
+        .forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .expect("pass");
     let mut maps = maps;
     for (map, request) in maps.iter_mut().zip(&every) {
         let features = pass.features(request.layer).expect("features").to_planar();
@@ -164,7 +168,9 @@ proptest! {
 fn everything(net: &CpuNetwork, h: usize, w: usize, layers: &[Layer], widths: [usize; 5]) -> (Vec<Moments>, Vec<u32>) {
     let pixels = noise(3 * h * w, 5);
     let taps = requests(layers);
-    let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false }).expect("pass");
+    let pass = net
+        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .expect("pass");
     let moments = layers.iter().map(|&l| pass.moments(l).expect("moments").clone()).collect();
     let mut values: Vec<u32> = layers.iter().flat_map(|&l| pass.features(l).expect("features").to_planar()).map(f32::to_bits).collect();
     values.extend(gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()));
@@ -218,11 +224,14 @@ fn same_bytes_for_any_tiling() {
     let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
     let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
-    let kept = net.forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true }).expect("pass");
+    let kept = net
+        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true })
+        .expect("pass");
     let whole: Vec<_> =
         layers.iter().map(|&l| (kept.moments(l).expect("moments").clone(), kept.features(l).expect("features").to_planar())).collect();
     let whole_gradient = kept.backward(&list).expect("gradient");
-    for (core, margin) in [(64, margins.features), (128, margins.features), (192, margins.gradient), (512, margins.gradient)] {
+    let (near, far) = (margins.features, margins.gradient);
+    for (core, margin, trimmed) in [(64, near, true), (128, near, false), (192, far, true), (512, far, true), (512, far, false)] {
         let mut merged: Vec<Option<Moments>> = vec![None; layers.len()];
         let mut assembled: Vec<_> =
             layers.iter().map(|&l| Features::empty(l, widths[l.block() - 1], h / l.stride(), w / l.stride())).collect();
@@ -234,7 +243,9 @@ fn same_bytes_for_any_tiling() {
                 let region = Rect { top: y0, left: x0, height: y1 - y0, width: x1 - x0 };
                 let core = Rect { top: top - y0, left: left - x0, height: bottom - top, width: right - left };
                 let tile = cut(&pixels, h, w, region);
-                let request = Request { taps: &taps, core, wanted: None, keep: true };
+                let back = margin == far;
+                let wanted = trimmed.then_some(if back { core } else { Rect::whole(0, 0) });
+                let request = Request { taps: &taps, core, wanted, same_bits: true, keep: true };
                 let pass = net.forward(&tile, region.height, region.width, &request).expect("tile");
                 for (i, &layer) in layers.iter().enumerate() {
                     let moments = pass.moments(layer).expect("moments");
@@ -245,7 +256,7 @@ fn same_bytes_for_any_tiling() {
                     let stride = layer.stride();
                     assembled[i].paste(&pass.features(layer).expect("features"), top / stride, left / stride).expect("fits");
                 }
-                if margin == margins.gradient {
+                if back {
                     let gradient = pass.backward(&list).expect("gradient");
                     let mine = cut(&gradient, region.height, region.width, core);
                     let theirs = cut(&whole_gradient, h, w, Rect { top, left, ..core });
@@ -281,7 +292,7 @@ fn what_is_not_wanted_is_left_out() {
             let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             pool.install(|| {
-                let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted, keep: true }).expect("pass");
+                let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted, same_bits: false, keep: true }).expect("pass");
                 let sums: Vec<Moments> = layers.iter().map(|l| pass.moments(*l).expect("moments").clone()).collect();
                 let features: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
                 (sums, features, cut(&pass.backward(&list).expect("gradient"), h, w, core))
@@ -301,7 +312,8 @@ fn what_is_not_wanted_is_left_out() {
         }
         let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, Isa::detect()).expect("network");
         let nowhere = Some(Rect::whole(0, 0));
-        let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted: nowhere, keep: false }).expect("pass");
+        let pass =
+            net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted: nowhere, same_bits: false, keep: false }).expect("pass");
         let found: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
         assert!(support::chain::distance(&found, &whole.1) < 1e-5);
     }
@@ -320,7 +332,9 @@ fn exact_margins_agree_to_rounding() {
     let pulls = pulls(&layers, widths, 4);
     let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
     let run = |pixels: &[f32], w| {
-        let pass = net.forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: true }).expect("pass");
+        let pass = net
+            .forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true })
+            .expect("pass");
         let features = pass.features(layers[4]).expect("features");
         (features, pass.backward(&list).expect("gradient"))
     };
@@ -347,7 +361,7 @@ fn content_loss_adds_up() {
     let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
     let (h, w) = (150, 200);
     let taps = requests(&[layer]);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep: false };
+    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false };
     let target = net.forward(&noise(3 * h * w, 1), h, w, &request).expect("pass").features(layer).expect("features");
     let pass = net.forward(&noise(3 * h * w, 2), h, w, &request).expect("pass");
     let found = pass.content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 }).expect("loss");
@@ -365,7 +379,7 @@ fn mistakes_are_errors() {
     let pixels = noise(3 * 4 * 4, 1);
     let ask = |layers: &[Layer], core: Rect, keep: bool| {
         let taps = requests(layers);
-        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, wanted: None, keep })
+        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, wanted: None, same_bits: false, keep })
     };
     let whole = Rect::whole(4, 4);
     let failed = |result: Result<Pass, CpuError>| result.err().expect("an error");
@@ -389,8 +403,9 @@ fn nonsense_is_noticed() {
         let mut pixels = noise(3 * 32 * 32, 1);
         pixels[500] = bad;
         let taps = requests(&[Layer::ALL[0], Layer::ALL[4]]);
-        let pass =
-            net.forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), wanted: None, keep: false }).expect("pass");
+        let pass = net
+            .forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), wanted: None, same_bits: false, keep: false })
+            .expect("pass");
         assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
     }
 }

@@ -34,6 +34,7 @@ fn targets(network: &dyn Network, pixels: &Tensor, spec: &Spec) -> StyleTargets 
         gradients: vec![],
         core: Rect::whole(width, height),
         wanted: None,
+        same_bits: false,
         keep: false,
     };
     let pass = network.forward(pixels, &request).unwrap();

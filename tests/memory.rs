@@ -60,7 +60,7 @@ fn as_much_as_planned() {
         for (h, w, keep) in [(512, 512, true), (300, 1000, true), (512, 512, false), (77, 130, true)] {
             net.clear();
             let pixels = support::chain::noise(3 * h * w, 3);
-            let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, keep };
+            let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep };
             let planned = net.peak_bytes(h, w, &request);
             for _ in 0..2 {
                 let before = LIVE.load(Ordering::Relaxed);
@@ -86,7 +86,7 @@ fn as_much_as_planned() {
         }
         let threads = 2;
         let per_pixel = |side: usize| {
-            let request = Request { taps: &taps, core: Rect::whole(side, side), wanted: None, keep: true };
+            let request = Request { taps: &taps, core: Rect::whole(side, side), wanted: None, same_bits: false, keep: true };
             net.peak_bytes_with(side, side, &request, threads)
         };
         let slope = (per_pixel(2048) - per_pixel(1024)) / (2048 * 2048 - 1024 * 1024);

@@ -40,6 +40,7 @@ fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &S
         gradients: vec![],
         core: Rect::whole(size.0, size.1),
         wanted: None,
+        same_bits: false,
         keep: false,
     };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();

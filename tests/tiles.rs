@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
 use impasto::kernels::Isa;
-use impasto::network::cpu::{BitwiseMargins, Precision};
+use impasto::network::cpu::Precision;
 use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::render::{Evaluation, Sweep, Team, tensor_targets};
@@ -202,20 +202,49 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
     assert!(error.is_out_of_memory(), "{error}");
 }
 
-/// With the margins that the engine gives for it and every cell of them computed, bytes do not depend on the cores. They are
-/// much wider than exactness needs (576 px for relu5_1), so sweeps take the exact ones, and equal bytes are for equal cores.
+/// One evaluation in cores of `core` px whose bytes do not depend on them.
+fn bitwise(network: &dyn Network, spec: &Spec, (width, height): (usize, usize), core: usize, keep: usize) -> Evaluation {
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap();
+    let (team, grid) = (Team::alone(Some(network)), Grid::new(width, height, core));
+    let sweep = Sweep::bitwise(team, spec, targets, Some(&tensor(2, width, height)), grid).unwrap().keeping(keep);
+    sweep.evaluate(&tensor(1, width, height)).unwrap()
+}
+
+/// Tiles inside the canvas, at its borders and at its odd far edges, the deepest taps of the presets and content among them.
 #[test]
-fn with_the_widest_margins_no_byte_depends_on_the_cores() {
-    let spec = Spec { style_layers: [(Layer::parse("relu3_1").unwrap(), 1.0)].into(), content_weight: 0.0, ..Spec::spst() };
+fn with_bitwise_margins_no_byte_depends_on_the_cores() {
     let weights = small_network(4, [4, 4, 5, 6, 6]);
-    let network = network(&weights, &spec);
-    let margin = BitwiseMargins::new(spec.deepest().unwrap()).gradient;
-    let size = (900, 70);
-    let whole = evaluate(&network, &spec, size, 900, None);
-    for core in [64, 128, 320] {
-        let targets = tensor_targets(&tensor(3, 70, 90), &[spec.deepest().unwrap()], &network).unwrap();
-        let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, size.0, size.1)), Grid::new(size.0, size.1, core)).unwrap();
-        let found = sweep.with_margin(margin).untrimmed().evaluate(&tensor(1, size.0, size.1)).unwrap();
-        assert!(same_bytes(&found, &whole), "cores of {core} with {margin} px");
+    let size = (1510, 205);
+    for pooling in [Pooling::Max, Pooling::Average] {
+        let spec = Spec { pooling, ..Spec::spst() };
+        let network = network(&weights, &spec);
+        let whole = evaluate(&network, &spec, size, 1510, None);
+        for (core, keep) in [(64, 0), (128, 5), (320, 0), (320, 2), (320, 99), (640, 0)] {
+            assert!(same_bytes(&bitwise(&network, &spec, size, core, keep), &whole), "{pooling}, cores of {core} px, {keep} kept");
+        }
+        // The margins that are exact to rounding do not do, nor do wider ones.
+        for margin in [None, Some(576)] {
+            assert!(!same_bytes(&evaluate(&network, &spec, size, 320, margin), &whole), "{pooling}, {margin:?}");
+        }
+    }
+}
+
+#[test]
+fn with_bitwise_margins_no_byte_depends_on_the_cores_for_any_taps_and_instructions() {
+    let weights = small_network(5, [4, 4, 5, 6, 6]);
+    let size = (1000, 70);
+    for (style, content) in
+        [("relu1_2", "relu1_1"), ("relu2_2", "relu3_1"), ("relu3_4", "relu1_2"), ("relu4_4", "relu2_2"), ("relu5_2", "relu3_4")]
+    {
+        let tap = |name| (Layer::parse(name).unwrap(), 1.0);
+        let spec = Spec { style_layers: [tap(style)].into(), content_layers: [tap(content)].into(), ..Spec::spst() };
+        for isa in Isa::available() {
+            let network = CpuNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, Precision::Float32, isa).unwrap();
+            let whole = evaluate(&network, &spec, size, 1000, None);
+            for core in [64, 192] {
+                assert!(same_bytes(&bitwise(&network, &spec, size, core, 0), &whole), "{style}, {content}, {}, {core} px", isa.name());
+            }
+        }
     }
 }

@@ -106,6 +106,9 @@ pub struct ScoreArguments {
     /// Compute in tiles with cores of this side, a multiple of 16 px, instead of as a whole.
     #[arg(long, value_name = "N")]
     pub core_px: Option<usize>,
+    /// How far tiles reach beyond their cores: exact, or bitwise for the same bytes with any core, a multiple of 64 px.
+    #[arg(long, default_value = "exact")]
+    pub margins: String,
     /// A weights file instead of the weights inside.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,

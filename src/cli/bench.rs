@@ -140,7 +140,7 @@ fn forward(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin
     let canvas = picture(arguments.size, 1)?.to_device(&device)?;
     let moments = spec.style_taps().map(|(layer, _)| layer).collect();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
-    let request = Request { moments, features: vec![], gradients: vec![], core, wanted: None, keep: false };
+    let request = Request { moments, features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false };
     let sweep = || -> Result<(), NetworkError> {
         let pass = network.forward(&canvas, &request)?;
         request.moments.iter().try_for_each(|layer| pass.moments(*layer).map(drop))?;

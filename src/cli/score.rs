@@ -9,24 +9,29 @@ use serde_json::json;
 use super::args::ScoreArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{Choice, Preset};
+use crate::config::{Choice, Preset, TilingMargins};
 use crate::files::{self, Overwrite};
 use crate::image::{self, Limits};
 use crate::network::cpu::Precision;
 use crate::network::{Layer, Network, Pooling, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
-use crate::render::{Evaluation, RenderError, Sweep, picture_tensor, style_targets};
+use crate::render::{Evaluation, RenderError, Sweep, Team, picture_tensor, style_targets};
 use crate::tensor::HostView;
-use crate::tiling::{ALIGNMENT, Grid};
+use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
 
 /// `impasto score`.
 pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let spec = spec(arguments)?;
+    let margins = word("--margins", &arguments.margins)?;
+    let (unit, with) = match margins {
+        TilingMargins::Exact => (ALIGNMENT, ""),
+        TilingMargins::Bitwise => (EXACT_ALIGNMENT, " with --margins bitwise"),
+    };
     if let Some(core) = arguments.core_px
-        && (core == 0 || !core.is_multiple_of(ALIGNMENT))
+        && (core == 0 || !core.is_multiple_of(unit))
     {
-        return Err(Failure::Settings(format!("--core-px is {core}; accepted are multiples of {ALIGNMENT}")));
+        return Err(Failure::Settings(format!("--core-px is {core}; accepted are multiples of {unit}{with}")));
     }
     if let Some(path) = &arguments.gradient
         && path.exists()
@@ -40,7 +45,7 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let mut engine = super::engine(weights, Precision::Float32, arguments.threads)?;
     let deepest = spec.deepest().expect("every preset has taps");
     let network = engine.network(deepest, spec.pooling)?;
-    let evaluation = engine.install(|| evaluate(arguments, &spec, network.as_ref()))?;
+    let evaluation = engine.install(|| evaluate(arguments, margins, &spec, network.as_ref()))?;
     if let Some(path) = &arguments.gradient {
         write_gradient(path, &evaluation.gradient)?;
     }
@@ -52,11 +57,16 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// One of the words of a setting, as a flag says it.
+fn word<T: Choice>(flag: &str, text: &str) -> Result<T, Failure> {
+    T::ALL.iter().copied().find(|choice| choice.word() == text).ok_or_else(|| {
+        let words: Vec<&str> = T::ALL.iter().map(|choice| choice.word()).collect();
+        Failure::Settings(format!("{flag} is `{text}`; accepted are {}", words.join(", ")))
+    })
+}
+
 fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
-    let preset = Preset::ALL.iter().copied().find(|preset| preset.word() == arguments.preset).ok_or_else(|| {
-        let words: Vec<&str> = Preset::ALL.iter().map(|preset| preset.word()).collect();
-        Failure::Settings(format!("--preset is `{}`; accepted are {}", arguments.preset, words.join(", ")))
-    })?;
+    let preset: Preset = word("--preset", &arguments.preset)?;
     let mut spec = resolve_spec(&crate::config::Objective { preset, ..Default::default() });
     match arguments.pooling.as_deref() {
         None => {}
@@ -67,7 +77,7 @@ fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
     Ok(spec)
 }
 
-fn evaluate(arguments: &ScoreArguments, spec: &Spec, network: &dyn Network) -> Result<Evaluation, RenderError> {
+fn evaluate(arguments: &ScoreArguments, margins: TilingMargins, spec: &Spec, network: &dyn Network) -> Result<Evaluation, RenderError> {
     let limits = Limits::default();
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
@@ -77,7 +87,11 @@ fn evaluate(arguments: &ScoreArguments, spec: &Spec, network: &dyn Network) -> R
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
     let grid = arguments.core_px.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
-    let sweep = Sweep::new(Some(network), spec, targets, Some(&content), grid)?;
+    let sweep = match margins {
+        TilingMargins::Exact => Sweep::by,
+        TilingMargins::Bitwise => Sweep::bitwise,
+    };
+    let sweep = sweep(Team::alone(Some(network)), spec, targets, Some(&content), grid)?;
     Ok(sweep.evaluate(&canvas)?)
 }
 

@@ -118,6 +118,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("optimise.learning-rate", Above(0.0, 1000.0), Pixels),
     key("tiling.mode", Word, Pixels),
     key("tiling.core-px", Other("\"auto\" or a multiple of 16 from 16 to 65536", (16, 65_536)), Nothing),
+    key("tiling.margins", Word, Pixels),
     key("tiling.rounds", Whole(1, 10_000), Pixels),
     key("tiling.visit", Whole(1, 100_000), Pixels),
     key("tiling.overlap-px", Whole(0, 4096), Pixels),

@@ -99,6 +99,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("optimise.learning-rate", "0.02", "0.02", "0.0"),
     ("tiling.mode", "'blocks'", "\"blocks\"", "'tiles'"),
     ("tiling.core-px", "64", "64", "100"),
+    ("tiling.margins", "'bitwise'", "\"bitwise\"", "'wide'"),
     ("tiling.rounds", "2", "2", "0"),
     ("tiling.visit", "20", "20", "2.5"),
     ("tiling.overlap-px", "0", "0", "5000"),
@@ -177,6 +178,20 @@ fn settings_come_back_from_json_as_they_were() {
         let back: Config = serde_json::from_str(&json).expect("read");
         assert_eq!(back, config, "{key}");
     }
+}
+
+#[test]
+fn the_same_bytes_for_any_core_want_cores_of_whole_tiles() {
+    let folder = Folder::new();
+    let bitwise = format!("{BASE}tiling.margins = 'bitwise'\n");
+    let core = |side: u32| format!("tiling.core-px={side}");
+    let tiling = |text: &str, set: &[&str]| folder.good(text, set).variants[0].settings.tiling.clone();
+    assert_eq!(tiling(&bitwise, &[&core(640)]).margins, TilingMargins::Bitwise);
+    assert_eq!(tiling(&bitwise, &[]).core, Core::Auto);
+    assert_eq!(tiling(BASE, &[&core(48)]).margins, TilingMargins::Exact);
+    let refused = folder.bad(&bitwise, &[&core(48)]);
+    assert_eq!(refused, ["`tiling.core-px` is 48, and `tiling.margins` \"bitwise\" wants a multiple of 64"]);
+    assert_eq!(folder.bad(&bitwise, &[&core(50)]), ["`tiling.core-px` is 50, no multiple of 16"]);
 }
 
 #[test]
@@ -335,7 +350,9 @@ fn what_does_not_show_in_the_picture_is_marked_so() {
         "compute.memory-gib=2",
     ];
     assert_eq!(list(&idle), plain);
-    for set in ["output.quality=3", "start.seed=1", "style.scale=2", "optimise.history=9", "compute.precision=tf32"] {
+    for set in
+        ["output.quality=3", "start.seed=1", "style.scale=2", "optimise.history=9", "tiling.margins=bitwise", "compute.precision=tf32"]
+    {
         assert_ne!(list(&[set]), plain, "{set}");
     }
 }

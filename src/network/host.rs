@@ -17,7 +17,8 @@ impl Network for CpuNetwork {
         let tap = |layer| TapRequest { layer, moments: request.moments.contains(&layer), features: request.features.contains(&layer) };
         let taps: Vec<TapRequest> = layers.into_iter().map(tap).collect();
         let view = HostView::new(pixels)?;
-        let request = cpu::Request { taps: &taps, core: request.core, wanted: request.wanted, keep: request.keep };
+        let request =
+            cpu::Request { taps: &taps, core: request.core, wanted: request.wanted, same_bits: request.same_bits, keep: request.keep };
         let pass = CpuNetwork::forward(self, view.values(), height, width, &request)?;
         Ok(Box::new(CpuPass { pass, height, width }))
     }

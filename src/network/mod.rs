@@ -69,6 +69,10 @@ pub struct Request {
     /// is wanted nowhere. Cells on which neither it nor the core's features depend need not be computed. Without it every
     /// cell is.
     pub wanted: Option<Rect>,
+    /// Whether features and gradient are to have the bytes that they have in any other region: all is computed on which their last
+    /// bits depend. The region begins on a multiple of 64 px of the canvas, and so do the core and what is wanted. Devices without
+    /// bytes of their own to keep pass over it.
+    pub same_bits: bool,
     /// Whether a backward sweep will follow.
     pub keep: bool,
 }

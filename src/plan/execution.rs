@@ -6,7 +6,8 @@ use super::memory::{
     BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel, kept_bytes_per_pixel,
     region_bytes_per_pixel, step_bytes_per_pixel,
 };
-use crate::config::{Core, Method, Settings, TilingMode};
+use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
+use crate::network::cpu::BitwiseMargins;
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
 
@@ -161,7 +162,7 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
         Method::Lbfgs => settings.optimise.history.map_or(HISTORY, |h| h as usize).min(level.evaluations.saturating_sub(1)).max(1),
     };
     let asked = settings.optimise.history.is_some();
-    let margin = margins(spec).gradient;
+    let margin = exact_margin(settings, spec);
     let taken = |core: usize, history: usize| {
         let side = |length: usize| (core + 2 * margin).min(length) as f64;
         needs.exact((side(width) * side(height), pixels, core >= width.max(height)), history)
@@ -214,14 +215,14 @@ const NOTHING: Short = Short { needed: u64::MAX, on_gpu: false };
 /// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and the bytes they take.
 /// One worker by itself has the last tile in its hands anyway.
 fn kept(level: &Level, needs: &Needs<'_>, core: usize, room: u64) -> (usize, u64) {
-    let (spec, workers) = (needs.spec, needs.workers());
+    let (spec, workers, margin) = (needs.spec, needs.workers(), exact_margin(needs.settings, needs.spec));
     let per_pixel = match needs.machine.gpus {
         Some(gpus) => gpu_kept_bytes_per_pixel(spec, gpus.value_bytes),
         None => kept_bytes_per_pixel(spec),
     };
     let grid = Grid::new(level.width, level.height, core);
     let free = usize::from(workers == 1 || grid.len() == 1);
-    let largest = grid.tiles().map(|tile| tile.region(margins(spec).gradient, level.width, level.height).area()).max();
+    let largest = grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
     let each = (per_pixel * largest.unwrap_or(1) as f64) as u64;
     let more = ((room / each.max(1)) as usize).min(grid.len() - free);
     (free + more, each * more as u64)
@@ -267,7 +268,15 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     Err(least.unwrap_or(NOTHING))
 }
 
-/// How far a tile's region reaches beyond its core.
+/// How far a tile's region reaches beyond its core in exact mode, px.
+pub fn exact_margin(settings: &Settings, spec: &Spec) -> usize {
+    match (settings.tiling.margins, spec.deepest()) {
+        (TilingMargins::Bitwise, Some(deepest)) => BitwiseMargins::new(deepest).gradient,
+        _ => margins(spec).gradient,
+    }
+}
+
+/// How far a tile's region reaches beyond its core, as exactness asks.
 pub fn margins(spec: &Spec) -> Margins {
     let taps = spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride()));
     Margins::for_taps(taps)
@@ -348,6 +357,21 @@ mod tests {
         let keys = ["tiling.mode=blocks", "tiling.rounds=3", "tiling.visit=9", "tiling.overlap-px=32", "tiling.core-px=128"];
         assert_eq!(mode(&keys), Execution::Blocks(Visits { core: 128, overlap: 32, rounds: 3, visit: 9, history: 9 }));
         assert!(matches!(mode(&["tiling.mode=feathered"]), Execution::Feathered(_)));
+    }
+
+    #[test]
+    fn margins_that_keep_every_bit_take_more_memory_and_cores_of_whole_tiles() {
+        let chosen = |margins: &str, gib: f64| last(&[margins, "optimise.history=5"], 3000, gib).expect("it fits");
+        let (exact, bitwise) = (chosen("tiling.margins=exact", 4.0), chosen("tiling.margins=bitwise", 4.0));
+        let (Execution::Exact { core: wide, .. }, Execution::Exact { core: narrow, .. }) = (exact.execution, bitwise.execution) else {
+            panic!("{exact:?}, {bitwise:?}")
+        };
+        assert!(narrow < wide && narrow.is_multiple_of(EXACT_ALIGNMENT), "{narrow} and {wide} px");
+        let least = |margins: &str| last(&["tiling.mode=exact", margins], 3000, 0.7).expect_err("too little");
+        assert!(least("tiling.margins=bitwise") > least("tiling.margins=exact"));
+        // Blocks mode does not use them.
+        let blocks = |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
+        assert_eq!(blocks("tiling.margins=bitwise"), blocks("tiling.margins=exact"));
     }
 
     #[test]

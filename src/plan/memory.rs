@@ -185,14 +185,18 @@ mod tests {
         taps.push(TapRequest { layer: content, moments: false, features: true });
         let pixels = |side: usize| (side * side) as f64;
         for side in [1024, 2048] {
-            let request = Request { taps: &taps, core: Rect::whole(side, side), wanted: None, keep: true };
+            let request = Request { taps: &taps, core: Rect::whole(side, side), wanted: None, same_bits: false, keep: true };
             let ledger = network.peak_bytes_with(side, side, &request, 2) as f64 / pixels(side);
             let planned = region_bytes_per_pixel(&spec);
             assert!(ledger <= planned && planned <= 1.2 * ledger, "{side} px: planned {planned}, the engine's ledger says {ledger}");
         }
         let side = super::super::STYLE_CORE + 256;
-        let ledger =
-            network.peak_bytes_with(side, side, &Request { taps: &taps, core: Rect::whole(side, side), wanted: None, keep: false }, 2);
+        let ledger = network.peak_bytes_with(
+            side,
+            side,
+            &Request { taps: &taps, core: Rect::whole(side, side), wanted: None, same_bits: false, keep: false },
+            2,
+        );
         let ledger = ledger as f64 / pixels(side) + VECTOR;
         assert!(ledger <= FORWARD && FORWARD <= 1.5 * ledger, "forward alone: planned {FORWARD}, the engine's ledger says {ledger}");
         assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));

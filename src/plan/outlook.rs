@@ -5,10 +5,11 @@
 
 use serde::Serialize;
 
-use super::execution::margins;
+use super::execution::{exact_margin, margins};
 use super::levels::{Execution, Level, Visits};
 use super::memory::VECTOR;
 use super::{Job, Plan};
+use crate::config::TilingMargins;
 use crate::geometry::Rect;
 use crate::network::Areas;
 use crate::tiling::{Grid, Layout};
@@ -117,9 +118,11 @@ fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
 fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize), speed: &Speed) -> LevelOutlook {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
-    let margin = margins(&job.spec).gradient;
+    let margin = exact_margin(&job.settings, &job.spec);
+    let same_bits = job.settings.tiling.margins == TilingMargins::Bitwise;
+    let swept = |core, region, wanted| swept(job, region, core, wanted, same_bits);
     let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(margin, width, height)));
-    let (ahead, back) = tiles().map(|(core, region)| swept(job, region, core, core)).fold((0.0, 0.0), sum);
+    let (ahead, back) = tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
     // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again over the
     // same regions for the gradient.
     let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
@@ -128,7 +131,7 @@ fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize),
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
     // The photograph is looked at once.
-    let (photograph, _) = tiles().map(|(core, region)| swept(job, region, core, NOWHERE)).fold((0.0, 0.0), sum);
+    let (photograph, _) = tiles().map(|(core, region)| swept(core, region, NOWHERE)).fold((0.0, 0.0), sum);
     let seconds = photograph * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
@@ -147,7 +150,7 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlo
             let free = layout.free(tile);
             let region = if blocks { free.grown(margin, size.0, size.1) } else { free };
             let optimiser = vectors_read(visits.visit, visits.history) * megapixels(free) * speed.vector;
-            let (ahead, back) = swept(job, region, region, free);
+            let (ahead, back) = swept(job, region, region, free, false);
             let evaluation = ahead * speed.forward + back * speed.backward();
             seconds += ahead * speed.forward + visits.visit as f64 * (evaluation + optimiser);
             free_pixels += megapixels(free);
@@ -158,7 +161,7 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlo
     let layout = Layout::new(size, visits.core, visits.overlap, false);
     let measured = |tile: usize| {
         let (core, region) = (layout.core(tile), layout.core(tile).grown(margin, size.0, size.1));
-        swept(job, region, core, NOWHERE).0 + megapixels(region)
+        swept(job, region, core, NOWHERE, false).0 + megapixels(region)
     };
     seconds += (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
     let disk = Disk { working_bytes: working as u64, ..Disk::default() };
@@ -186,11 +189,11 @@ fn paintings(job: &Job, level: &Level) -> f64 {
 const NOWHERE: Rect = Rect { left: 0, top: 0, width: 0, height: 0 };
 
 /// Megapixels that a sweep over a region computes, forward and back, for features that count on `core` and the gradient at
-/// `wanted`.
-fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect) -> (f64, f64) {
+/// `wanted`, to rounding or to the same bits in any region.
+fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> (f64, f64) {
     let Some(deepest) = job.spec.deepest() else { return (0.0, 0.0) };
     let inside = |rect: Rect| if rect.area() == 0 { rect } else { rect.relative_to(&region) };
-    let (ahead, back) = Areas::new(deepest, (region.width, region.height), inside(core), Some(inside(wanted))).swept();
+    let (ahead, back) = Areas::new(deepest, (region.width, region.height), inside(core), Some(inside(wanted)), same_bits).swept();
     (1e-6 * ahead, 1e-6 * back)
 }
 
@@ -245,6 +248,10 @@ mod tests {
         assert!(tiled(1.0, 80.0, 4.0) < again && again < tiled(1.0, 160.0, 80.0) && again > 1.1 * found, "{again}");
         let blocks = seconds(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.rounds=1", "tiling.visit=10"]);
         assert!(blocks > whole && blocks < 1.6 * whole, "{blocks} against {whole}");
+        // Margins for the same bits are wider and shrink as well.
+        let bitwise = seconds(&["tiling.core-px=1024", "tiling.margins=bitwise"]);
+        assert!(tiled(4.0, 160.0, 80.0) < bitwise && bitwise < tiled(4.0, 576.0, 576.0), "{bitwise}");
+        assert_eq!(seconds(&["tiling.margins=bitwise"]), seconds(&[]), "a level in one piece has no margins");
     }
 
     #[test]

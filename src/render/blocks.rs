@@ -74,7 +74,7 @@ impl<'a> BlockObjective<'a> {
         let styles = scene.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = scene.spec.content_taps().map(|(layer, _)| layer).collect();
         let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height))
-            .with_wanted(Some(area.relative_to(&region)));
+            .with_wanted(area.relative_to(&region));
         let photograph = tensor_for(network, scene.photograph.read(region)?, region)?;
         let device = photograph.device().clone();
         let features = tiled.halving(|tiled| tiled.features(&photograph, &contents))?;

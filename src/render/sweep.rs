@@ -35,6 +35,15 @@ pub struct Evaluation {
     pub gradient: Tensor,
 }
 
+/// How far tiles reach beyond their cores.
+#[derive(Clone, Copy)]
+enum Margins {
+    /// As far as exactness asks.
+    Exact,
+    /// As far as the last bits depend on.
+    Bitwise,
+}
+
 /// Everything that evaluating a canvas of one size takes.
 pub struct Sweep<'a> {
     spec: &'a Spec,
@@ -64,11 +73,41 @@ impl<'a> Sweep<'a> {
     /// # Errors
     /// As [`Sweep::new`].
     pub fn by(team: Team<'a>, spec: &'a Spec, targets: StyleTargets, content: Option<&Tensor>, grid: Grid) -> Result<Self, NetworkError> {
+        Self::prepare(team, spec, targets, content, grid, Margins::Exact)
+    }
+
+    /// [`Sweep::by`] with tiles that reach so far beyond their cores that a canvas has the same losses and gradient to the last
+    /// bit whatever the core, a multiple of 64 px, on the CPU. It takes more time and memory.
+    ///
+    /// # Errors
+    /// As [`Sweep::new`].
+    pub fn bitwise(
+        team: Team<'a>,
+        spec: &'a Spec,
+        targets: StyleTargets,
+        content: Option<&Tensor>,
+        grid: Grid,
+    ) -> Result<Self, NetworkError> {
+        Self::prepare(team, spec, targets, content, grid, Margins::Bitwise)
+    }
+
+    fn prepare(
+        team: Team<'a>,
+        spec: &'a Spec,
+        targets: StyleTargets,
+        content: Option<&Tensor>,
+        grid: Grid,
+        margins: Margins,
+    ) -> Result<Self, NetworkError> {
         // A loss without taps never looks at the network.
         let team = if spec.deepest().is_some() { team } else { team.without_networks() };
         let styles = spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = spec.content_taps().map(|(layer, _)| layer).collect();
-        let mut tiled = Tiled::new(team, styles, &contents, grid);
+        let tiled = Tiled::new(team, styles, &contents, grid);
+        let mut tiled = match margins {
+            Margins::Exact => tiled,
+            Margins::Bitwise => tiled.bitwise(spec.deepest()),
+        };
         let targets = match content {
             Some(content) => targets.to_device(content.device())?,
             None => targets,
@@ -84,11 +123,6 @@ impl<'a> Sweep<'a> {
     /// how tests know that the right one is needed.
     pub fn with_margin(self, margin: usize) -> Self {
         Self { tiled: self.tiled.with_margin(margin), ..self }
-    }
-
-    /// Computes every cell of every tile's region, those included on which no result depends but for its last bits.
-    pub fn untrimmed(self) -> Self {
-        Self { tiled: self.tiled.with_wanted(None), ..self }
     }
 
     /// Says how many tiles' features the first sweep keeps for the second, which then runs backward only: the same bytes in

@@ -157,7 +157,7 @@ pub fn style_targets(
 }
 
 /// The statistics of any pixels, swept in tiles with cores of side `core`, a multiple of 64 px: which one changes nothing
-/// but rounding, and with the CPU's engine not even that.
+/// but rounding.
 ///
 /// # Errors
 /// When they are too few for a tap, cannot be read, or the device fails.
@@ -171,7 +171,8 @@ pub fn pixel_targets(pixels: &dyn Pixels, core: usize, layers: &[Layer], network
         let core = tile.core.relative_to(&region);
         // A sliver at the far edge may be too narrow for a cell of the deepest taps; pooling drops it there.
         let here: Vec<Layer> = layers.iter().copied().filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0).collect();
-        let request = Request { moments: here.clone(), features: vec![], gradients: vec![], core, wanted: None, keep: false };
+        let request =
+            Request { moments: here.clone(), features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false };
         let values = Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
         let pass = network.forward(&values, &request)?;
         for layer in here {
@@ -208,6 +209,7 @@ pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) 
         gradients: vec![],
         core: Rect::whole(width, height),
         wanted: None,
+        same_bits: false,
         keep: false,
     };
     let pass = network.forward(pixels, &request)?;

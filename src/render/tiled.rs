@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::team::Team;
 use super::workers::Queue;
 use crate::geometry::Rect;
+use crate::network::cpu::BitwiseMargins;
 use crate::network::{BLOCK, Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
 use crate::objective::StyleGradient;
 use crate::tensor::HostView;
@@ -30,8 +31,9 @@ pub(super) struct Tiled<'a> {
     grid: Grid,
     margin: usize,
     keep: usize,
-    /// The pixels whose gradient is wanted; without it every cell of every region is computed.
-    wanted: Option<Rect>,
+    /// The pixels whose gradient is wanted.
+    wanted: Rect,
+    same_bits: bool,
 }
 
 /// What the first sweep adds up.
@@ -59,8 +61,14 @@ impl<'a> Tiled<'a> {
     pub(super) fn new(team: Team<'a>, styles: Vec<Layer>, contents: &[Layer], grid: Grid) -> Self {
         let taps = styles.iter().chain(contents).map(|layer| (layer.reach(), layer.stride()));
         let margin = Margins::for_taps(taps).gradient;
-        let wanted = Some(Rect::whole(grid.width, grid.height));
-        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0, wanted }
+        let wanted = Rect::whole(grid.width, grid.height);
+        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0, wanted, same_bits: false }
+    }
+
+    /// Takes margins so wide, and computes so much of them, that no byte depends on the core, for taps up to `deepest` and
+    /// cores that are multiples of 64 px.
+    pub(super) fn bitwise(self, deepest: Option<Layer>) -> Self {
+        Self { margin: deepest.map_or(0, |deepest| BitwiseMargins::new(deepest).gradient), same_bits: true, ..self }
     }
 
     /// Takes another margin than the taps ask for.
@@ -69,7 +77,7 @@ impl<'a> Tiled<'a> {
     }
 
     /// Says where the gradient is wanted, if not everywhere: elsewhere it is zero or unspecified.
-    pub(super) fn with_wanted(self, wanted: Option<Rect>) -> Self {
+    pub(super) fn with_wanted(self, wanted: Rect) -> Self {
         Self { wanted, ..self }
     }
 
@@ -150,6 +158,7 @@ impl<'a> Tiled<'a> {
                 gradients: vec![],
                 core,
                 wanted: Some(Rect::whole(0, 0)),
+                same_bits: self.same_bits,
                 keep: false,
             };
             let pass = some(network).forward(&crop(picture, region)?, &request)?;
@@ -278,14 +287,15 @@ impl<'a> Tiled<'a> {
         let core = tile.core.relative_to(region);
         let moments = if sums { self.styles.iter().copied().filter(|layer| has_cells(&core, *layer)).collect() } else { vec![] };
         let gradients = if keep { self.styles.clone() } else { vec![] };
-        Request { moments, features: self.contents.keys().copied().collect(), gradients, core, wanted: self.wanted_of(tile, region), keep }
+        let (features, wanted) = (self.contents.keys().copied().collect(), Some(self.wanted_of(tile, region)));
+        Request { moments, features, gradients, core, wanted, same_bits: self.same_bits, keep }
     }
 
     /// The pixels of a tile's core whose gradient is wanted, as seen from its region. The same in both sweeps, so that what is
     /// kept changes no bit.
-    fn wanted_of(&self, tile: &Tile, region: &Rect) -> Option<Rect> {
-        let wanted = tile.core.intersection(&self.wanted?);
-        Some(if wanted.area() == 0 { Rect::whole(0, 0) } else { wanted.relative_to(region) })
+    fn wanted_of(&self, tile: &Tile, region: &Rect) -> Rect {
+        let wanted = tile.core.intersection(&self.wanted);
+        if wanted.area() == 0 { Rect::whole(0, 0) } else { wanted.relative_to(region) }
     }
 
     fn part(&self, pass: &dyn Pass, tile: &Tile, region: &Rect) -> Result<Part, NetworkError> {

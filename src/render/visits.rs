@@ -299,6 +299,7 @@ impl Scene<'_> {
             gradients: vec![],
             core: inside,
             wanted: Some(Rect::whole(0, 0)),
+            same_bits: false,
             keep: false,
         };
         let pass = network.forward(&tensor(canvas.read(region)?, region)?, &request)?;
@@ -319,7 +320,8 @@ impl Scene<'_> {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request = Request { moments: vec![], features: layers.clone(), gradients: vec![], core, wanted: None, keep: false };
+        let request =
+            Request { moments: vec![], features: layers.clone(), gradients: vec![], core, wanted: None, same_bits: false, keep: false };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
         Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
     }

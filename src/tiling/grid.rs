@@ -14,7 +14,7 @@ use crate::geometry::Rect;
 pub const ALIGNMENT: usize = 16;
 
 /// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest cells (4 x 16 px) at
-/// the same place whatever the tiling, which makes results equal to the last bit.
+/// the same place whatever the tiling: with margins that reach far enough results are then equal to the last bit.
 pub const EXACT_ALIGNMENT: usize = 64;
 
 /// How much a tile holds beyond its core, px.

@@ -75,6 +75,7 @@ fn tiles_give_the_same_score() {
     };
     let (whole, tiled) = (total(&["--json"]), total(&["--json", "--core-px", "48"]));
     assert!((whole - tiled).abs() <= 1e-5 * whole, "{tiled} instead of {whole}");
+    assert_eq!(whole, total(&["--json", "--core-px", "64", "--margins", "bitwise"]));
 }
 
 #[test]
@@ -86,6 +87,8 @@ fn what_cannot_be_scored_is_told() {
     score(&folder, &["--preset", "monet"]).exits(3).one_line(&["monet", "spst, gatys, neural-style"]);
     score(&folder, &["--pooling", "median"]).exits(3).one_line(&["median", "max and average"]);
     score(&folder, &["--core-px", "40"]).exits(3).one_line(&["40", "multiples of 16"]);
+    score(&folder, &["--core-px", "48", "--margins", "bitwise"]).exits(3).one_line(&["48", "multiples of 64"]);
+    score(&folder, &["--margins", "wide"]).exits(3).one_line(&["wide", "exact, bitwise"]);
     score(&folder, &["--weights", "gone.safetensors"]).exits(4).one_line(&["gone.safetensors"]);
     folder.write("text.png", "no picture");
     folder

@@ -217,6 +217,16 @@ choice! {
     }
 }
 
+choice! {
+    /// How far the tiles of exact mode reach beyond their cores.
+    TilingMargins {
+        /// So far that the tiles give the whole image's loss and gradient to rounding.
+        Exact = "exact",
+        /// So far that no byte depends on the core, where it is a multiple of 64 px; for more time and memory.
+        Bitwise = "bitwise",
+    }
+}
+
 /// Side of a tile's core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -234,9 +244,11 @@ pub enum Core {
 pub struct Tiling {
     /// `mode`: default `auto`.
     pub mode: TilingMode,
-    /// `core-px`: `"auto"` (default) or a multiple of 16 from 16 to 65536, in pixels; multiples of 64
-    /// give the same bytes whatever the core.
+    /// `core-px`: `"auto"` (default) or a multiple of 16 from 16 to 65536, in pixels; of 64 where `margins` is `bitwise`.
     pub core: Core,
+    /// `margins`: of exact mode, default `exact`; blocks and feathered mode do not use it.
+    #[serde(default)]
+    pub margins: TilingMargins,
     /// `rounds`: of blocks or feathered mode, 1 to 10000; `None` (default): from the evaluations.
     pub rounds: Option<u32>,
     /// `visit`: evaluations of one tile in one round of blocks or feathered mode, 1 to 100000; `None`
@@ -249,9 +261,12 @@ pub struct Tiling {
 
 impl Tiling {
     pub(super) fn read(reader: &mut Reader<'_>) -> Tiling {
+        let (core, margins) = (read_core(reader).unwrap_or_default(), reader.choice("tiling.margins").unwrap_or_default());
+        check_core(reader, core, margins);
         Tiling {
             mode: reader.choice("tiling.mode").unwrap_or_default(),
-            core: read_core(reader).unwrap_or_default(),
+            core,
+            margins,
             rounds: reader.integer("tiling.rounds"),
             visit: reader.integer("tiling.visit"),
             overlap: reader.integer("tiling.overlap-px").map(Px),
@@ -264,6 +279,7 @@ impl Tiling {
             Core::Auto => list.text("tiling.core-px", "auto"),
             Core::Side(side) => list.value("tiling.core-px", side.0),
         }
+        list.text("tiling.margins", self.margins);
         list.optional("tiling.rounds", self.rounds);
         list.optional("tiling.visit", self.visit);
         list.optional("tiling.overlap-px", self.overlap.map(|overlap| overlap.0));
@@ -283,4 +299,20 @@ fn read_core(reader: &mut Reader<'_>) -> Option<Core> {
         reader.bad(KEY, origin, message, format!("{} or {near}?", near - 16));
     }
     Some(Core::Side(Px(side)))
+}
+
+/// The same bytes for any core need cores on whose corners tiles of the deepest cells begin.
+fn check_core(reader: &mut Reader<'_>, core: Core, margins: TilingMargins) {
+    const UNIT: u32 = 64;
+    let Core::Side(Px(side)) = core else { return };
+    // What is no multiple of 16 has been told of.
+    if margins == TilingMargins::Bitwise && !side.is_multiple_of(UNIT) && side.is_multiple_of(16) {
+        let near = side.next_multiple_of(UNIT);
+        let help = match near - UNIT {
+            0 => format!("set `core-px = {near}`, or `margins = \"exact\"`"),
+            below => format!("set `core-px = {below}` or {near}, or `margins = \"exact\"`"),
+        };
+        let message = format!("`tiling.core-px` is {side}, and `tiling.margins` \"bitwise\" wants a multiple of {UNIT}");
+        reader.contradiction(&message, &["tiling.core-px", "tiling.margins"], &help);
+    }
 }

@@ -13,7 +13,7 @@ mod size;
 
 pub use machine::{Batch, Budget, Checkpoint, Compute, DeviceName, Devices, ParallelJobs, Precision};
 pub use machine::{TimeOfDay, Watch};
-pub use method::{Core, LayerWeights, Method, Objective, Optimise, Preset, Pyramid, Tiling, TilingMode};
+pub use method::{Core, LayerWeights, Method, Objective, Optimise, Preset, Pyramid, Tiling, TilingMargins, TilingMode};
 pub use output::{BitDepth, Color, ColorFrom, Companion, Compression, Fit, Intent, MetadataFrom};
 pub use output::{Output, OutputProfile, WorkingSpace};
 pub use picture::{Input, Network, Start, StartFrom, Style};

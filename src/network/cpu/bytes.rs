@@ -151,7 +151,7 @@ impl CpuNetwork {
     /// [`CpuNetwork::peak_bytes`] for a number of threads.
     pub fn peak_bytes_with(&self, height: usize, width: usize, request: &Request, threads: usize) -> usize {
         let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return 0 };
-        let areas = Areas::new(top, (width, height), request.core, request.wanted);
+        let areas = Areas::new(top, (width, height), request.core, request.wanted, request.same_bits);
         let ledger = Ledger::new(usize::MAX / 2);
         let mut rehearsal = Rehearsal { network: self, height, width, threads, areas, ledger };
         rehearsal.run(request);
@@ -177,12 +177,13 @@ mod tests {
         for layers in [vec![0, 2, 4, 8, 9, 12], vec![1, 3, 7, 12], vec![0], vec![1], vec![3], vec![0, 1, 2, 3, 15]] {
             for keep in [false, true] {
                 let part = Rect { left: 64, top: 16, width: 48, height: 32 };
-                let cases = [(16, 16, None), (70, 200, None), (256, 256, None), (70, 200, Some(part)), (256, 256, Some(part))];
-                for (h, w, wanted) in cases {
+                let whole = [(16, 16), (70, 200), (256, 256)].map(|(h, w)| (h, w, None, false));
+                let trimmed = [(70, 200, false), (256, 256, false), (256, 256, true)].map(|(h, w, bits)| (h, w, Some(part), bits));
+                for (h, w, wanted, same_bits) in whole.into_iter().chain(trimmed) {
                     net.clear();
                     let taps: Vec<_> =
                         layers.iter().map(|&i| TapRequest { layer: Layer::ALL[i], moments: true, features: i == 9 }).collect();
-                    let request = Request { taps: &taps, core: wanted.unwrap_or(Rect::whole(w, h)), wanted, keep };
+                    let request = Request { taps: &taps, core: wanted.unwrap_or(Rect::whole(w, h)), wanted, same_bits, keep };
                     // One thread, so that the order of requests is always the same.
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
                     pool.install(|| {

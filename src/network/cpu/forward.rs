@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub core: Rect,
     /// The pixels whose gradient is wanted, see [`crate::network::Request::wanted`].
     pub wanted: Option<Rect>,
+    /// Whether bytes are to be the same in any region, see [`crate::network::Request::same_bits`].
+    pub same_bits: bool,
     /// Whether a backward sweep will follow.
     pub keep: bool,
 }
@@ -64,7 +66,7 @@ impl CpuNetwork {
             height,
             width,
             core: request.core,
-            areas: Areas::new(top, (width, height), request.core, request.wanted),
+            areas: Areas::new(top, (width, height), request.core, request.wanted, request.same_bits),
             keep: request.keep,
             maps: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
             masks: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),

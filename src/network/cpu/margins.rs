@@ -4,7 +4,14 @@
 //! gradient. But the sixteen outputs of a Winograd tile share their rounding: each depends, in its last bits, on all of the
 //! tile's 6x6 patch. So what is wrong at the border of a region creeps inwards by whole tiles of 4 cells a layer, on both ways.
 
+use crate::geometry::Rect;
+use crate::network::areas::Areas;
 use crate::network::layer::Layer;
+
+/// The deepest cells are 16 px wide: on multiples of this many pixels tiles of four cells begin at every layer.
+const UNIT: usize = 64;
+/// Farther than any layer's cells reach, px.
+const FAR: usize = 64 * UNIT;
 
 /// Margins in pixels, multiples of 64, for regions whose origin lies on multiples of 64 px of the canvas.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,31 +23,28 @@ pub struct BitwiseMargins {
 }
 
 impl BitwiseMargins {
-    /// For taps up to `deepest`.
+    /// For taps up to `deepest`: as far as [`Areas`] reach from a core with room on every side.
     pub fn new(deepest: Layer) -> Self {
-        let layers = &Layer::ALL[..=deepest.index()];
-        // Cells from the border that differ: the first convolution is direct, its outermost cells alone see the border.
-        let mut wrong = 1;
-        let mut features = 1;
-        for &layer in &layers[1..] {
-            if layer.is_first_of_block() {
-                wrong = usize::div_ceil(wrong, 2);
-            }
-            wrong = spread(wrong);
-            features = features.max(wrong * layer.stride());
-        }
-        for &layer in layers.iter().rev() {
-            wrong = spread(wrong);
-            if layer.is_first_of_block() && layer.index() > 0 {
-                wrong *= 2;
-            }
-        }
-        Self { features: features.next_multiple_of(64), gradient: wrong.next_multiple_of(64) }
+        let side = 2 * FAR + UNIT;
+        let core = Rect { left: FAR, top: FAR, width: UNIT, height: UNIT };
+        let beyond = |wanted: Rect| {
+            let read = Areas::new(deepest, (side, side), core, Some(wanted), true).read();
+            (core.left - read.left).next_multiple_of(UNIT)
+        };
+        Self { features: beyond(Rect::whole(0, 0)), gradient: beyond(core) }
     }
 }
 
-/// Cells that differ after a convolution in tiles of four, each reading one cell beyond its own.
-fn spread(wrong: usize) -> usize {
-    // The tile that begins at cell 4t reads from 4t - 1 on.
-    (wrong / 4 + 1) * 4
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margins_grow_with_the_depth() {
+        let found: Vec<_> = Layer::ALL.iter().map(|layer| BitwiseMargins::new(*layer)).collect();
+        assert!(found.is_sorted_by_key(|margins| (margins.features, margins.gradient)));
+        assert!(found.iter().all(|margins| margins.features <= margins.gradient && margins.gradient < FAR / 2));
+        let deepest = Layer::parse("relu5_1").expect("a layer");
+        assert_eq!(BitwiseMargins::new(deepest), BitwiseMargins { features: 256, gradient: 576 });
+    }
 }

@@ -130,7 +130,12 @@ impl CpuNetwork {
         .collect();
         let layers = &Layer::ALL[..=self.deepest.index()];
         let taps: Vec<_> = layers.iter().map(|&layer| TapRequest { layer, moments: false, features: true }).collect();
-        let pass = self.forward(&noise, SIDE, SIDE, &Request { taps: &taps, core: Rect::whole(SIDE, SIDE), wanted: None, keep: false })?;
+        let pass = self.forward(
+            &noise,
+            SIDE,
+            SIDE,
+            &Request { taps: &taps, core: Rect::whole(SIDE, SIDE), wanted: None, same_bits: false, keep: false },
+        )?;
         let mut largest = Vec::new();
         for &layer in layers {
             let most = pass.features(layer)?.to_planar().into_iter().fold(0f32, f32::max);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use super::LevelRun;
-use crate::config::Method;
+use crate::config::{Method, TilingMargins};
 use crate::event::{Event, Losses};
 use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
 use crate::plan::Job;
@@ -37,7 +37,11 @@ impl LevelRun<'_> {
         // Where the canvas, its gradients and the optimiser's vectors are.
         let home = if level.held_on_gpu { self.engine.home() } else { Device::Cpu };
         let photograph = photograph.into_tensor()?.to_device(&home)?;
-        let mut sweep = Sweep::by(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
+        let sweep = match job.settings.tiling.margins {
+            TilingMargins::Exact => Sweep::by,
+            TilingMargins::Bitwise => Sweep::bitwise,
+        };
+        let mut sweep = sweep(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);
         self.tell_halving(core, &sweep, watcher);
