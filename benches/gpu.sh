@@ -44,6 +44,8 @@ for size in 1024 2048 4096; do
   done
 done
 
+python3 benches/gpu_table.py "$out/bench.jsonl" 2>&1 | tee -a "$out/log.txt"
+
 step "planned and painted: the poster of pipelines/poster.toml at 6048 px, 600/200/66/30 evaluations"
 if [ "${POSTER:-yes}" = yes ]; then
   poster=("$root/pipelines/poster.toml" --set "output.directory=\"$out/poster\"" --set output.long-side-px=8064

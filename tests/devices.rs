@@ -109,6 +109,26 @@ fn rounds_go_on_without_a_lost_device() {
 }
 
 #[test]
+fn stages_are_timed_while_somebody_wants_to_know() {
+    let weights = small_network(9, [5, 6, 7, 8, 8]);
+    let spec = Spec::spst();
+    let network = CandleNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, &Device::Cpu).unwrap();
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
+    let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, SIZE)), Grid::whole(SIZE.0, SIZE.1)).unwrap();
+    assert!(network.stages().finish().unwrap().is_empty());
+    let started = std::time::Instant::now();
+    network.stages().start();
+    sweep.evaluate(&tensor(1, SIZE)).unwrap();
+    let whole = started.elapsed().as_secs_f64();
+    let stages = network.stages().finish().unwrap();
+    let names: Vec<&str> = stages.keys().copied().collect();
+    assert_eq!(names, ["convolutions back", "convolutions forward", "gradients at taps", "pixels", "pooling", "sums", "unpooling"]);
+    let sum: f64 = stages.values().sum();
+    assert!(stages.values().all(|seconds| *seconds >= 0.0) && 0.0 < sum && sum <= whole, "{stages:?} of {whole}");
+}
+
+#[test]
 fn convolutions_as_products_are_candles_own() {
     let weights = small_network(9, [5, 6, 7, 8, 8]);
     let deepest = Layer::parse("relu5_1").unwrap();

@@ -1,5 +1,6 @@
 //! `impasto bench`: seconds for one evaluation of the loss and its gradient on this machine.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
@@ -65,9 +66,13 @@ fn on_a_gpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, name: Devic
     arithmetic.apply();
     let by = Convolutions::suited(gpu.device(), arithmetic);
     let network = CandleNetwork::with(&Weights::embedded()?, deepest, spec.pooling, gpu.device(), arithmetic, by)?;
-    let seconds = seconds(&network, spec, arguments, &|| ())?;
+    let seconds = seconds(&network, spec, arguments, &|| network.stages().start())?;
     let median = median(&seconds);
-    let gflops = direct_flops(arguments.size, arguments.forward) / median * 1e-9;
+    let flops = direct_flops(arguments.size, arguments.forward);
+    let gflops = flops / median * 1e-9;
+    // Each evaluation's share, by the GPU's own clock; what is missing from the whole is outside of the network.
+    let stages = network.stages().finish().map_err(NetworkError::from)?;
+    let stages = stages.into_iter().map(|(stage, sum)| (stage, sum / seconds.len() as f64)).collect::<BTreeMap<_, _>>();
     if arguments.json {
         say!(
             "{}",
@@ -78,6 +83,9 @@ fn on_a_gpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, name: Devic
                 "seconds_per_evaluation": median,
                 "fastest_seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
                 "gflops": gflops,
+                "direct_flops": flops,
+                "least_bytes": least_bytes(arguments.size, arithmetic.dtype().size_in_bytes(), arguments.forward),
+                "stages": stages,
                 "device": name.to_string(),
                 "device_name": gpu.name,
                 "device_memory_bytes": gpu.total_bytes,
@@ -88,7 +96,10 @@ fn on_a_gpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, name: Devic
     } else {
         say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, arithmetic, gpu.name);
         say!("seconds per {}   {median:.4} (median of {})", what(arguments), seconds.len());
-        say!("GFLOPS               {gflops:.0} (counted as direct convolutions)");
+        say!("GFLOPS               {gflops:.0} (counted as direct convolutions)\n");
+        for (stage, seconds) in stages {
+            say!("{stage:<22} {:>9.3} ms", 1e3 * seconds);
+        }
     }
     Ok(Exit::Done)
 }
@@ -220,6 +231,14 @@ fn direct_flops(size: usize, forward: bool) -> f64 {
         inputs = outputs;
     }
     if forward { flops } else { 2.0 * flops }
+}
+
+/// Bytes that layers computed one after the other move: features written and read once; on the way back read again for the masks,
+/// and gradients written and read once.
+fn least_bytes(size: usize, value: usize, forward: bool) -> usize {
+    let layers = Layer::all().take_while(|layer| layer.block() < 5 || layer.is_first_of_block());
+    let values: usize = layers.map(|layer| VGG19_WIDTHS[layer.block() - 1] * layer.cells(size).pow(2)).sum();
+    values * value * if forward { 2 } else { 5 }
 }
 
 /// The most memory this process has had resident so far, where the system tells.

@@ -9,6 +9,7 @@
 use candle_core::{D, DType, Device, Result, Tensor};
 
 use super::layer::{Layer, Pooling};
+use super::stages::Stages;
 use super::weights::Weights;
 use super::{Features, Moments, NetworkError, Pass, Request, TapGradient, VGG_MEAN_RGB, block_sums};
 use crate::geometry::Rect;
@@ -110,6 +111,7 @@ pub struct CandleNetwork {
     pooling: Pooling,
     device: Device,
     dtype: DType,
+    stages: Stages,
 }
 
 impl CandleNetwork {
@@ -148,7 +150,7 @@ impl CandleNetwork {
                 Ok(Step { layer, forward: kernel(weight)?, backward: kernel(turned)?, bias })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { steps, pooling, device: device.clone(), dtype })
+        Ok(Self { steps, pooling, device: device.clone(), dtype, stages: Stages::default() })
     }
 
     /// The forward sweep on one region: see [`super::Network::forward`].
@@ -157,25 +159,34 @@ impl CandleNetwork {
     /// When a tap has no cells or the device fails.
     pub fn forward(&self, pixels: &Tensor, request: &Request) -> std::result::Result<CandlePass<'_>, NetworkError> {
         request.check(pixels)?;
+        self.stages.begin(&self.device)?;
         let pixels = pixels.to_device(&self.device)?.contiguous()?;
         let mean = Tensor::new(&VGG_MEAN_RGB, &self.device)?.reshape((1, 3, 1, 1))?;
         let input = (pixels.unsqueeze(0)? * 255.0)?.broadcast_sub(&mean)?;
         // RGB to the BGR that the network was trained on.
         let mut value = self.swapped(&input, 1)?.to_dtype(self.dtype)?;
+        self.stages.end("pixels", &self.device)?;
         let wanted = |layer: Layer| request.keep || request.moments.contains(&layer) || request.features.contains(&layer);
         let mut outputs = Vec::new();
         for step in &self.steps {
             value = step.forward.apply(&value)?.broadcast_add(&step.bias)?.relu()?;
             outputs.push(wanted(step.layer).then(|| value.clone()));
+            self.stages.end("convolutions forward", &self.device)?;
             if step.layer.is_before_pool() {
                 let (_, _, h, w) = value.dims4()?;
                 if h < 2 || w < 2 {
                     break;
                 }
                 value = self.pool(&value)?;
+                self.stages.end("pooling", &self.device)?;
             }
         }
         Ok(CandlePass { network: self, outputs, core: request.core, size: (pixels.dims()[1], pixels.dims()[2]) })
+    }
+
+    /// Where the time goes.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// Where it computes.
@@ -277,9 +288,13 @@ impl Pass for CandlePass<'_> {
         if cells.area() == 0 {
             return Err(NetworkError::NoCells { layer });
         }
+        let CandleNetwork { stages, device, .. } = self.network;
+        stages.begin(device)?;
         let features = self.cells(layer, cells)?.flatten_from(1)?.to_dtype(DType::F32)?;
         let gram = features.matmul(&features.t()?)?.to_dtype(DType::F64)?;
-        Ok(Moments::Plain { gram, sum: features.sum(1)?.to_dtype(DType::F64)?, cells: cells.area() as u64 })
+        let sum = features.sum(1)?.to_dtype(DType::F64)?;
+        stages.end("sums", device)?;
+        Ok(Moments::Plain { gram, sum, cells: cells.area() as u64 })
     }
 
     fn features(&self, layer: Layer) -> std::result::Result<Features, NetworkError> {
@@ -304,6 +319,8 @@ impl Pass for CandlePass<'_> {
         let Some(deepest) = gradients.iter().map(TapGradient::layer).max() else {
             return Ok(Tensor::zeros((3, self.size.0, self.size.1), DType::F32, &self.network.device)?);
         };
+        let CandleNetwork { stages, device, .. } = self.network;
+        stages.begin(device)?;
         let mut gradient: Option<Tensor> = None;
         for step in self.network.steps[..=deepest.index()].iter().rev() {
             let output = self.output(step.layer)?.clone();
@@ -312,14 +329,17 @@ impl Pass for CandlePass<'_> {
                 Some(after) => after,
                 None => output.zeros_like()?,
             };
+            stages.end("unpooling", device)?;
             for tap in gradients.iter().filter(|tap| tap.layer() == step.layer) {
                 here = (here + self.tap_gradient(tap, &output)?)?;
             }
+            stages.end("gradients at taps", device)?;
             let masked = (here * output.gt(0.0)?.to_dtype(self.network.dtype)?)?;
             // The memory of a layer that is done is free for those below.
             drop(output);
             self.outputs[step.layer.index()] = None;
             gradient = Some(step.backward.apply(&masked)?);
+            stages.end("convolutions back", device)?;
         }
         let bgr = gradient.expect("at least the deepest tap's layer was passed").squeeze(0)?.contiguous()?.to_dtype(DType::F32)?;
         Ok((self.network.swapped(&bgr, 0)? * 255.0)?)

@@ -9,6 +9,7 @@ pub mod candle;
 pub mod cpu;
 mod host;
 mod layer;
+mod stages;
 mod weights;
 
 use candle_core::{DType, Device, Tensor};
@@ -19,6 +20,7 @@ pub use areas::Areas;
 pub use candle::{Arithmetic, CandleNetwork, Convolutions};
 pub use cpu::CpuNetwork;
 pub use layer::{Layer, Pooling};
+pub use stages::Stages;
 pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError};
 
 /// What is subtracted from RGB values 0..255 before the first convolution (the mean of the network's training set).
