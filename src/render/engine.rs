@@ -120,8 +120,8 @@ impl Engine {
     /// # Errors
     /// When the device fails.
     pub fn network(&mut self, deepest: Layer, pooling: Pooling) -> Result<Arc<dyn Network>, RenderError> {
-        let first = self.roster.present().first().copied().unwrap_or(0);
-        self.network_of(first, deepest, pooling)
+        // Somebody is always left.
+        self.network_of(self.roster.present()[0], deepest, pooling)
     }
 
     fn network_of(&mut self, worker: usize, deepest: Layer, pooling: Pooling) -> Result<Arc<dyn Network>, RenderError> {
@@ -151,9 +151,12 @@ impl Engine {
     /// When the device fails.
     pub fn team(&mut self, deepest: Option<Layer>, pooling: Pooling) -> Result<Team<'static>, RenderError> {
         let Some(deepest) = deepest else { return Ok(Team::in_pool(Arc::clone(&self.pool))) };
+        let present = self.roster.present();
         let mut members = Vec::with_capacity(self.workers);
         for worker in 0..self.workers {
-            members.push((self.network_of(worker, deepest, pooling)?, Arc::clone(&self.pool)));
+            // Nothing is prepared on a device that is gone; its place is kept, and is given no work.
+            let able = if present.contains(&worker) { worker } else { present[0] };
+            members.push((self.network_of(able, deepest, pooling)?, Arc::clone(&self.pool)));
         }
         Ok(Team::of(members).on_roster(Arc::clone(&self.roster)))
     }
