@@ -1,10 +1,15 @@
-//! Host tensors as plain slices, without a copy.
+//! Host tensors as plain slices, without a copy; and what went wrong with tensors, in a line.
 //!
 //! The tensors of the CPU path are contiguous float32; the kernels and the optimiser work on slices of them.
 //! Tensors on a device have no slices: callers ask [`is_host`] first.
 
 use candle_core::{Device, Result, Storage, Tensor, bail};
 use parking_lot::RwLockReadGuard;
+
+/// What went wrong, in one line. candle puts a backtrace behind it where `RUST_BACKTRACE` is set.
+pub fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_string()
+}
 
 /// Whether the tensor's values are in this machine's own memory.
 pub fn is_host(tensor: &Tensor) -> bool {

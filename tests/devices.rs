@@ -7,20 +7,22 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
 use impasto::event::Event;
 use impasto::geometry::Rect;
+use impasto::image::{Limits, decode};
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::plan::Visits;
-use impasto::render::{Context, Kind, Rounds, Scene, Sweep, Team, Watcher, tensor_targets};
+use impasto::render::{Context, Kind, RenderError, Rounds, Scene, Sweep, Team, Watcher, style_targets, tensor_targets};
 use impasto::stop::Stop;
 use impasto::tiling::{Grid, Pixels, Planes};
-use support::networks::Breaking;
-use support::{random_pixels, relative_l2, small_network};
+use support::networks::{Breaking, Stingy};
+use support::{path, random_pixels, relative_l2, small_network};
 
 const SIZE: (usize, usize) = (330, 90);
 
@@ -42,6 +44,29 @@ fn team(network: &Arc<dyn Network>, last: &[usize]) -> Team<'static> {
     let pool = || Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
     let member = |lasts: &usize| (Arc::new(Breaking::new(Arc::clone(network), *lasts)) as Arc<dyn Network>, pool());
     Team::of(last.iter().map(member).collect())
+}
+
+#[test]
+fn a_paintings_statistics_are_taken_in_smaller_tiles_where_memory_is_short() {
+    let spec = Spec::spst();
+    let (network, _) = small(&spec);
+    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let picture = decode(&path("tests/reference/style_88x70.png"), &Limits::default()).unwrap();
+    let size = (700, 557);
+    let whole = style_targets(&picture, size, &layers, network.as_ref()).unwrap();
+    let stingy = Stingy::new(Arc::clone(&network), 500 * 500);
+    let found = style_targets(&picture, size, &layers, &stingy).unwrap();
+    assert!(stingy.refused.load(Ordering::Relaxed) > 0);
+    for (layer, statistics) in &whole.taps {
+        let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let (wanted, found) = (values(&statistics.gram), values(&found.taps[layer].gram));
+        let error = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(error <= 1e-5 * wanted.iter().fold(0.0, |most: f64, value| most.max(value.abs())), "{layer}: off by {error:.1e}");
+    }
+    // Where even the smallest tile finds no memory, that is the error.
+    stingy.allow(64);
+    let error = style_targets(&picture, size, &layers, &stingy).unwrap_err();
+    assert!(matches!(&error, RenderError::Network(error) if error.is_out_of_memory()), "{error}");
 }
 
 #[test]

@@ -34,11 +34,13 @@ pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
 /// # Errors
 /// When one cannot be used, or the CPU is named beside it.
 pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
-    let mut found = vec![];
+    let mut found: Vec<Gpu> = vec![];
     for name in names {
-        if let DeviceName::Cuda(index) = name {
-            found.push(gpu(*index).map_err(|reason| Failure::Settings(format!("compute.devices names {name}: {reason}")))?);
-        }
+        let DeviceName::Cuda(index) = name else { continue };
+        found.push(match found.iter().find(|gpu| gpu.index == *index) {
+            Some(gpu) => gpu.clone(),
+            None => gpu(*index).map_err(|reason| Failure::Settings(format!("compute.devices names {name}: {reason}")))?,
+        });
     }
     if !found.is_empty() && found.len() < names.len() {
         let words = "compute.devices names the CPU beside GPUs, whose results differ in their last bits; name GPUs alone, or the CPU";

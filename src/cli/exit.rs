@@ -153,7 +153,7 @@ impl From<NetworkError> for Failure {
 
 impl From<candle_core::Error> for Failure {
     fn from(error: candle_core::Error) -> Self {
-        Failure::Internal(error.to_string())
+        NetworkError::from(error).into()
     }
 }
 

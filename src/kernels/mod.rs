@@ -1,4 +1,4 @@
-//! CPU kernels: the arithmetic of VGG19's value and gradient, in vectors.
+//! Kernels: the arithmetic of VGG19's value and gradient, in vectors on the CPU. (Those of CUDA devices are in `cuda`.)
 //!
 //! This module owns memory layout, instruction sets, threads inside one operation, and every `unsafe` line of the program. It knows
 //! convolutions, taps and sums, but no network: the order of layers is `network::cpu`'s.
@@ -74,6 +74,8 @@
 
 pub mod buffer;
 pub mod convolve;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod first;
 pub mod gram;
 pub mod isa;

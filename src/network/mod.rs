@@ -6,18 +6,22 @@
 
 mod areas;
 pub mod candle;
+mod convolutions;
 pub mod cpu;
 mod host;
 mod layer;
+mod operations;
 mod stages;
 mod weights;
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::geometry::Rect;
+use crate::tensor::first_line;
 
 pub use areas::Areas;
-pub use candle::{Arithmetic, CandleNetwork, Convolutions};
+pub use candle::{Arithmetic, CandleNetwork};
+pub use convolutions::Convolutions;
 pub use cpu::CpuNetwork;
 pub use layer::{Layer, Pooling};
 pub use stages::Stages;
@@ -52,7 +56,7 @@ pub enum NetworkError {
     #[error("features or sums of one kind of device were given to another")]
     Mixed,
     /// candle or the device failed.
-    #[error(transparent)]
+    #[error("{}{}", first_line(.0), if no_memory(.0) { ": the device has too little memory free" } else { "" })]
     Candle(#[from] candle_core::Error),
 }
 
@@ -98,11 +102,16 @@ impl NetworkError {
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             NetworkError::Cpu(error) => matches!(error, cpu::CpuError::OutOfMemory { .. }),
-            // Devices say so in words only: "CUDA_ERROR_OUT_OF_MEMORY", "out of memory".
-            NetworkError::Candle(error) => error.to_string().to_lowercase().replace('_', " ").contains("out of memory"),
+            NetworkError::Candle(error) => no_memory(error),
             _ => false,
         }
     }
+}
+
+/// Devices say so in words only: "CUDA_ERROR_OUT_OF_MEMORY", "out of memory". cuBLAS says "CUBLAS_STATUS_ALLOC_FAILED".
+fn no_memory(error: &candle_core::Error) -> bool {
+    let words = first_line(error).to_lowercase().replace('_', " ");
+    words.contains("out of memory") || words.contains("alloc failed")
 }
 
 impl Request {
@@ -339,21 +348,4 @@ pub trait Pass: Send {
     /// # Errors
     /// When the device fails, or the forward sweep was asked to keep nothing.
     fn backward(self: Box<Self>, gradients: &[TapGradient<'_>]) -> Result<Tensor, NetworkError>;
-}
-
-/// Sums rows of cells over squares of [`BLOCK`] px, in raster order.
-fn block_sums(rows: &[Vec<f64>], stride: usize) -> Vec<f64> {
-    let side = BLOCK / stride;
-    let mut sums = Vec::new();
-    for band in rows.chunks(side) {
-        let columns = band.first().map_or(0, |row| row.len().div_ceil(side));
-        let start = sums.len();
-        sums.resize(start + columns, 0.0);
-        for row in band {
-            for (x, value) in row.iter().enumerate() {
-                sums[start + x / side] += value;
-            }
-        }
-    }
-    sums
 }

@@ -1,7 +1,8 @@
 //! The few vector operations that optimisers are made of.
 //!
 //! On the host they run in parallel over chunks of fixed length whose partial sums are added in order, so results do
-//! not depend on the number of threads. On a device they are candle's own operations.
+//! not depend on the number of threads. On CUDA devices they are kernels of our own, which do the same; on others, candle's
+//! operations.
 
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
@@ -18,6 +19,10 @@ const LANES: usize = 16;
 /// # Errors
 /// When shapes or devices differ.
 pub fn dots(lefts: &[&Tensor], rights: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
+    #[cfg(feature = "cuda")]
+    if let Some(cuda) = cuda(lefts.iter().chain(rights).copied())? {
+        return cuda.dots(lefts, rights);
+    }
     if !lefts.iter().chain(rights).all(|t| is_host(t)) {
         return lefts.iter().map(|l| rights.iter().map(|r| device_dot(l, r)).collect()).collect();
     }
@@ -51,6 +56,10 @@ pub fn dots(lefts: &[&Tensor], rights: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
 /// # Errors
 /// When shapes or devices differ.
 pub fn combine(base: &Tensor, terms: &[(f64, &Tensor)]) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if let Some(cuda) = cuda(terms.iter().map(|(_, vector)| *vector).chain([base]))? {
+        return cuda.combine(base, terms);
+    }
     if !is_host(base) {
         return terms.iter().try_fold(base.clone(), |sum, (factor, vector)| sum + (*vector * *factor)?);
     }
@@ -97,6 +106,19 @@ pub fn mean_magnitude(vector: &Tensor) -> Result<f64> {
     let view = HostView::new(vector)?;
     let sums: Vec<f64> = view.values().par_chunks(CHUNK).map(|c| c.iter().map(|v| f64::from(v.abs())).sum()).collect();
     Ok(sums.iter().sum::<f64>() / count)
+}
+
+/// The kernels of the CUDA device that all these float32 vectors are on, if they are on one.
+#[cfg(feature = "cuda")]
+fn cuda<'a>(mut vectors: impl Iterator<Item = &'a Tensor>) -> Result<Option<crate::kernels::cuda::Cuda>> {
+    let Some(first) = vectors.next().filter(|first| first.device().is_cuda()) else { return Ok(None) };
+    let alike = |vector: &Tensor| {
+        vector.device().same_device(first.device())
+            && vector.dtype() == DType::F32
+            && vector.is_contiguous()
+            && vector.dims() == first.dims()
+    };
+    if alike(first) && vectors.all(alike) { crate::kernels::cuda::Cuda::on(first.device()).map(Some) } else { Ok(None) }
 }
 
 fn device_dot(left: &Tensor, right: &Tensor) -> Result<f64> {

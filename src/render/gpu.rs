@@ -2,6 +2,8 @@
 
 use candle_core::Device;
 
+use crate::tensor::first_line;
+
 /// An NVIDIA GPU that answers.
 #[derive(Clone, Debug)]
 pub struct Gpu {
@@ -31,8 +33,9 @@ pub fn gpu(index: u32) -> Result<Gpu, String> {
     if !cfg!(feature = "cuda") {
         return Err("this build computes on the CPU alone; build with --features cuda to use NVIDIA GPUs".into());
     }
-    let device = Device::new_cuda(index as usize).map_err(|error| first_line(&error))?;
-    let (name, free_bytes, total_bytes) = describe(&device).map_err(|error| first_line(&error))?;
+    // A stream of its own, which every thread of ours uses: on the default ones work of two threads is in no order.
+    let device = Device::new_cuda_with_stream(index as usize).map_err(|error| first_line(&error))?;
+    let (name, free_bytes, total_bytes) = ready(&device).map_err(|error| first_line(&error))?;
     Ok(Gpu { index, name, free_bytes, total_bytes, device })
 }
 
@@ -41,8 +44,10 @@ pub fn gpus() -> Vec<Gpu> {
     (0..).map_while(|index| gpu(index).ok()).collect()
 }
 
+/// Prepares a device; its name, and its free and all memory.
 #[cfg(feature = "cuda")]
-fn describe(device: &Device) -> candle_core::Result<(String, u64, u64)> {
+fn ready(device: &Device) -> candle_core::Result<(String, u64, u64)> {
+    crate::kernels::cuda::settle(device)?;
     let stream = device.as_cuda_device()?.cuda_stream();
     let context = stream.context();
     let (free, total) = context.mem_get_info().map_err(candle_core::Error::wrap)?;
@@ -51,12 +56,8 @@ fn describe(device: &Device) -> candle_core::Result<(String, u64, u64)> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn describe(_: &Device) -> candle_core::Result<(String, u64, u64)> {
+fn ready(_: &Device) -> candle_core::Result<(String, u64, u64)> {
     candle_core::bail!("no CUDA in this build")
-}
-
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_string()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::config::Style;
 use crate::event::{Event, Listener, TargetOrigin};
 use crate::geometry::Rect;
 use crate::image::{self, Limits, Picture};
-use crate::network::{Layer, Moments, Network, NetworkError, Request};
+use crate::network::{BLOCK, Layer, Moments, Network, NetworkError, Request};
 use crate::objective::{StyleTargets, TapStatistics};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::tiling::{Grid, Margins, Pixels};
@@ -122,10 +122,15 @@ impl Wanted<'_> {
                 listener.hear(&Event::Warning { message });
             }
         }
-        let targets = self.engine.install(|| {
+        let (targets, core) = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
-            style_targets(&picture, size, layers, self.network)
+            halving(&picture, size, layers, self.network)
         })?;
+        if core < STYLE_CORE {
+            let painting = self.style.image.display();
+            let message = format!("memory is short: the statistics of {painting} were taken in tiles of {core} px");
+            listener.hear(&Event::Warning { message });
+        }
         if let Err(reason) = target_file::write(directory, key, &targets) {
             let message = format!("the statistics of {} are not kept for later runs: {reason}", self.style.image.display());
             listener.hear(&Event::Warning { message });
@@ -143,7 +148,7 @@ fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usiz
 }
 
 /// The statistics of one painting at `size` (width, height) px, swept in tiles of [`STYLE_CORE`] px: beside the picture
-/// itself memory holds one tile, whatever the size.
+/// itself memory holds one tile, whatever the size. A tile that finds no memory is halved.
 ///
 /// # Errors
 /// When it is too small for a tap or the device fails.
@@ -153,7 +158,19 @@ pub fn style_targets(
     layers: &[Layer],
     network: &dyn Network,
 ) -> Result<StyleTargets, RenderError> {
-    pixel_targets(&Scaled::new(picture, size), STYLE_CORE, layers, network)
+    halving(picture, size, layers, network).map(|(targets, _)| targets)
+}
+
+/// [`style_targets`], and the core that there was memory for.
+fn halving(picture: &Picture, size: (usize, usize), layers: &[Layer], network: &dyn Network) -> Result<(StyleTargets, usize), RenderError> {
+    let pixels = Scaled::new(picture, size);
+    let mut core = STYLE_CORE;
+    loop {
+        match pixel_targets(&pixels, core, layers, network) {
+            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > BLOCK => core /= 2,
+            done => return done.map(|targets| (targets, core)),
+        }
+    }
 }
 
 /// The statistics of any pixels, swept in tiles with cores of side `core`, a multiple of 64 px: which one changes nothing

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::tensor::HostView;
+use crate::tensor::{HostView, first_line};
 
 const MAGIC: &[u8; 16] = b"impasto-vector-1";
 /// Bytes before the values.
@@ -39,7 +39,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<(u64, u32), &'static str> {
 /// # Errors
 /// When the file cannot be written or the tensor not be read.
 pub(super) fn write(path: &Path, tensor: &Tensor) -> io::Result<(u32, u64)> {
-    let other = |error: candle_core::Error| io::Error::other(error.to_string());
+    let other = |error: candle_core::Error| io::Error::other(first_line(&error));
     let tensor = tensor.to_device(&Device::Cpu).and_then(|t| t.to_dtype(DType::F32)).and_then(|t| t.contiguous()).map_err(other)?;
     let view = HostView::new(&tensor).map_err(other)?;
     let mut bytes = Vec::with_capacity(4 * CHUNK);
