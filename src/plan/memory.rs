@@ -60,14 +60,14 @@ pub fn step_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
     canvas_bytes_per_pixel(spec, history) + VECTOR * STEP
 }
 
-/// Maps of the first block that a GPU has in work at once: a convolution's input, its padded copy and its result on the way
-/// forward; the gradient, its mask, and the parts of an unpooled map on the way back.
-const GPU_MAPS: f64 = 7.0;
-/// What a GPU holds whatever the canvas: kernels of both directions, bands of unfolded rows, CUDA's own.
+/// Maps of the first block that a GPU has in work at once beside the kept ones, at most: a gradient, what a tap adds to it and that
+/// before its rounding, and the next gradient.
+const GPU_MAPS: f64 = 4.0;
+/// What a GPU holds whatever the canvas: kernels of both directions at Winograd's points, bands of tiles, CUDA's own.
 const GPU_FIXED: u64 = 5 << 28;
 
 /// Bytes of a GPU's memory that do not grow with a region, and for each of its pixels: every layer's features are kept for
-/// the way back. Counted, not measured.
+/// the way back. Counted; the allocations of an evaluation were measured to be less (docs/gpu.md).
 pub fn gpu_bytes(spec: &Spec, value_bytes: u64) -> (u64, f64) {
     let first = map_bytes(Layer::ALL[0]);
     (GPU_FIXED, (gpu_kept(spec) + GPU_MAPS * first) * value_bytes as f64 / 4.0 + VECTOR)
