@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::{Cuda, Launch, Number};
+use crate::kernels::winograd::{PLANES, transform_filter};
 
 /// Values of tiles before and after the products of [`Cuda::winograd`]: what it has in memory beside its input and its output.
 const BAND: usize = 64 << 20;
@@ -12,7 +13,7 @@ impl Cuda {
     /// `[9 C, rows w]`.
     ///
     /// # Errors
-    /// As all of these: when the device fails.
+    /// When the device fails.
     pub fn unfold(&self, map: &Tensor, mask: Option<&Tensor>, top: usize, rows: usize) -> Result<Tensor> {
         let (_, channels, height, width) = map.dims4()?;
         let out = self.empty((9 * channels, rows * width), map.dtype())?;
@@ -98,11 +99,11 @@ impl Cuda {
         let (_, outputs, _) = kernel.dims3()?;
         let out = self.empty((1, outputs, height, width), map.dtype())?;
         let (down, across) = (height.div_ceil(4), width.div_ceil(4));
-        let rows = (BAND / (36 * (inputs + outputs) * across).max(1)).clamp(1, down.max(1));
+        let rows = (BAND / (PLANES * (inputs + outputs) * across).max(1)).clamp(1, down.max(1));
         for top in (0..down).step_by(rows) {
             let tiles = rows.min(down - top) * across;
             let numbers = [Number::int(height)?, Number::int(width)?, Number::int(top)?, Number::int(across)?];
-            let patches = self.empty((36, inputs, tiles), map.dtype())?;
+            let patches = self.empty((PLANES, inputs, tiles), map.dtype())?;
             Launch::by_channel(self, "winograd_in", tiles, inputs).float32().with(&[Some(map), mask], &numbers).into(&patches)?;
             let points = kernel.matmul(&patches)?;
             Launch::by_channel(self, "winograd_out", tiles, outputs).float32().with(&[Some(&points), bias], &numbers).into(&out)?;
@@ -111,33 +112,19 @@ impl Cuda {
     }
 }
 
-/// A 3x3 kernel, float32 `[out, in, 3, 3]`, at the points of Winograd's transform: `G g G^T`, `[36, out, in]` (Lavin & Gray 2015,
-/// arXiv:1509.09308; the points are those of [`crate::kernels::winograd`]). Computed in float64.
+/// A 3x3 kernel, float32 `[out, in, 3, 3]`, at the points of Winograd's transform, `[36, out, in]`: see [`crate::kernels::winograd`].
 ///
 /// # Errors
 /// When it is no such kernel.
 pub fn at_points(weight: &Tensor) -> Result<Tensor> {
-    use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
-    let (a, b, third) = (2.0 * FRAC_1_SQRT_2 / 3.0, SQRT_2 / 6.0, 1.0 / 3.0);
-    let g = [
-        [1.0, 0.0, 0.0],
-        [-2.0 * third, -a, -third],
-        [-2.0 * third, a, -third],
-        [third / 2.0, b, third],
-        [third / 2.0, -b, third],
-        [0.0, 0.0, 1.0],
-    ];
-    let (outputs, inputs, _, _) = weight.dims4()?;
+    let (outputs, inputs, 3, 3) = weight.dims4()? else { candle_core::bail!("a 3x3 kernel has another shape: {:?}", weight.dims()) };
     let values = weight.flatten_all()?.to_vec1::<f32>()?;
-    let pairs = outputs * inputs;
-    let mut points = vec![0f32; 36 * pairs];
-    for (pair, kernel) in values.chunks_exact(9).enumerate() {
-        for (row, down) in g.iter().enumerate() {
-            for (column, across) in g.iter().enumerate() {
-                let terms = (0..9).map(|tap| down[tap / 3] * across[tap % 3] * f64::from(kernel[tap]));
-                points[(6 * row + column) * pairs + pair] = terms.sum::<f64>() as f32;
-            }
+    let (kernels, _) = values.as_chunks::<9>();
+    let mut points = vec![0f32; PLANES * kernels.len()];
+    for (pair, kernel) in kernels.iter().enumerate() {
+        for (plane, value) in transform_filter(&kernel.map(f64::from)).into_iter().enumerate() {
+            points[plane * kernels.len() + pair] = value as f32;
         }
     }
-    Tensor::from_vec(points, (36, outputs, inputs), &Device::Cpu)
+    Tensor::from_vec(points, (PLANES, outputs, inputs), &Device::Cpu)
 }
