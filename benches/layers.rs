@@ -1,4 +1,5 @@
-//! Time of one convolution for each shape that VGG19 has at 512x512, forward, for each instruction set, and of the Gram sums.
+//! Time of one convolution for each shape that VGG19 has at 512x512, forward, for each instruction
+//! set, and of the Gram sums.
 
 #![allow(missing_docs)]
 
@@ -11,11 +12,21 @@ use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
 use impasto::kernels::{Isa, gram};
 
 /// `(inputs, outputs, side)`.
-const SHAPES: [(usize, usize, usize); 8] =
-    [(64, 64, 512), (64, 128, 256), (128, 128, 256), (128, 256, 128), (256, 256, 128), (256, 512, 64), (512, 512, 64), (512, 512, 32)];
+const SHAPES: [(usize, usize, usize); 8] = [
+    (64, 64, 512),
+    (64, 128, 256),
+    (128, 128, 256),
+    (128, 256, 128),
+    (256, 256, 128),
+    (256, 512, 64),
+    (512, 512, 64),
+    (512, 512, 32),
+];
 
 fn noise(count: usize) -> Vec<f32> {
-    (0..count).map(|i| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / 16_777_216.0).collect()
+    (0..count)
+        .map(|i| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / 16_777_216.0)
+        .collect()
 }
 
 fn convolutions(criterion: &mut Criterion) {
@@ -37,17 +48,29 @@ fn convolutions(criterion: &mut Criterion) {
                 let filters = Filters::new(isa, &pool, layer, Direction::Forward, 1.0, bfloat16);
                 let mut out = Map::new(&pool, shape(outputs));
                 let name = format!("{}{}", isa.name(), if bfloat16 { "-bfloat16" } else { "" });
-                group.bench_function(BenchmarkId::new(name, format!("{inputs}-{outputs}-{side}")), |bencher| {
-                    bencher.iter(|| {
-                        let source = Some((Source::Map(&map), &filters));
-                        let area = Rect::whole(side, side);
-                        Convolution { isa, pool: &pool, source, height: side, width: side, outputs, area }.run(Sink::Relu {
-                            bias: &bias,
-                            out: &mut out,
-                            mask: None,
+                group.bench_function(
+                    BenchmarkId::new(name, format!("{inputs}-{outputs}-{side}")),
+                    |bencher| {
+                        bencher.iter(|| {
+                            let source = Some((Source::Map(&map), &filters));
+                            let area = Rect::whole(side, side);
+                            Convolution {
+                                isa,
+                                pool: &pool,
+                                source,
+                                height: side,
+                                width: side,
+                                outputs,
+                                area,
+                            }
+                            .run(Sink::Relu {
+                                bias: &bias,
+                                out: &mut out,
+                                mask: None,
+                            });
                         });
-                    });
-                });
+                    },
+                );
             }
         }
     }
@@ -72,7 +95,10 @@ fn grams(criterion: &mut Criterion) {
                 product_scale: 1024.0,
                 feature_scale: 1024.0,
             };
-            group.bench_function(BenchmarkId::new(isa.name(), format!("{channels}-{side}")), |bencher| bencher.iter(|| job.run()));
+            group.bench_function(
+                BenchmarkId::new(isa.name(), format!("{channels}-{side}")),
+                |bencher| bencher.iter(|| job.run()),
+            );
         }
     }
     group.finish();

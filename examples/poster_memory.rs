@@ -1,12 +1,14 @@
-//! How much memory a poster takes in blocks mode: one round at SIDE x SIDE px in which some tiles are visited.
+//! How much memory a poster takes in blocks mode: one round at SIDE x SIDE px in which some tiles
+//! are visited.
 //!
 //! ```text
 //! cargo run --release --example poster_memory -- CONTENT STYLE SIDE GIB DIRECTORY [TILES]
 //! ```
 //!
-//! The photograph and the start are enlarged from file to file; some tiles are measured, TILES (default 2) are visited
-//! with the planner's sizes for a budget of GIB and two evaluations each, the others stay as they are; then all tiles are blended
-//! into the next canvas and the picture is shrunk to 1024 px. After each stage the most memory so far is told (VmHWM).
+//! The photograph and the start are enlarged from file to file; some tiles are measured, TILES
+//! (default 2) are visited with the planner's sizes for a budget of GIB and two evaluations each,
+//! the others stay as they are; then all tiles are blended into the next canvas and the picture is
+//! shrunk to 1024 px. After each stage the most memory so far is told (VmHWM).
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,7 +21,9 @@ use impasto::network::cpu::Precision;
 use impasto::network::{Layer, Weights};
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Visited, resized_file, store_tile, style_targets};
+use impasto::render::{
+    Context, Engine, Kind, Rounds, Scene, Visited, resized_file, store_tile, style_targets,
+};
 use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Pixels, Planes};
 
@@ -29,12 +33,22 @@ fn tell(stage: &str, clock: &Instant) -> Result<(), Anything> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with("VmHWM")).ok_or("no VmHWM")?;
     let kibibytes: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
-    println!("{stage:<40} {:6.2} GiB at most, {:5.0} s", kibibytes / (1 << 20) as f64, clock.elapsed().as_secs_f64());
+    println!(
+        "{stage:<40} {:6.2} GiB at most, {:5.0} s",
+        kibibytes / (1 << 20) as f64,
+        clock.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
 /// What the planner chooses for the last level.
-fn visits(content: &Path, style: &Path, side: usize, gib: f64, directory: &Path) -> Result<Visits, Anything> {
+fn visits(
+    content: &Path,
+    style: &Path,
+    side: usize,
+    gib: f64,
+    directory: &Path,
+) -> Result<Visits, Anything> {
     let pipeline = directory.join("poster.toml");
     let (content, style) = (content.canonicalize()?, style.canonicalize()?);
     let text = format!(
@@ -43,9 +57,16 @@ fn visits(content: &Path, style: &Path, side: usize, gib: f64, directory: &Path)
     std::fs::write(&pipeline, text)?;
     let config = config::load(&pipeline, &[]).map_err(|problems| format!("{problems:?}"))?;
     let (plan, refused) = impasto::batch::plan(&config);
-    let job = plan.jobs.first().ok_or_else(|| refused.first().map_or(String::new(), |(_, error)| error.to_string()))?;
+    let job = plan
+        .jobs
+        .first()
+        .ok_or_else(|| refused.first().map_or(String::new(), |(_, error)| error.to_string()))?;
     let level = job.levels.last().ok_or("a level")?;
-    println!("planned: {:?}, {:.2} GiB", level.execution, level.memory_bytes as f64 / (1u64 << 30) as f64);
+    println!(
+        "planned: {:?}, {:.2} GiB",
+        level.execution,
+        level.memory_bytes as f64 / (1u64 << 30) as f64
+    );
     match level.execution {
         Execution::Blocks(visits) => Ok(visits),
         other => Err(format!("the plan says {other:?}").into()),
@@ -54,7 +75,9 @@ fn visits(content: &Path, style: &Path, side: usize, gib: f64, directory: &Path)
 
 fn main() -> Result<(), Anything> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [content, style, side, gib, directory, tiles @ ..] = words.as_slice() else { return Err("see the head of this file".into()) };
+    let [content, style, side, gib, directory, tiles @ ..] = words.as_slice() else {
+        return Err("see the head of this file".into());
+    };
     let (content, style, directory) = (Path::new(content), Path::new(style), Path::new(directory));
     let (side, gib): (usize, f64) = (side.parse()?, gib.parse()?);
     let tiles: usize = tiles.first().map_or(Ok(2), |word| word.parse())?;
@@ -71,10 +94,17 @@ fn main() -> Result<(), Anything> {
     tell("start enlarged from file to file", &clock)?;
 
     let spec = Spec::spst();
-    let mut engine = Engine::new(Weights::embedded()?, Isa::detect(), Precision::Float32, rayon::ThreadPoolBuilder::new().build()?);
+    let mut engine = Engine::new(
+        Weights::embedded()?,
+        Isa::detect(),
+        Precision::Float32,
+        rayon::ThreadPoolBuilder::new().build()?,
+    );
     let network = engine.network(spec.deepest().ok_or("taps")?, spec.pooling)?;
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = engine.install(|| style_targets(&decode(style, &Limits::default())?, (512, 512), &layers, network.as_ref()))?;
+    let targets = engine.install(|| {
+        style_targets(&decode(style, &Limits::default())?, (512, 512), &layers, network.as_ref())
+    })?;
     let team = engine.team(spec.deepest(), spec.pooling)?;
     let photograph: &dyn Pixels = &photograph;
     let scene = Scene {
@@ -96,9 +126,11 @@ fn main() -> Result<(), Anything> {
     for tile in 0..layout.len() {
         let area = layout.free(tile);
         let visited = match (first..first + tiles).contains(&tile) {
-            true => {
-                engine.install(|| scene.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &Stop::new()))?.ok_or("nobody stops it")?
-            }
+            true => engine
+                .install(|| {
+                    scene.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &Stop::new())
+                })?
+                .ok_or("nobody stops it")?,
             false => Visited { area, pixels: canvas.read(area)?, evaluations: 0, halved: None },
         };
         store_tile(&rounds.tile_path(0, tile), &visited)?;

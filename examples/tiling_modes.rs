@@ -1,11 +1,12 @@
-//! Compares exact, blocks and feathered mode from one start: whole-image loss, evenness of the strokes, and the pictures.
+//! Compares exact, blocks and feathered mode from one start: whole-image loss, evenness of the
+//! strokes, and the pictures.
 //!
 //! ```text
 //! cargo run --release --example tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0]
 //! ```
 //!
-//! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40 evaluations at a quarter
-//! and half of SIDE, and kept as a canvas file beside OUT.
+//! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40
+//! evaluations at a quarter and half of SIDE, and kept as a canvas file beside OUT.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,10 @@ use impasto::network::{Layer, Network, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
-use impasto::render::{Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher, picture_tensor, resized, style_targets};
+use impasto::render::{
+    Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher, picture_tensor, resized,
+    style_targets,
+};
 use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
@@ -36,25 +40,49 @@ struct Studio {
 
 impl Studio {
     fn targets(&mut self, side: usize) -> Result<StyleTargets, Anything> {
-        let network = self.engine.network(self.spec.deepest().ok_or("no taps")?, self.spec.pooling)?;
+        let network =
+            self.engine.network(self.spec.deepest().ok_or("no taps")?, self.spec.pooling)?;
         let style = decode(&self.style, &Limits::default())?;
         let long = f64::from(style.width.max(style.height));
         let scaled = |v: u32| (f64::from(v) * side as f64 / long).round() as usize;
         let layers: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
-        Ok(self.engine.install(|| style_targets(&style, (scaled(style.width), scaled(style.height)), &layers, network.as_ref()))?)
+        Ok(self.engine.install(|| {
+            style_targets(
+                &style,
+                (scaled(style.width), scaled(style.height)),
+                &layers,
+                network.as_ref(),
+            )
+        })?)
     }
 
-    fn exact(&mut self, side: usize, canvas: Tensor, evaluations: usize) -> Result<Tensor, Anything> {
+    fn exact(
+        &mut self,
+        side: usize,
+        canvas: Tensor,
+        evaluations: usize,
+    ) -> Result<Tensor, Anything> {
         let photograph = picture_tensor(&decode(&self.content, &Limits::default())?, side, side)?;
         let targets = self.targets(side)?;
-        let network = self.engine.network(self.spec.deepest().ok_or("no taps")?, self.spec.pooling)?;
-        let sweep =
-            self.engine.install(|| Sweep::new(Some(network.as_ref()), &self.spec, targets, Some(&photograph), Grid::whole(side, side)))?;
+        let network =
+            self.engine.network(self.spec.deepest().ok_or("no taps")?, self.spec.pooling)?;
+        let sweep = self.engine.install(|| {
+            Sweep::new(
+                Some(network.as_ref()),
+                &self.spec,
+                targets,
+                Some(&photograph),
+                Grid::whole(side, side),
+            )
+        })?;
         let mut optimiser = Lbfgs::new(canvas, 100);
         for evaluation in 1..=evaluations {
             let found = self.engine.install(|| sweep.evaluate(optimiser.next_point()))?;
             if side >= 1024 || evaluation % 20 == 0 {
-                println!("  {side} px, evaluation {evaluation}: {:.5e} (content {:.4e})", found.losses.total, found.losses.content);
+                println!(
+                    "  {side} px, evaluation {evaluation}: {:.5e} (content {:.4e})",
+                    found.losses.total, found.losses.content
+                );
             }
             self.engine.install(|| optimiser.advance(found.losses.total, found.gradient))?;
         }
@@ -64,10 +92,15 @@ impl Studio {
     fn start(&mut self, side: usize, path: &Path) -> Result<Tensor, Anything> {
         let half = side / 2;
         if let Ok(kept) = CanvasFile::open(path) {
-            let below = Tensor::from_vec(kept.read(Rect::whole(half, half))?, (3, half, half), &Device::Cpu)?;
+            let below = Tensor::from_vec(
+                kept.read(Rect::whole(half, half))?,
+                (3, half, half),
+                &Device::Cpu,
+            )?;
             return Ok(resized(&below, side, side)?);
         }
-        let first = picture_tensor(&decode(&self.content, &Limits::default())?, side / 4, side / 4)?;
+        let first =
+            picture_tensor(&decode(&self.content, &Limits::default())?, side / 4, side / 4)?;
         let first = self.exact(side / 4, first, 100)?;
         let below = self.exact(half, resized(&first, half, half)?, 40)?;
         CanvasFile::create_with(path, (half, half), &below.flatten_all()?.to_vec1::<f32>()?)?;
@@ -75,49 +108,88 @@ impl Studio {
     }
 }
 
-/// Mean, deviation over mean, and the largest over the mean of the style losses of tiles of `part` px by themselves.
-fn spread(network: &dyn Network, spec: &Spec, targets: &StyleTargets, canvas: &dyn Pixels, part: usize) -> Result<[f64; 3], Anything> {
+/// Mean, deviation over mean, and the largest over the mean of the style losses of tiles of `part`
+/// px by themselves.
+fn spread(
+    network: &dyn Network,
+    spec: &Spec,
+    targets: &StyleTargets,
+    canvas: &dyn Pixels,
+    part: usize,
+) -> Result<[f64; 3], Anything> {
     let (width, height) = canvas.size();
     let mut losses = vec![];
     for tile in Grid::new(width, height, part).tiles() {
-        let pixels = Tensor::from_vec(canvas.read(tile.core)?, (3, tile.core.height, tile.core.width), &Device::Cpu)?;
+        let pixels = Tensor::from_vec(
+            canvas.read(tile.core)?,
+            (3, tile.core.height, tile.core.width),
+            &Device::Cpu,
+        )?;
         let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
         let core = Rect::whole(tile.core.width, tile.core.height);
         let pass = network.forward(
             &pixels,
-            &Request { moments: layers.clone(), features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false },
+            &Request {
+                moments: layers.clone(),
+                features: vec![],
+                gradients: vec![],
+                core,
+                wanted: None,
+                same_bits: false,
+                keep: false,
+            },
         )?;
         let mut loss = 0.0;
         for layer in layers {
             let moments = pass.moments(layer)?;
             let statistics = TapStatistics::from_moments(&moments)?;
-            loss += targets.compare(spec, layer, &statistics, moments.cells() as f64)?.map_or(0.0, |(value, _)| value.total());
+            loss += targets
+                .compare(spec, layer, &statistics, moments.cells() as f64)?
+                .map_or(0.0, |(value, _)| value.total());
         }
         losses.push(loss);
     }
     let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-    let deviation = (losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / losses.len() as f64).sqrt();
+    let deviation =
+        (losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / losses.len() as f64).sqrt();
     Ok([mean, deviation / mean, losses.iter().fold(0f64, |most, l| most.max(*l)) / mean])
 }
 
 fn save(path: &Path, (width, height): (usize, usize), values: &[f32]) -> Result<(), Anything> {
-    let mut encoder = png::Encoder::new(std::io::BufWriter::new(std::fs::File::create(path)?), width as u32, height as u32);
+    let mut encoder = png::Encoder::new(
+        std::io::BufWriter::new(std::fs::File::create(path)?),
+        width as u32,
+        height as u32,
+    );
     encoder.set_color(png::ColorType::Rgb);
     let plane = width * height;
-    let bytes: Vec<u8> = (0..3 * plane).map(|i| (255.0 * values[i % 3 * plane + i / 3].clamp(0.0, 1.0)).round() as u8).collect();
+    let bytes: Vec<u8> = (0..3 * plane)
+        .map(|i| (255.0 * values[i % 3 * plane + i / 3].clamp(0.0, 1.0)).round() as u8)
+        .collect();
     Ok(encoder.write_header()?.write_image_data(&bytes)?)
 }
 
 fn main() -> Result<(), Anything> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [content, style, side, mode, out, options @ ..] = words.as_slice() else { return Err("see the head of this file".into()) };
-    let options: HashMap<&str, usize> =
-        options.iter().filter_map(|o| o.split_once('=')).filter_map(|(k, v)| Some((k, v.parse().ok()?))).collect();
+    let [content, style, side, mode, out, options @ ..] = words.as_slice() else {
+        return Err("see the head of this file".into());
+    };
+    let options: HashMap<&str, usize> = options
+        .iter()
+        .filter_map(|o| o.split_once('='))
+        .filter_map(|(k, v)| Some((k, v.parse().ok()?)))
+        .collect();
     let option = |key: &str, default: usize| options.get(key).copied().unwrap_or(default);
     let side: usize = side.parse()?;
     let out = Path::new(out);
-    let engine = Engine::new(Weights::embedded()?, Isa::detect(), Precision::Float32, rayon::ThreadPoolBuilder::new().build()?);
-    let mut studio = Studio { engine, spec: Spec::spst(), content: content.into(), style: style.into() };
+    let engine = Engine::new(
+        Weights::embedded()?,
+        Isa::detect(),
+        Precision::Float32,
+        rayon::ThreadPoolBuilder::new().build()?,
+    );
+    let mut studio =
+        Studio { engine, spec: Spec::spst(), content: content.into(), style: style.into() };
     let start = studio.start(side, &out.with_file_name(format!("start-{side}.canvas")))?;
     let visits = Visits {
         core: option("core", 1024),
@@ -126,12 +198,16 @@ fn main() -> Result<(), Anything> {
         visit: option("visit", 20),
         history: option("history", 100),
     };
-    let context = if option("gradient-context", 0) == 1 { Context::Gradient } else { Context::Features };
-    let photograph = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?.flatten_all()?.to_vec1::<f32>()?;
+    let context =
+        if option("gradient-context", 0) == 1 { Context::Gradient } else { Context::Features };
+    let photograph = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?
+        .flatten_all()?
+        .to_vec1::<f32>()?;
     let photograph = Planes::new((side, side), &photograph)?;
     let targets = studio.targets(side)?;
     studio.engine = studio.engine.with_workers(option("workers", 1));
-    let network = studio.engine.network(studio.spec.deepest().ok_or("no taps")?, studio.spec.pooling)?;
+    let network =
+        studio.engine.network(studio.spec.deepest().ok_or("no taps")?, studio.spec.pooling)?;
     let team: Team<'_> = studio.engine.team(studio.spec.deepest(), studio.spec.pooling)?;
     let clock = Instant::now();
     let values: Vec<f32> = match mode.as_str() {
@@ -153,14 +229,20 @@ fn main() -> Result<(), Anything> {
             let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
             let mut listener = |event: &Event| match event {
                 Event::RoundFinished { round, losses, seconds, .. } => {
-                    println!("  round {round}: {:.5e} (content {:.4e}), {seconds:.0} s", losses.total, losses.content);
+                    println!(
+                        "  round {round}: {:.5e} (content {:.4e}), {seconds:.0} s",
+                        losses.total, losses.content
+                    );
                 }
-                Event::TileFinished { tile, tiles, seconds, .. } => println!("  tile {} of {tiles}: {seconds:.0} s", tile + 1),
+                Event::TileFinished { tile, tiles, seconds, .. } => {
+                    println!("  tile {} of {tiles}: {seconds:.0} s", tile + 1)
+                }
                 _ => {}
             };
             let stop = Stop::new();
             let mut watcher = Watcher { listener: &mut listener, stop: &stop };
-            let done = rounds.run(rounds.start(&start.flatten_all()?.to_vec1::<f32>()?)?, &mut watcher)?;
+            let done =
+                rounds.run(rounds.start(&start.flatten_all()?.to_vec1::<f32>()?)?, &mut watcher)?;
             done.canvas.read(Rect::whole(side, side))?
         }
     };
@@ -182,8 +264,11 @@ fn main() -> Result<(), Anything> {
         whole.losses.total, whole.losses.content, whole.losses.style
     );
     for part in [256, 512] {
-        let [mean, deviation, most] = spread(network.as_ref(), &studio.spec, &targets, &canvas, part)?;
-        println!("  style of {part}-px tiles by themselves: mean {mean:.4e}, deviation {deviation:.3}, worst {most:.2} of the mean");
+        let [mean, deviation, most] =
+            spread(network.as_ref(), &studio.spec, &targets, &canvas, part)?;
+        println!(
+            "  style of {part}-px tiles by themselves: mean {mean:.4e}, deviation {deviation:.3}, worst {most:.2} of the mean"
+        );
     }
     save(out, (side, side), &values)?;
     CanvasFile::create_with(&out.with_extension("canvas"), (side, side), &values)?;

@@ -1,14 +1,14 @@
 //! What happens while the work goes on, told to whoever listens.
 //!
-//! The library never prints: the terminal's progress bar, the JSON lines, the log and the journal are all listeners of
-//! these events. One thread owns the listeners; workers report to it.
+//! The library never prints: the terminal's progress bar, the JSON lines, the log and the journal
+//! are all listeners of these events. One thread owns the listeners; workers report to it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value that is not finite: it
-/// is null there and comes back as not a number.
+/// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value
+/// that is not finite: it is null there and comes back as not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
     /// Distance to the photograph's features.
@@ -148,8 +148,8 @@ pub enum Event {
         /// Its loss (null in JSON when not finite).
         loss: Option<f64>,
     },
-    /// A tile failed for memory: it, or in exact mode every tile from here on, is computed in smaller pieces, with the
-    /// same result.
+    /// A tile failed for memory: it, or in exact mode every tile from here on, is computed in
+    /// smaller pieces, with the same result.
     CoreHalved {
         /// The job's number.
         job: usize,
@@ -313,7 +313,13 @@ mod tests {
 
     #[test]
     fn events_survive_json() {
-        let event = Event::Evaluated { job: 0, level: 1, evaluation: 3, losses: Losses::new(1.0, 2.0, 0.5), seconds: 0.25 };
+        let event = Event::Evaluated {
+            job: 0,
+            level: 1,
+            evaluation: 3,
+            losses: Losses::new(1.0, 2.0, 0.5),
+            seconds: 0.25,
+        };
         let text = serde_json::to_string(&event).expect("an event is plain data");
         assert!(text.contains(r#""event":"evaluated""#), "{text}");
         assert_eq!(serde_json::from_str::<Event>(&text).expect("what we wrote"), event);

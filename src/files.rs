@@ -1,11 +1,12 @@
 //! Atomic file writing: a file appears under its final name whole, or not at all.
 //!
-//! Owns temporary files, renaming and syncing. It knows nothing of what is in a file; pictures are written by
-//! [`crate::image`], through [`AtomicFile`].
+//! Owns temporary files, renaming and syncing. It knows nothing of what is in a file; pictures are
+//! written by [`crate::image`], through [`AtomicFile`].
 //!
-//! The order is always the same: a temporary file in the destination's own directory (so that the rename stays on one
-//! file system), the data, `fsync` of the file, the rename, `fsync` of the directory. A process that dies at any point
-//! leaves the old file or the new one under the final name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it.
+//! The order is always the same: a temporary file in the destination's own directory (so that the
+//! rename stays on one file system), the data, `fsync` of the file, the rename, `fsync` of the
+//! directory. A process that dies at any point leaves the old file or the new one under the final
+//! name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -18,7 +19,8 @@ use tempfile::{Builder, NamedTempFile};
 /// What to do when a file of the final name is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
-    /// Refuse. The rename itself refuses, so that of two processes racing for one name exactly one wins.
+    /// Refuse. The rename itself refuses, so that of two processes racing for one name exactly one
+    /// wins.
     #[default]
     Refuse,
     /// Replace it atomically.
@@ -80,13 +82,18 @@ impl AtomicFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] at once, before any work is done, when `path` exists and `overwrite` refuses (the commit
-    /// checks again); [`Error::Directory`]; [`Error::Io`] when the directory cannot be written.
+    /// [`Error::Exists`] at once, before any work is done, when `path` exists and `overwrite`
+    /// refuses (the commit checks again); [`Error::Directory`]; [`Error::Io`] when the directory
+    /// cannot be written.
     pub fn create(path: &Path, overwrite: Overwrite) -> Result<Self, Error> {
         let name = path.file_name().ok_or_else(|| Error::NoName { path: path.to_path_buf() })?;
         match fs::symlink_metadata(path) {
-            Ok(found) if found.is_dir() => return Err(Error::Directory { path: path.to_path_buf() }),
-            Ok(_) if overwrite == Overwrite::Refuse => return Err(Error::Exists { path: path.to_path_buf() }),
+            Ok(found) if found.is_dir() => {
+                return Err(Error::Directory { path: path.to_path_buf() });
+            }
+            Ok(_) if overwrite == Overwrite::Refuse => {
+                return Err(Error::Exists { path: path.to_path_buf() });
+            }
             _ => {}
         }
         let directory = directory_of(path);
@@ -96,11 +103,17 @@ impl AtomicFile {
         prefix.push(".");
         let mut builder = Builder::new();
         builder.prefix(&prefix).suffix(".tmp");
-        // A picture is as readable as any other new file: the process's umask decides, not the 0600 of secret files.
+        // A picture is as readable as any other new file: the process's umask decides, not the 0600
+        // of secret files.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory).map_err(Error::io("create a file in", directory))?;
-        Ok(AtomicFile { inner: BufWriter::with_capacity(1 << 18, file), path: path.to_path_buf(), overwrite })
+        let file =
+            builder.tempfile_in(directory).map_err(Error::io("create a file in", directory))?;
+        Ok(AtomicFile {
+            inner: BufWriter::with_capacity(1 << 18, file),
+            path: path.to_path_buf(),
+            overwrite,
+        })
     }
 
     /// The final name.
@@ -108,12 +121,13 @@ impl AtomicFile {
         &self.path
     }
 
-    /// Syncs the data, gives the file its final name and syncs the directory. Returns the final name.
+    /// Syncs the data, gives the file its final name and syncs the directory. Returns the final
+    /// name.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when a file of that name has appeared meanwhile and may not be replaced; [`Error::Io`]. On an
-    /// error the temporary file is removed and the destination is untouched.
+    /// [`Error::Exists`] when a file of that name has appeared meanwhile and may not be replaced;
+    /// [`Error::Io`]. On an error the temporary file is removed and the destination is untouched.
     pub fn commit(self) -> Result<PathBuf, Error> {
         let AtomicFile { inner, path, overwrite } = self;
         let file = inner.into_inner().map_err(|e| Error::io("write", &path)(e.into_error()))?;
@@ -124,7 +138,9 @@ impl AtomicFile {
         };
         match renamed {
             Ok(_) => {}
-            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::Exists { path }),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::Exists { path });
+            }
             Err(e) => return Err(Error::io("rename a finished file to", &path)(e.error)),
         }
         sync_directory(directory_of(&path))?;
@@ -159,8 +175,8 @@ pub fn write(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<PathBuf,
     file.commit()
 }
 
-/// Removes what [`AtomicFile`]s of these final names have left behind in processes that died. Nobody else may be writing
-/// them now.
+/// Removes what [`AtomicFile`]s of these final names have left behind in processes that died.
+/// Nobody else may be writing them now.
 ///
 /// # Errors
 ///
@@ -173,7 +189,14 @@ pub fn remove_leftovers(paths: &[PathBuf]) -> Result<(), Error> {
     for (directory, names) in names {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let found = entry.file_name();
-            let final_name = || found.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.').map(|(name, _)| name);
+            let final_name = || {
+                found
+                    .to_str()?
+                    .strip_prefix('.')?
+                    .strip_suffix(".tmp")?
+                    .rsplit_once('.')
+                    .map(|(name, _)| name)
+            };
             if final_name().is_some_and(|name| names.contains(OsStr::new(name))) {
                 fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
             }
@@ -195,14 +218,17 @@ pub fn create_directories(directory: &Path) -> Result<(), Error> {
     sync_directory(directory_of(directory))
 }
 
-/// Makes the names in a directory durable (`fsync` of the directory). Does nothing where the system has no such call.
+/// Makes the names in a directory durable (`fsync` of the directory). Does nothing where the system
+/// has no such call.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] when the directory cannot be opened or synced.
 pub fn sync_directory(directory: &Path) -> Result<(), Error> {
     if cfg!(unix) {
-        File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("sync the directory", directory))?;
+        File::open(directory)
+            .and_then(|d| d.sync_all())
+            .map_err(Error::io("sync the directory", directory))?;
     }
     Ok(())
 }

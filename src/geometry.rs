@@ -36,7 +36,8 @@ impl Rect {
         self.width * self.height
     }
 
-    /// This rectangle as seen from `origin`'s upper left corner. `self` must lie to its right and below.
+    /// This rectangle as seen from `origin`'s upper left corner. `self` must lie to its right and
+    /// below.
     pub fn relative_to(&self, origin: &Rect) -> Rect {
         Rect { left: self.left - origin.left, top: self.top - origin.top, ..*self }
     }
@@ -44,17 +45,22 @@ impl Rect {
     /// Grown by `margin` on every side and clamped to a canvas of `width` x `height`.
     pub fn grown(&self, margin: usize, width: usize, height: usize) -> Rect {
         let (left, top) = (self.left.saturating_sub(margin), self.top.saturating_sub(margin));
-        let (right, bottom) = ((self.right() + margin).min(width), (self.bottom() + margin).min(height));
+        let (right, bottom) =
+            ((self.right() + margin).min(width), (self.bottom() + margin).min(height));
         Rect { left, top, width: right - left, height: bottom - top }
     }
 
-    /// Grown outwards to multiples of `unit` and clamped to `width` x `height`; an empty rectangle stays empty.
+    /// Grown outwards to multiples of `unit` and clamped to `width` x `height`; an empty rectangle
+    /// stays empty.
     pub fn aligned(&self, unit: usize, width: usize, height: usize) -> Rect {
         if self.area() == 0 {
             return Rect { width: 0, height: 0, ..*self };
         }
         let (left, top) = (self.left / unit * unit, self.top / unit * unit);
-        let (right, bottom) = (self.right().next_multiple_of(unit).min(width), self.bottom().next_multiple_of(unit).min(height));
+        let (right, bottom) = (
+            self.right().next_multiple_of(unit).min(width),
+            self.bottom().next_multiple_of(unit).min(height),
+        );
         Rect { left, top, width: right - left, height: bottom - top }
     }
 
@@ -78,15 +84,22 @@ impl Rect {
             (_, 0) => *self,
             _ => {
                 let (left, top) = (self.left.min(other.left), self.top.min(other.top));
-                let (right, bottom) = (self.right().max(other.right()), self.bottom().max(other.bottom()));
+                let (right, bottom) =
+                    (self.right().max(other.right()), self.bottom().max(other.bottom()));
                 Rect { left, top, width: right - left, height: bottom - top }
             }
         }
     }
 
-    /// The cells of side `stride` px that begin inside this rectangle of pixels. Its corner must be a multiple of
-    /// `stride`; its far edges may be anything, and cut cells are dropped as floor pooling drops them.
+    /// The cells of side `stride` px that begin inside this rectangle of pixels. Its corner must be
+    /// a multiple of `stride`; its far edges may be anything, and cut cells are dropped as floor
+    /// pooling drops them.
     pub fn cells(&self, stride: usize) -> Rect {
-        Rect { left: self.left / stride, top: self.top / stride, width: self.width / stride, height: self.height / stride }
+        Rect {
+            left: self.left / stride,
+            top: self.top / stride,
+            width: self.width / stride,
+            height: self.height / stride,
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! impasto turns photographs into poster-size paintings: neural style transfer (Gatys, Ecker and Bethge 2015) whose
-//! loss is computed exactly over tiles, so that a picture of any size is one picture.
+//! impasto turns photographs into poster-size paintings: neural style transfer (Gatys, Ecker and
+//! Bethge 2015) whose loss is computed exactly over tiles, so that a picture of any size is one
+//! picture.
 //!
 //! # From a pipeline to a picture
 //!
-//! The program is a thin shell around these calls. The library prints nothing: it tells a listener what happens.
+//! The program is a thin shell around these calls. The library prints nothing: it tells a listener
+//! what happens.
 //!
 //! ```
 //! use impasto::event::Event;
@@ -81,7 +83,10 @@ pub mod files;
 pub mod geometry;
 pub mod image;
 pub mod journal;
-#[allow(unsafe_code, reason = "vector instructions and uninitialised buffers, behind safe functions")]
+#[allow(
+    unsafe_code,
+    reason = "vector instructions and uninitialised buffers, behind safe functions"
+)]
 pub mod kernels;
 pub mod network;
 pub mod objective;

@@ -1,8 +1,9 @@
 //! Seeded noise that depends on a seed and a position and on nothing else.
 //!
-//! A counter-based generator: the value at index `i` needs no value before it, so tiles, threads and resumed runs
-//! all see the same noise whatever the order in which they ask.
-//! The mixer is SplitMix64's finaliser (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
+//! A counter-based generator: the value at index `i` needs no value before it, so tiles, threads
+//! and resumed runs all see the same noise whatever the order in which they ask. The mixer is
+//! SplitMix64's finaliser (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*,
+//! 2014).
 
 /// A field of random numbers, one at every index.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,9 @@ impl Noise {
         (self.bits(index) >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// A number at `index` from a distribution with mean 0 and deviation 1, bell-shaped and bounded by ±3.47:
-    /// the sum of four uniform numbers. It uses no transcendental function, so it is the same on every machine.
+    /// A number at `index` from a distribution with mean 0 and deviation 1, bell-shaped and bounded
+    /// by ±3.47: the sum of four uniform numbers. It uses no transcendental function, so it is the
+    /// same on every machine.
     pub fn bell(&self, index: u64) -> f32 {
         let bits = self.bits(index);
         let sum: u32 = (0..4).map(|k| ((bits >> (16 * k)) & 0xFFFF) as u32).sum();
@@ -71,7 +73,8 @@ mod tests {
 
     #[test]
     fn the_field_is_pinned() {
-        // A change here changes every picture that starts from noise: raise the algorithm version with it.
+        // A change here changes every picture that starts from noise: raise the algorithm version
+        // with it.
         assert_eq!(Noise::new(0).bits(0), Noise::new(0).bits(0));
         assert_ne!(Noise::new(0).bits(1), Noise::new(1).bits(1));
         assert_ne!(Noise::new(0).bits(0), Noise::new(0).bits(1));

@@ -1,7 +1,7 @@
 //! The wish to stop: one token, handed down, asked between evaluations.
 //!
-//! The library never handles signals. Whoever does (the command line) holds a clone of the token and raises it;
-//! the work looks at it after every evaluation and leaves in an orderly way.
+//! The library never handles signals. Whoever does (the command line) holds a clone of the token
+//! and raises it; the work looks at it after every evaluation and leaves in an orderly way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,8 @@ impl Stop {
 
     /// Whether the work should stop now.
     pub fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::SeqCst) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.raised.load(Ordering::SeqCst)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 

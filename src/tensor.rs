@@ -1,7 +1,7 @@
 //! Host tensors as plain slices, without a copy; and what went wrong with tensors, in a line.
 //!
-//! The tensors of the CPU path are contiguous float32; the kernels and the optimiser work on slices of them.
-//! Tensors on a device have no slices: callers ask [`is_host`] first.
+//! The tensors of the CPU path are contiguous float32; the kernels and the optimiser work on slices
+//! of them. Tensors on a device have no slices: callers ask [`is_host`] first.
 
 use candle_core::{Device, Result, Storage, Tensor, bail};
 use parking_lot::RwLockReadGuard;
@@ -43,7 +43,9 @@ impl<'a> HostView<'a> {
     /// The values, row-major.
     pub fn values(&self) -> &[f32] {
         match &*self.storage {
-            Storage::Cpu(values) => &values.as_slice::<f32>().expect("float32, as checked when the view was made")[self.start..self.end],
+            Storage::Cpu(values) => &values
+                .as_slice::<f32>()
+                .expect("float32, as checked when the view was made")[self.start..self.end],
             _ => unreachable!("in host memory, as checked when the view was made"),
         }
     }

@@ -35,7 +35,8 @@ impl Mm {
         self.0 / MM_PER_INCH
     }
 
-    /// The pixels that cover this length at `dpi`, rounded to the nearest whole pixel and never less than one.
+    /// The pixels that cover this length at `dpi`, rounded to the nearest whole pixel and never
+    /// less than one.
     ///
     /// Lengths beyond `u32::MAX` pixels saturate.
     pub fn to_px(self, dpi: Dpi) -> Px {
@@ -101,20 +102,27 @@ pub const LONGEST_SIDE: Mm = Mm(10_000.0);
 
 /// A text that names no paper size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no paper size; accepted are A0 to A6 and sizes such as 24x36in, 30x40cm or 300x400mm")]
+#[error(
+    "`{0}` is no paper size; accepted are A0 to A6 and sizes such as 24x36in, 30x40cm or 300x400mm"
+)]
 pub struct UnknownPaper(pub String);
 
 impl Paper {
     /// The sheet with these two sides, in either order.
     pub fn new(one: Mm, other: Mm) -> Paper {
-        if one.0 <= other.0 { Paper { short: one, long: other } } else { Paper { short: other, long: one } }
+        if one.0 <= other.0 {
+            Paper { short: one, long: other }
+        } else {
+            Paper { short: other, long: one }
+        }
     }
 
     /// Reads `A0`..`A6` (either case) or `WIDTHxHEIGHT` followed by `in`, `cm` or `mm`.
     ///
     /// # Errors
     ///
-    /// [`UnknownPaper`] if the text is neither, or if a side is not above zero and at most [`LONGEST_SIDE`].
+    /// [`UnknownPaper`] if the text is neither, or if a side is not above zero and at most
+    /// [`LONGEST_SIDE`].
     pub fn parse(text: &str) -> Result<Paper, UnknownPaper> {
         let unknown = || UnknownPaper(text.to_owned());
         let wanted = text.trim();
@@ -163,7 +171,19 @@ mod tests {
 
     #[test]
     fn nonsense_sizes_are_refused() {
-        for text in ["", "x", "in", "24x36", "24in", "0x10mm", "-1x10mm", "nanx10mm", "infxinfmm", "1e9x1mm", "10x20x30mm"] {
+        for text in [
+            "",
+            "x",
+            "in",
+            "24x36",
+            "24in",
+            "0x10mm",
+            "-1x10mm",
+            "nanx10mm",
+            "infxinfmm",
+            "1e9x1mm",
+            "10x20x30mm",
+        ] {
             assert!(Paper::parse(text).is_err(), "{text:?}");
         }
     }

@@ -17,7 +17,10 @@ fn taps(names: &[&str]) -> Vec<TapRequest> {
 }
 
 fn expected() -> serde_json::Value {
-    serde_json::from_reader(std::fs::File::open(support::chain::reference().join("expected.json")).expect("there")).expect("json")
+    serde_json::from_reader(
+        std::fs::File::open(support::chain::reference().join("expected.json")).expect("there"),
+    )
+    .expect("json")
 }
 
 fn close(name: &str, found: f64, wanted: f64, tolerance: f64) {
@@ -31,11 +34,27 @@ fn features_of_all_layers() {
     let weights = Weights::embedded().expect("weights");
     let json = expected();
     for (pooling, key) in [(Pooling::Max, "max"), (Pooling::Average, "avg")] {
-        let network = CpuNetwork::new(&weights, layer("relu5_4"), pooling, Precision::Float32, Isa::detect()).expect("network");
+        let network =
+            CpuNetwork::new(&weights, layer("relu5_4"), pooling, Precision::Float32, Isa::detect())
+                .expect("network");
         let (pixels, h, w) = support::chain::picture("canvas_101x75.png");
-        let taps: Vec<_> = Layer::ALL.iter().map(|&layer| TapRequest { layer, moments: true, features: true }).collect();
+        let taps: Vec<_> = Layer::ALL
+            .iter()
+            .map(|&layer| TapRequest { layer, moments: true, features: true })
+            .collect();
         let pass = network
-            .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+            .forward(
+                &pixels,
+                h,
+                w,
+                &Request {
+                    taps: &taps,
+                    core: Rect::whole(w, h),
+                    wanted: None,
+                    same_bits: false,
+                    keep: false,
+                },
+            )
             .expect("pass");
         for layer in Layer::ALL {
             let features = pass.features(layer).expect("features").to_planar();
@@ -44,15 +63,20 @@ fn features_of_all_layers() {
             close(&layer.to_string(), l2, wanted["l2"].as_f64().expect("number"), 2e-6);
             let mean = features.iter().map(|x| f64::from(*x)).sum::<f64>() / features.len() as f64;
             close(&layer.to_string(), mean, wanted["mean"].as_f64().expect("number"), 2e-6);
-            for (found, wanted) in features.iter().zip(wanted["first8"].as_array().expect("array")) {
+            for (found, wanted) in features.iter().zip(wanted["first8"].as_array().expect("array"))
+            {
                 let wanted = wanted.as_f64().expect("number");
-                assert!((f64::from(*found) - wanted).abs() < 1e-5 * wanted.abs() + 1e-3, "{layer}: {found} {wanted}");
+                assert!(
+                    (f64::from(*found) - wanted).abs() < 1e-5 * wanted.abs() + 1e-3,
+                    "{layer}: {found} {wanted}"
+                );
             }
         }
     }
 }
 
-/// With the real weights: features against float64, and the way back through each layer given its input.
+/// With the real weights: features against float64, and the way back through each layer given its
+/// input.
 #[test]
 fn real_weights_in_float64() {
     use impasto::kernels::buffer::Pool;
@@ -65,7 +89,10 @@ fn real_weights_in_float64() {
     let pool = Pool::new();
     for i in [1, 2, 3, 4, 5, 8, 9, 12] {
         let layer = weights.convolution(Layer::ALL[i]);
-        let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64).iter().map(|x| x - 0.5).collect();
+        let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64)
+            .iter()
+            .map(|x| x - 0.5)
+            .collect();
         let wide: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
         let wanted = plain.transposed(i, &wide, h, w);
         let shape = |channels| Shape { channels, height: h, width: w };
@@ -75,7 +102,11 @@ fn real_weights_in_float64() {
                 if bfloat16 && !isa.has_bfloat16() {
                     continue;
                 }
-                let source = Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
+                let source = Layer3x3 {
+                    weights: &layer.weight,
+                    outputs: layer.outputs,
+                    inputs: layer.inputs,
+                };
                 let filters = Filters::new(isa, &pool, source, Direction::Backward, 1.0, bfloat16);
                 let mut out = Map::new(&pool, shape(layer.inputs));
                 let job = Convolution {
@@ -99,24 +130,44 @@ fn real_weights_in_float64() {
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for isa in Isa::available() {
         for (precision, tolerance) in [(Precision::Float32, 3e-6), (Precision::Bfloat16, 1.2e-2)] {
-            let Ok(network) = CpuNetwork::new(&weights, deepest, Pooling::Max, precision, isa) else { continue };
+            let Ok(network) = CpuNetwork::new(&weights, deepest, Pooling::Max, precision, isa)
+            else {
+                continue;
+            };
             let taps = taps(&["relu4_2", "relu5_1"]);
             let pass = network
-                .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+                .forward(
+                    &pixels,
+                    h,
+                    w,
+                    &Request {
+                        taps: &taps,
+                        core: Rect::whole(w, h),
+                        wanted: None,
+                        same_bits: false,
+                        keep: false,
+                    },
+                )
                 .expect("pass");
             for tap in &taps {
                 let found = pass.features(tap.layer).expect("features").to_planar();
                 let error = support::chain::distance64(&found, &maps[tap.layer.index()].data);
                 println!("{} {} {precision:?}: {error:.2e}", tap.layer, isa.name());
-                assert!(error < tolerance, "{} {} {precision:?}: {error:.2e}", tap.layer, isa.name());
+                assert!(
+                    error < tolerance,
+                    "{} {} {precision:?}: {error:.2e}",
+                    tap.layer,
+                    isa.name()
+                );
             }
         }
     }
 }
 
-/// Why the whole gradient may differ from a direct convolution's by more than rounding: a value within rounding of zero can fall on the
-/// other side of its ReLU. Rounding is so small that hardly one in a million values does (often none in this picture), and what falls is as
-/// small as rounding makes it.
+/// Why the whole gradient may differ from a direct convolution's by more than rounding: a value
+/// within rounding of zero can fall on the other side of its ReLU. Rounding is so small that hardly
+/// one in a million values does (often none in this picture), and what falls is as small as
+/// rounding makes it.
 #[test]
 fn flips_are_few_and_tiny() {
     use candle_core::{Device, Tensor};
@@ -136,18 +187,27 @@ fn flips_are_few_and_tiny() {
         same_bits: false,
         keep: false,
     };
-    let direct = CandleNetwork::new(&weights, deepest, Pooling::Average, &Device::Cpu).expect("a network");
+    let direct =
+        CandleNetwork::new(&weights, deepest, Pooling::Average, &Device::Cpu).expect("a network");
     let theirs = Network::forward(&direct, &canvas, &request).expect("a pass");
     let mut seen = 0;
     for precision in [Precision::Float32, Precision::Bfloat16] {
-        let Ok(kernels) = CpuNetwork::new(&weights, deepest, Pooling::Average, precision, Isa::detect()) else { continue };
+        let Ok(kernels) =
+            CpuNetwork::new(&weights, deepest, Pooling::Average, precision, Isa::detect())
+        else {
+            continue;
+        };
         let ours = Network::forward(&kernels, &canvas, &request).expect("a pass");
         let (mut flips, mut all) = (0, 0);
         for &layer in &layers {
-            let (a, b) = match (ours.features(layer).expect("features"), theirs.features(layer).expect("features")) {
-                (Features::Blocked(a), Features::Plain(b)) => {
-                    (a.to_planar(), b.flatten_all().expect("flat").to_vec1::<f32>().expect("values"))
-                }
+            let (a, b) = match (
+                ours.features(layer).expect("features"),
+                theirs.features(layer).expect("features"),
+            ) {
+                (Features::Blocked(a), Features::Plain(b)) => (
+                    a.to_planar(),
+                    b.flatten_all().expect("flat").to_vec1::<f32>().expect("values"),
+                ),
                 _ => panic!("each network has its own features"),
             };
             assert_eq!(a.len(), b.len());
@@ -155,7 +215,10 @@ fn flips_are_few_and_tiny() {
             let tiny = if precision == Precision::Float32 { 1e-5 } else { 5e-2 } * largest;
             for (a, b) in a.iter().zip(&b).filter(|(a, b)| (**a > 0.0) != (**b > 0.0)) {
                 flips += 1;
-                assert!(a.max(*b) <= tiny, "{layer} {precision:?}: {a} and {b} where the largest is {largest}");
+                assert!(
+                    a.max(*b) <= tiny,
+                    "{layer} {precision:?}: {a} and {b} where the largest is {largest}"
+                );
             }
             all += a.len();
         }
@@ -164,6 +227,7 @@ fn flips_are_few_and_tiny() {
         assert!(flips <= most, "{precision:?}: {flips} of {all}");
         seen += flips;
     }
-    // bfloat16 rounds sixty thousand times as coarsely: there flips must be seen, or this test would see none at all.
+    // bfloat16 rounds sixty thousand times as coarsely: there flips must be seen, or this test
+    // would see none at all.
     assert!(seen > 0 || !Isa::detect().has_bfloat16());
 }

@@ -1,4 +1,5 @@
-//! What a user sees of each pipeline in `tests/bad_pipelines`: every problem, underlined, with what would be accepted.
+//! What a user sees of each pipeline in `tests/bad_pipelines`: every problem, underlined, with what
+//! would be accepted.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,9 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 /// All problems as the terminal shows them, without colours and 100 characters wide.
 fn shown(problems: &config::Problems) -> String {
-    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100).with_links(false);
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .with_links(false);
     let mut text = format!("{problems}\n\n");
     for problem in problems {
         handler.render_report(&mut text, problem).expect("a problem can be shown");
@@ -22,7 +25,10 @@ const FOLDER: &str = "tests/bad_pipelines";
 
 #[test]
 fn every_bad_pipeline_is_told_as_before() {
-    let mut names: Vec<_> = fs::read_dir(FOLDER).expect("the folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(FOLDER)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
     names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "toml"));
     names.sort();
     assert!(names.len() >= 25, "{} bad pipelines", names.len());
@@ -30,7 +36,10 @@ fn every_bad_pipeline_is_told_as_before() {
         let path = Path::new(FOLDER).join(&name);
         let problems = config::load(&path, &[]).expect_err("a bad pipeline");
         for problem in &problems {
-            assert!(problem.file().is_some() && problem.line().is_some(), "{name:?}: {problem} has a place");
+            assert!(
+                problem.file().is_some() && problem.line().is_some(),
+                "{name:?}: {problem} has a place"
+            );
         }
         assert_eq!(problems.related().map(Iterator::count), Some(problems.len()));
         let stem = path.file_stem().expect("a stem").to_string_lossy().into_owned();
@@ -46,7 +55,14 @@ fn overrides_are_shown_as_they_were_typed() {
     let path = folder.path().join("p.toml");
     fs::write(&path, "input.content = 'a.jpg'\nstyle.image = 'a.jpg'\n").expect("written");
     fs::write(folder.path().join("a.jpg"), "x").expect("written");
-    let overrides = ["output.quality=900", "output.fit = cover", "start.form=noise", "seed", "output.scale=2", "output.size=A3"];
+    let overrides = [
+        "output.quality=900",
+        "output.fit = cover",
+        "start.form=noise",
+        "seed",
+        "output.scale=2",
+        "output.size=A3",
+    ];
     let problems = config::load(&path, &overrides.map(str::to_owned)).expect_err("bad overrides");
     let text = shown(&problems);
     let text = text.split_once("\n\n").expect("a header").1;
@@ -61,5 +77,8 @@ fn a_pipeline_that_cannot_be_read_says_why() {
     let messages: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
     assert_eq!(messages, ["cannot read `tests/none.toml`: there is no such file"]);
     let problems = config::load(Path::new("tests"), &[]).expect_err("a folder");
-    assert_eq!(problems.iter().next().map(ToString::to_string).as_deref(), Some("cannot read `tests`: it is a folder"));
+    assert_eq!(
+        problems.iter().next().map(ToString::to_string).as_deref(),
+        Some("cannot read `tests`: it is a folder")
+    );
 }

@@ -1,6 +1,8 @@
-//! Every key that decides what a picture looks like does something, and what it does is what the documentation says.
+//! Every key that decides what a picture looks like does something, and what it does is what the
+//! documentation says.
 //!
-//! Pipelines are real files; the network is small and random, so that every layer can be looked at in no time.
+//! Pipelines are real files; the network is small and random, so that every layer can be looked at
+//! in no time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
@@ -64,7 +66,9 @@ struct Painted {
 
 impl Painted {
     fn losses(&self) -> Vec<Losses> {
-        let losses = |event: &Event| if let Event::Evaluated { losses, .. } = event { Some(*losses) } else { None };
+        let losses = |event: &Event| {
+            if let Event::Evaluated { losses, .. } = event { Some(*losses) } else { None }
+        };
         self.events.iter().filter_map(losses).collect()
     }
 
@@ -78,7 +82,11 @@ impl Studio {
         let folder = tempfile::tempdir().unwrap();
         let save = |from: &str, to: &str, width, height| {
             let picture = image::open(support::path("samples").join(from)).unwrap();
-            picture.thumbnail_exact(width, height).into_rgb8().save(folder.path().join(to)).unwrap();
+            picture
+                .thumbnail_exact(width, height)
+                .into_rgb8()
+                .save(folder.path().join(to))
+                .unwrap();
         };
         save("content/chelsea.png", "photo.png", 64, 48);
         save("style/starry_night.png", "painting.png", 72, 56);
@@ -98,7 +106,8 @@ impl Studio {
 
     fn paint_file(&self, file: &Path, overrides: &[&str]) -> Painted {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
-        let config = config::load(file, &overrides).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let config =
+            config::load(file, &overrides).unwrap_or_else(|problems| panic!("{problems:?}"));
         let (plan, unplanned) = batch::plan(&config);
         assert!(unplanned.is_empty(), "{unplanned:?}");
         let weights = support::small_network(7, [4, 6, 8, 8, 8]);
@@ -117,7 +126,8 @@ impl Studio {
     /// Adds a second painting.
     fn two_styles(&self, first: &str, second: &str) -> PathBuf {
         let file = self.path("two.toml");
-        let text = PIPELINE.replace("image = \"painting.png\"", &format!("{first}\n\n[[style]]\n{second}"));
+        let text = PIPELINE
+            .replace("image = \"painting.png\"", &format!("{first}\n\n[[style]]\n{second}"));
         std::fs::write(&file, text).unwrap();
         file
     }
@@ -134,7 +144,12 @@ fn any_layer_can_be_a_content_or_a_style_layer_and_has_a_weight() {
     for layer in Layer::all() {
         let paint = |weight: &str| {
             let table = format!("{{ {layer} = {weight} }}");
-            studio.paint(&[&format!("objective.content-layers={table}"), &format!("objective.style-layers={table}")]).first()
+            studio
+                .paint(&[
+                    &format!("objective.content-layers={table}"),
+                    &format!("objective.style-layers={table}"),
+                ])
+                .first()
         };
         let (single, double) = (paint("1.0"), paint("2.0"));
         assert!(single.content > 0.0 && single.style > 0.0, "{layer}: {single:?}");
@@ -146,7 +161,8 @@ fn any_layer_can_be_a_content_or_a_style_layer_and_has_a_weight() {
 #[test]
 fn layers_add_up() {
     let studio = Studio::new();
-    let style = |layers: &str| studio.paint(&[&format!("objective.style-layers={layers}")]).first().style;
+    let style =
+        |layers: &str| studio.paint(&[&format!("objective.style-layers={layers}")]).first().style;
     let both = style("{ relu1_2 = 0.5, relu4_4 = 3.0 }");
     close(both, 0.5 * style("[\"relu1_2\"]") + 3.0 * style("[\"relu4_4\"]"));
 }
@@ -160,11 +176,14 @@ fn the_four_weights_are_factors_of_their_terms() {
     close(first(&["objective.content-weight=3"]).content, 3.0 * base.content);
     close(first(&["objective.style-weight=0.5"]).style, 0.5 * base.style);
     assert_eq!(first(&["objective.content-weight=0"]).content, 0.0);
-    let (one, two) = (first(&["objective.variation-weight=0.01"]), first(&["objective.variation-weight=0.02"]));
+    let (one, two) =
+        (first(&["objective.variation-weight=0.01"]), first(&["objective.variation-weight=0.02"]));
     assert!(one.variation > 0.0);
     close(two.variation, 2.0 * one.variation);
     // The statistics are part of the style.
-    let statistics = |weight: &str| first(&["objective.style-weight=0", &format!("objective.statistics-weight={weight}")]).style;
+    let statistics = |weight: &str| {
+        first(&["objective.style-weight=0", &format!("objective.statistics-weight={weight}")]).style
+    };
     assert!(statistics("10") > 0.0);
     close(statistics("20"), 2.0 * statistics("10"));
     close(first(&["objective.statistics-weight=10"]).style, base.style + statistics("10"));
@@ -174,8 +193,12 @@ fn the_four_weights_are_factors_of_their_terms() {
 fn presets_and_poolings_differ() {
     let studio = Studio::new();
     let total = |keys: &[&str]| studio.paint(keys).first().total;
-    let presets = ["gatys", "spst", "neural-style"].map(|preset| total(&[&format!("objective.preset={preset}")]));
-    assert!(presets[0] != presets[1] && presets[1] != presets[2] && presets[0] != presets[2], "{presets:?}");
+    let presets = ["gatys", "spst", "neural-style"]
+        .map(|preset| total(&[&format!("objective.preset={preset}")]));
+    assert!(
+        presets[0] != presets[1] && presets[1] != presets[2] && presets[0] != presets[2],
+        "{presets:?}"
+    );
     let (max, average) = (total(&["objective.pooling=max"]), total(&["objective.pooling=average"]));
     assert!((max - average).abs() > 1e-3 * max, "{max}, {average}");
 }
@@ -183,10 +206,15 @@ fn presets_and_poolings_differ() {
 #[test]
 fn styles_are_blended_by_weight() {
     let studio = Studio::new();
-    let style = |first: &str, second: &str| studio.paint_file(&studio.two_styles(first, second), &[]).first().style;
+    let style = |first: &str, second: &str| {
+        studio.paint_file(&studio.two_styles(first, second), &[]).first().style
+    };
     let (starry, kiss) = ("image = \"painting.png\"", "image = \"kiss.png\"");
     let alone = studio.paint(&[]).first().style;
-    let other = studio.paint(&[&format!("style.0.image={}", studio.path("kiss.png").display())]).first().style;
+    let other = studio
+        .paint(&[&format!("style.0.image={}", studio.path("kiss.png").display())])
+        .first()
+        .style;
     // Only the ratio of the weights counts, and a style blended with itself is itself.
     close(style(starry, starry), alone);
     let mixed = style(starry, kiss);
@@ -203,8 +231,13 @@ fn the_scale_of_a_style_is_the_size_at_which_it_is_looked_at() {
     let studio = Studio::new();
     let size = |scale: &str| {
         let painted = studio.paint(&[&format!("style.0.scale={scale}")]);
-        let target =
-            painted.events.iter().find_map(|e| if let Event::Targets { width, height, .. } = e { Some((*width, *height)) } else { None });
+        let target = painted.events.iter().find_map(|e| {
+            if let Event::Targets { width, height, .. } = e {
+                Some((*width, *height))
+            } else {
+                None
+            }
+        });
         (target.unwrap(), painted.first().style)
     };
     let (whole, half) = (size("1.0"), size("0.5"));
@@ -219,18 +252,32 @@ fn the_start_is_the_photograph_noise_a_mix_or_a_picture() {
     let content = |keys: &[&str]| studio.paint(keys).first().content;
     assert_eq!(content(&["start.from=content"]), 0.0, "the photograph has its own content");
     let noise = content(&["start.from=noise"]);
-    let mixes = ["0.25", "0.5", "0.75"].map(|ratio| content(&["start.from=content", &format!("start.noise-ratio={ratio}")]));
-    assert!(0.0 < mixes[0] && mixes[0] < mixes[1] && mixes[1] < mixes[2] && mixes[2] != noise, "{mixes:?}, {noise}");
+    let mixes = ["0.25", "0.5", "0.75"]
+        .map(|ratio| content(&["start.from=content", &format!("start.noise-ratio={ratio}")]));
+    assert!(
+        0.0 < mixes[0] && mixes[0] < mixes[1] && mixes[1] < mixes[2] && mixes[2] != noise,
+        "{mixes:?}, {noise}"
+    );
     close(content(&["start.from=content", "start.noise-ratio=1"]), noise);
-    close(content(&["start.from=image", &format!("start.image={}", studio.path("photo.png").display())]) + 1.0, 1.0);
-    let picture = content(&["start.from=image", &format!("start.image={}", studio.path("kiss.png").display())]);
+    close(
+        content(&[
+            "start.from=image",
+            &format!("start.image={}", studio.path("photo.png").display()),
+        ]) + 1.0,
+        1.0,
+    );
+    let picture = content(&[
+        "start.from=image",
+        &format!("start.image={}", studio.path("kiss.png").display()),
+    ]);
     assert!(picture > 0.0 && picture != noise);
 }
 
 #[test]
 fn a_seed_gives_its_bytes() {
     let studio = Studio::new();
-    let bytes = |seed: u64| studio.paint(&["pyramid.evaluations=5", &format!("start.seed={seed}")]).bytes;
+    let bytes =
+        |seed: u64| studio.paint(&["pyramid.evaluations=5", &format!("start.seed={seed}")]).bytes;
     assert!(bytes(1) == bytes(1), "the same seed");
     assert!(bytes(1) != bytes(2), "another seed");
 }
@@ -244,12 +291,15 @@ fn optimisers_and_their_keys_move_the_canvas() {
     };
     let lbfgs = totals(&[]);
     assert!(lbfgs[11] < 0.5 * lbfgs[0], "{lbfgs:?}");
-    let (short, halved) = (totals(&["optimise.history=1"]), totals(&["optimise.learning-rate=0.5"]));
-    // The first two steps need no history; later ones do. A factor on the steps tells from the first one on.
+    let (short, halved) =
+        (totals(&["optimise.history=1"]), totals(&["optimise.learning-rate=0.5"]));
+    // The first two steps need no history; later ones do. A factor on the steps tells from the
+    // first one on.
     assert_eq!((lbfgs[1], lbfgs[2]), (short[1], short[2]));
     assert_ne!(lbfgs[11], short[11]);
     assert!(lbfgs[0] == halved[0] && lbfgs[1] != halved[1]);
-    let adam = |rate: &str| totals(&["optimise.method=adam", &format!("optimise.learning-rate={rate}")]);
+    let adam =
+        |rate: &str| totals(&["optimise.method=adam", &format!("optimise.learning-rate={rate}")]);
     let (slow, quick) = (adam("0.001"), adam("0.01"));
     assert!(quick[11] < slow[11] && slow[11] < slow[0], "{quick:?}, {slow:?}");
     assert_eq!(totals(&["optimise.method=adam"]), adam("0.02"));
@@ -258,15 +308,22 @@ fn optimisers_and_their_keys_move_the_canvas() {
 #[test]
 fn levels_take_their_evaluations() {
     let studio = Studio::new();
-    let painted = studio.paint(&["output.long-side-px=320", "pyramid.evaluations=[5, 2]", "start.from=content"]);
+    let painted = studio.paint(&[
+        "output.long-side-px=320",
+        "pyramid.evaluations=[5, 2]",
+        "start.from=content",
+    ]);
     let level = |event: &Event| match event {
-        Event::LevelStarted { width, height, evaluations, .. } => Some((*width, *height, *evaluations)),
+        Event::LevelStarted { width, height, evaluations, .. } => {
+            Some((*width, *height, *evaluations))
+        }
         _ => None,
     };
     let levels: Vec<_> = painted.events.iter().filter_map(level).collect();
     assert_eq!(levels, [(80, 60, 5), (160, 120, 2), (320, 240, 2)]);
     assert_eq!(painted.losses().len(), 9);
-    // 192 px are nearer to 256 than to 128: the first level's short side is "about" what is asked for.
+    // 192 px are nearer to 256 than to 128: the first level's short side is "about" what is asked
+    // for.
     let painted = studio.paint(&["output.long-side-px=256", "pyramid.short-side-px=200"]);
     assert_eq!(painted.events.iter().filter_map(level).collect::<Vec<_>>(), [(256, 192, 1)]);
 }
@@ -282,8 +339,24 @@ fn the_size_is_said_in_pixels_on_paper_or_as_a_factor() {
         (&["output.width-mm=25.4", "output.dpi=100"], (100, 75)),
         (&["output.height-mm=25.4", "output.dpi=72"], (96, 72)),
         (&["output.width-mm=25.4", "output.height-mm=25.4", "output.dpi=100"], (100, 75)),
-        (&["output.width-mm=25.4", "output.height-mm=25.4", "output.dpi=100", "output.fit=cover"], (100, 100)),
-        (&["output.width-mm=25.4", "output.height-mm=12.7", "output.dpi=100", "output.fit=exact"], (100, 50)),
+        (
+            &[
+                "output.width-mm=25.4",
+                "output.height-mm=25.4",
+                "output.dpi=100",
+                "output.fit=cover",
+            ],
+            (100, 100),
+        ),
+        (
+            &[
+                "output.width-mm=25.4",
+                "output.height-mm=12.7",
+                "output.dpi=100",
+                "output.fit=exact",
+            ],
+            (100, 50),
+        ),
         (&["output.size=1x2in", "output.dpi=50", "output.fit=cover"], (100, 50)),
         (&[], (64, 48)),
     ] {
@@ -303,22 +376,32 @@ fn the_photographs_colours_can_be_kept() {
     let photo = image::open(studio.path("photo.png")).unwrap().into_rgb8();
     let distance = |picture: &RgbImage| {
         let pairs = picture.pixels().zip(photo.pixels());
-        pairs.map(|(a, b)| ((chroma(a).0 - chroma(b).0).abs() + (chroma(a).1 - chroma(b).1).abs()) / 2.0).sum::<f64>() / (64.0 * 48.0)
+        pairs
+            .map(|(a, b)| {
+                ((chroma(a).0 - chroma(b).0).abs() + (chroma(a).1 - chroma(b).1).abs()) / 2.0
+            })
+            .sum::<f64>()
+            / (64.0 * 48.0)
     };
     let keys = ["start.from=content", "pyramid.evaluations=20"];
     let style = studio.paint(&keys).picture;
     let kept = studio.paint(&[keys[0], keys[1], "output.color=content"]).picture;
     assert!(distance(&kept) < 1.5, "the photograph's chroma: off by {}", distance(&kept));
     assert!(distance(&style) > 4.0 * distance(&kept), "the style's: off by {}", distance(&style));
-    let luma = |p: &image::Rgb<u8>| p.0.iter().zip([0.299, 0.587, 0.114]).map(|(v, w)| f64::from(*v) * w).sum::<f64>();
-    let off = style.pixels().zip(kept.pixels()).map(|(a, b)| (luma(a) - luma(b)).abs()).sum::<f64>() / (64.0 * 48.0);
+    let luma = |p: &image::Rgb<u8>| {
+        p.0.iter().zip([0.299, 0.587, 0.114]).map(|(v, w)| f64::from(*v) * w).sum::<f64>()
+    };
+    let off =
+        style.pixels().zip(kept.pixels()).map(|(a, b)| (luma(a) - luma(b)).abs()).sum::<f64>()
+            / (64.0 * 48.0);
     assert!(off < 4.0, "the painting's luma: off by {off}");
 }
 
 #[test]
 fn a_raised_stop_is_seen_after_the_evaluation_in_hand() {
     let studio = Studio::new();
-    let config = config::load(&studio.path("pipeline.toml"), &["pyramid.evaluations=100".into()]).unwrap();
+    let config =
+        config::load(&studio.path("pipeline.toml"), &["pyramid.evaluations=100".into()]).unwrap();
     let (plan, _) = batch::plan(&config);
     let mut engine = engine_over(support::small_network(7, [4, 4, 4, 4, 4]));
     let stop = Stop::new();
@@ -335,5 +418,7 @@ fn a_raised_stop_is_seen_after_the_evaluation_in_hand() {
     let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
     assert_eq!(evaluations, 3);
     assert!(summary.partial.expect("a picture so far").ends_with("result.partial.png"));
-    assert!(studio.path("out/result.partial.png").exists() && !studio.path("out/result.png").exists());
+    assert!(
+        studio.path("out/result.partial.png").exists() && !studio.path("out/result.png").exists()
+    );
 }

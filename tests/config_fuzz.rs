@@ -1,4 +1,5 @@
-//! Whatever a pipeline file holds, loading it ends with settings or with problems that can be shown, never with a panic.
+//! Whatever a pipeline file holds, loading it ends with settings or with problems that can be
+//! shown, never with a panic.
 
 use std::fs;
 
@@ -67,18 +68,20 @@ fn survives(bytes: &[u8], overrides: &[String]) {
         }
         Err(problems) => {
             assert!(!problems.is_empty());
-            let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
+            let handler =
+                GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
             let mut text = String::new();
             handler.render_report(&mut text, &problems).expect("problems can be shown");
-            assert!(problems.iter().all(|problem| text.contains(problem.message().split_whitespace().next().unwrap_or(""))));
+            assert!(problems.iter().all(|problem| {
+                text.contains(problem.message().split_whitespace().next().unwrap_or(""))
+            }));
         }
     }
 }
 
 /// A piece of something like TOML.
 fn piece() -> impl Strategy<Value = String> {
-    let tables =
-        "input|style|output|color|objective|start|pyramid|optimise|tiling|compute|network|watch|checkpoint|batch|budget|variant|extends";
+    let tables = "input|style|output|color|objective|start|pyramid|optimise|tiling|compute|network|watch|checkpoint|batch|budget|variant|extends";
     let keys = "content|image|name|size|scale|width-mm|long-side-px|dpi|crop-focus|preset|style-layers|from|evaluations|core-px|devices|until|bit-depth";
     let values = "1|-1|1e999|nan|-inf|99999999999999999999999999999999999999999|true|''|'a.jpg'|'\\*.png'|'\\[a'|'\\*\\*\\*'|\\[\\]|\\[1,'x',\\{\\}\\]|\\{\\}|\\{relu1_1=1,relu9=-1\\}|07:00|'A3'|'p.toml'|'/'|'\\{content\\}.png'|\"é\\\\u0000\"";
     prop_oneof![

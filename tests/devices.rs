@@ -1,4 +1,5 @@
-//! Several devices: one that fails is left behind, and the network over candle tensors computes the same in either way.
+//! Several devices: one that fails is left behind, and the network over candle tensors computes the
+//! same in either way.
 //!
 //! No GPU is needed: workers on the CPU stand in, and one of them breaks down.
 
@@ -15,10 +16,14 @@ use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
-use impasto::network::{Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling};
+use impasto::network::{
+    Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling,
+};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::plan::Visits;
-use impasto::render::{Context, Kind, RenderError, Rounds, Scene, Sweep, Team, Watcher, style_targets, tensor_targets};
+use impasto::render::{
+    Context, Kind, RenderError, Rounds, Scene, Sweep, Team, Watcher, style_targets, tensor_targets,
+};
 use impasto::stop::Stop;
 use impasto::tiling::{Grid, Pixels, Planes};
 use support::networks::{Breaking, Stingy};
@@ -33,7 +38,10 @@ fn tensor(seed: u64, (width, height): (usize, usize)) -> Tensor {
 fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
     let weights = small_network(6, [4, 4, 5, 6, 6]);
     let deepest = spec.deepest().unwrap();
-    let network: Arc<dyn Network> = Arc::new(CpuNetwork::new(&weights, deepest, spec.pooling, Precision::Float32, Isa::detect()).unwrap());
+    let network: Arc<dyn Network> = Arc::new(
+        CpuNetwork::new(&weights, deepest, spec.pooling, Precision::Float32, Isa::detect())
+            .unwrap(),
+    );
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = tensor_targets(&tensor(3, (70, 90)), &layers, network.as_ref()).unwrap();
     (network, targets)
@@ -42,7 +50,9 @@ fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
 /// A worker for each number: how many sweeps it lasts.
 fn team(network: &Arc<dyn Network>, last: &[usize]) -> Team<'static> {
     let pool = || Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-    let member = |lasts: &usize| (Arc::new(Breaking::new(Arc::clone(network), *lasts)) as Arc<dyn Network>, pool());
+    let member = |lasts: &usize| {
+        (Arc::new(Breaking::new(Arc::clone(network), *lasts)) as Arc<dyn Network>, pool())
+    };
     Team::of(last.iter().map(member).collect())
 }
 
@@ -61,7 +71,10 @@ fn a_paintings_statistics_are_taken_in_smaller_tiles_where_memory_is_short() {
         let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let (wanted, found) = (values(&statistics.gram), values(&found.taps[layer].gram));
         let error = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        assert!(error <= 1e-5 * wanted.iter().fold(0.0, |most: f64, value| most.max(value.abs())), "{layer}: off by {error:.1e}");
+        assert!(
+            error <= 1e-5 * wanted.iter().fold(0.0, |most: f64, value| most.max(value.abs())),
+            "{layer}: off by {error:.1e}"
+        );
     }
     // Where even the smallest tile finds no memory, that is the error.
     stingy.allow(64);
@@ -78,19 +91,29 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
         let grid = Grid::new(SIZE.0, SIZE.1, core);
         let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid)?.keeping(keep);
         let found = sweep.evaluate(&canvas)?;
-        Ok::<_, impasto::network::NetworkError>((found.losses, found.gradient.flatten_all()?.to_vec1::<f32>()?))
+        Ok::<_, impasto::network::NetworkError>((
+            found.losses,
+            found.gradient.flatten_all()?.to_vec1::<f32>()?,
+        ))
     };
     let mut broke = 0;
     for (core, keep) in [(64, 0), (64, 4), (64, 99), (999, 0)] {
         let alone = run(Team::alone(Some(network.as_ref())), core, keep).unwrap();
-        // The photograph's features, the first sweep, what was kept, the second sweep: it breaks everywhere.
+        // The photograph's features, the first sweep, what was kept, the second sweep: it breaks
+        // everywhere.
         for lasts in (0..24).step_by(2) {
             for last in [vec![lasts, usize::MAX], vec![usize::MAX, lasts, lasts + 3]] {
                 let team = team(&network, &last);
                 let found = run(team.clone(), core, keep).unwrap();
                 assert!(found == alone, "cores of {core}, {keep} kept, workers last {last:?}");
                 let lost = team.lost();
-                assert!(lost.len() < last.len() && lost.iter().all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0), "{lost:?}");
+                assert!(
+                    lost.len() < last.len()
+                        && lost
+                            .iter()
+                            .all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0),
+                    "{lost:?}"
+                );
                 assert!(team.lost().is_empty(), "news is told once");
                 broke += lost.len();
             }
@@ -111,8 +134,16 @@ fn rounds_go_on_without_a_lost_device() {
     let run = |team: &Team<'_>| {
         let visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 3, history: 3 };
         let (context, learning_rate) = (Context::default(), 1.0);
-        let scene =
-            Scene { kind: Kind::Blocks, team, spec: &spec, targets: &targets, photograph: &photograph, visits, context, learning_rate };
+        let scene = Scene {
+            kind: Kind::Blocks,
+            team,
+            spec: &spec,
+            targets: &targets,
+            photograph: &photograph,
+            visits,
+            context,
+            learning_rate,
+        };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut lost = vec![];
@@ -121,7 +152,12 @@ fn rounds_go_on_without_a_lost_device() {
                 lost.push((device.clone(), *left));
             }
         };
-        let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+        let done = rounds
+            .run(
+                rounds.start(&start).unwrap(),
+                &mut Watcher { listener: &mut listener, stop: &Stop::new() },
+            )
+            .unwrap();
         (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), lost)
     };
     let (alone, nobody) = run(&Team::alone(Some(network.as_ref())));
@@ -137,10 +173,18 @@ fn rounds_go_on_without_a_lost_device() {
 fn stages_are_timed_while_somebody_wants_to_know() {
     let weights = small_network(9, [5, 6, 7, 8, 8]);
     let spec = Spec::spst();
-    let network = CandleNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, &Device::Cpu).unwrap();
+    let network =
+        CandleNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, &Device::Cpu).unwrap();
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
-    let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, SIZE)), Grid::whole(SIZE.0, SIZE.1)).unwrap();
+    let sweep = Sweep::new(
+        Some(&network),
+        &spec,
+        targets,
+        Some(&tensor(2, SIZE)),
+        Grid::whole(SIZE.0, SIZE.1),
+    )
+    .unwrap();
     assert!(network.stages().finish().unwrap().is_empty());
     let started = std::time::Instant::now();
     network.stages().start();
@@ -148,9 +192,23 @@ fn stages_are_timed_while_somebody_wants_to_know() {
     let whole = started.elapsed().as_secs_f64();
     let stages = network.stages().finish().unwrap();
     let names: Vec<&str> = stages.keys().copied().collect();
-    assert_eq!(names, ["convolutions back", "convolutions forward", "gradients at taps", "pixels", "pooling", "sums", "unpooling"]);
+    assert_eq!(
+        names,
+        [
+            "convolutions back",
+            "convolutions forward",
+            "gradients at taps",
+            "pixels",
+            "pooling",
+            "sums",
+            "unpooling"
+        ]
+    );
     let sum: f64 = stages.values().sum();
-    assert!(stages.values().all(|seconds| *seconds >= 0.0) && 0.0 < sum && sum <= whole, "{stages:?} of {whole}");
+    assert!(
+        stages.values().all(|seconds| *seconds >= 0.0) && 0.0 < sum && sum <= whole,
+        "{stages:?} of {whole}"
+    );
 }
 
 #[test]
@@ -161,14 +219,33 @@ fn convolutions_as_products_are_candles_own() {
         let spec = Spec { pooling, variation_weight: 0.0, ..Spec::spst() };
         for size in [(64, 48), (77, 51), (16, 33)] {
             let evaluate = |by| {
-                let network = CandleNetwork::with(&weights, deepest, pooling, &Device::Cpu, Arithmetic::Float32, by).unwrap();
+                let network = CandleNetwork::with(
+                    &weights,
+                    deepest,
+                    pooling,
+                    &Device::Cpu,
+                    Arithmetic::Float32,
+                    by,
+                )
+                .unwrap();
                 let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
                 let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
-                let sweep = Sweep::new(Some(&network), &spec, targets, Some(&tensor(2, size)), Grid::whole(size.0, size.1)).unwrap();
+                let sweep = Sweep::new(
+                    Some(&network),
+                    &spec,
+                    targets,
+                    Some(&tensor(2, size)),
+                    Grid::whole(size.0, size.1),
+                )
+                .unwrap();
                 let found = sweep.evaluate(&tensor(1, size)).unwrap();
-                (found.losses.total, found.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+                (
+                    found.losses.total,
+                    found.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+                )
             };
-            let (candle, products) = (evaluate(Convolutions::Candle), evaluate(Convolutions::Products));
+            let (candle, products) =
+                (evaluate(Convolutions::Candle), evaluate(Convolutions::Products));
             assert!((candle.0 - products.0).abs() <= 1e-6 * candle.0, "{size:?}");
             let off = relative_l2(&products.1, &candle.1);
             // A flipped ReLU or pooling choice weighs more than rounding.

@@ -1,4 +1,5 @@
-//! Runs that are stopped, die, or find their files damaged, and come out with the very bytes of one that was let alone.
+//! Runs that are stopped, die, or find their files damaged, and come out with the very bytes of one
+//! that was let alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
@@ -44,8 +45,14 @@ every-seconds = 0
 const WAYS: [(&str, &str); 4] = [
     ("exact", "[optimise]\nhistory = 3\n"),
     ("adam", "[optimise]\nmethod = \"adam\"\n"),
-    ("blocks", "[tiling]\nmode = \"blocks\"\ncore-px = 64\noverlap-px = 16\nrounds = 2\nvisit = 2\n"),
-    ("feathered", "[tiling]\nmode = \"feathered\"\ncore-px = 64\noverlap-px = 16\nrounds = 2\nvisit = 2\n"),
+    (
+        "blocks",
+        "[tiling]\nmode = \"blocks\"\ncore-px = 64\noverlap-px = 16\nrounds = 2\nvisit = 2\n",
+    ),
+    (
+        "feathered",
+        "[tiling]\nmode = \"feathered\"\ncore-px = 64\noverlap-px = 16\nrounds = 2\nvisit = 2\n",
+    ),
 ];
 
 impl Place {
@@ -67,7 +74,12 @@ impl Place {
     }
 
     /// `impasto run`, as the program does it.
-    fn run(&self, engine: &mut Engine, overrides: &[&str], hear: &mut dyn FnMut(&Event, &Stop)) -> Result<Summary, PrepareError> {
+    fn run(
+        &self,
+        engine: &mut Engine,
+        overrides: &[&str],
+        hear: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Summary, PrepareError> {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
         let config = config::load(&self.path("pipeline.toml"), &overrides).unwrap();
         let (plan, unplanned) = batch::plan(&config);
@@ -75,14 +87,21 @@ impl Place {
         let mut collection = batch::prepare(&config, plan, engine.weights().sha256(), false)?;
         let stop = Stop::new();
         let mut listener = |event: &Event| hear(event, &stop);
-        Ok(collection.run(engine, &Limits::default(), &mut Watcher { listener: &mut listener, stop: &stop }))
+        Ok(collection.run(
+            engine,
+            &Limits::default(),
+            &mut Watcher { listener: &mut listener, stop: &stop },
+        ))
     }
 
     /// Runs to the end and returns what was told.
     fn finish(&self, engine: &mut Engine) -> Vec<Event> {
         let mut events = vec![];
         let summary = self.run(engine, &[], &mut |event, _| events.push(event.clone())).unwrap();
-        assert!(summary.failed.is_empty() && summary.broken.is_none() && !summary.interrupted, "{summary:?}");
+        assert!(
+            summary.failed.is_empty() && summary.broken.is_none() && !summary.interrupted,
+            "{summary:?}"
+        );
         events
     }
 
@@ -91,7 +110,12 @@ impl Place {
             .unwrap()
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.file_name() != ".impasto")
-            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()))
+            .map(|entry| {
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    std::fs::read(entry.path()).unwrap(),
+                )
+            })
             .collect();
         found.sort();
         found
@@ -120,16 +144,26 @@ impl Place {
 fn picture(path: &Path, seed: u64, (width, height): (u32, u32)) {
     let noise = Noise::new(seed);
     let picture = image::RgbImage::from_fn(width, height, |x, y| {
-        let wave = |factor: f32| 110.0 + 90.0 * ((x as f32 * factor + seed as f32).sin() * (y as f32 * 0.7 * factor).cos());
+        let wave = |factor: f32| {
+            110.0
+                + 90.0 * ((x as f32 * factor + seed as f32).sin() * (y as f32 * 0.7 * factor).cos())
+        };
         let grain = 40.0 * noise.uniform((y * width + x) as u64);
-        image::Rgb([wave(0.11) + grain, wave(0.19) + grain, wave(0.31)].map(|v| v.clamp(0.0, 255.0) as u8))
+        image::Rgb(
+            [wave(0.11) + grain, wave(0.19) + grain, wave(0.31)].map(|v| v.clamp(0.0, 255.0) as u8),
+        )
     });
     picture.save(path).unwrap();
 }
 
 fn new_engine(threads: usize) -> Engine {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    Engine::new(support::small_network(5, [8, 8, 16, 16, 16]), Isa::detect(), Precision::Float32, pool)
+    Engine::new(
+        support::small_network(5, [8, 8, 16, 16, 16]),
+        Isa::detect(),
+        Precision::Float32,
+        pool,
+    )
 }
 
 /// What an undisturbed run paints, and how many events it tells.
@@ -137,7 +171,11 @@ fn undisturbed(photographs: usize, more: &str) -> (Vec<(String, Vec<u8>)>, usize
     let place = Place::new(photographs, more);
     let events = place.finish(&mut new_engine(2));
     assert!(events.iter().any(|event| matches!(event, Event::Checkpointed { .. })));
-    assert_eq!(place.checkpoint_files(), Vec::<PathBuf>::new(), "what is finished needs no checkpoints");
+    assert_eq!(
+        place.checkpoint_files(),
+        Vec::<PathBuf>::new(),
+        "what is finished needs no checkpoints"
+    );
     (place.pictures(), events.len())
 }
 
@@ -194,7 +232,8 @@ fn no_more_is_done_again_than_since_the_last_checkpoint() {
         let place = Place::new(1, more);
         let mut engine = new_engine(2);
         let mut seen = vec![];
-        let work = |event: &Event| matches!(event, Event::Evaluated { .. } | Event::TileFinished { .. });
+        let work =
+            |event: &Event| matches!(event, Event::Evaluated { .. } | Event::TileFinished { .. });
         place
             .run(&mut engine, &[], &mut |event, stop| {
                 seen.push(event.clone());
@@ -235,7 +274,10 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
             let mut work = 0;
             place
                 .run(&mut new_engine(2), &[], &mut |event, stop| {
-                    work += usize::from(matches!(event, Event::Evaluated { .. } | Event::TileFinished { .. }));
+                    work += usize::from(matches!(
+                        event,
+                        Event::Evaluated { .. } | Event::TileFinished { .. }
+                    ));
                     if work == 8 {
                         stop.raise();
                     }
@@ -250,7 +292,13 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
             let path = place.checkpoint_files()[file].clone();
             damage(&path, file % 6);
             place.finish(&mut engine);
-            assert_eq!(place.pictures(), expected, "{name}, {} damaged in way {}", path.display(), file % 6);
+            assert_eq!(
+                place.pictures(),
+                expected,
+                "{name}, {} damaged in way {}",
+                path.display(),
+                file % 6
+            );
         }
         // All of them at once: the picture is begun again, and whoever listens is told.
         let place = stopped();
@@ -290,7 +338,10 @@ fn a_journal_torn_anywhere_is_gone_on_with() {
     damage(&path, 3);
     let refused = place.run(&mut engine, &[], &mut |_, _| {}).unwrap_err();
     assert!(matches!(&refused, PrepareError::Journal(JournalError::Damaged { .. })), "{refused}");
-    assert!(refused.to_string().contains("events.jsonl") && refused.to_string().contains("line"), "{refused}");
+    assert!(
+        refused.to_string().contains("events.jsonl") && refused.to_string().contains("line"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -307,11 +358,17 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     let mut refused = |overrides: &[&str], words: &[&str]| {
         let error = place.run(&mut engine, overrides, &mut |_, _| {}).unwrap_err();
         assert!(matches!(&error, PrepareError::Journal(JournalError::Changed { .. })), "{error}");
-        words.iter().for_each(|word| assert!(error.to_string().contains(word), "no `{word}` in: {error}"));
+        words
+            .iter()
+            .for_each(|word| assert!(error.to_string().contains(word), "no `{word}` in: {error}"));
     };
     refused(
         &["objective.content-weight=3.5", "pyramid.evaluations=[5, 9]"],
-        &["objective.content-weight: was not set, is 3.5", "pyramid.evaluations: was [5, 4], is [5, 9]", "--restart"],
+        &[
+            "objective.content-weight: was not set, is 3.5",
+            "pyramid.evaluations: was [5, 4], is [5, 9]",
+            "--restart",
+        ],
     );
     let style = std::fs::read(place.path("style.png")).unwrap();
     picture(&place.path("style.png"), 98, (70, 64));
@@ -322,9 +379,19 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     refused(&[], &["the photograph photos/0.png"]);
     std::fs::write(place.path("photos/0.png"), photograph).unwrap();
     // Another number of threads, another interval, another core and less memory: the same bytes.
-    let overrides = ["compute.threads=1", "checkpoint.every-seconds=5", "tiling.core-px=64", "compute.memory-gib=3", "watch.print-every=2"];
+    let overrides = [
+        "compute.threads=1",
+        "checkpoint.every-seconds=5",
+        "tiling.core-px=64",
+        "compute.memory-gib=3",
+        "watch.print-every=2",
+    ];
     let mut resumed = false;
-    place.run(&mut engine, &overrides, &mut |event, _| resumed |= matches!(event, Event::JobResumed { evaluation: 2, .. })).unwrap();
+    place
+        .run(&mut engine, &overrides, &mut |event, _| {
+            resumed |= matches!(event, Event::JobResumed { evaluation: 2, .. })
+        })
+        .unwrap();
     assert!(resumed);
     assert_eq!(place.pictures(), expected);
 }
@@ -335,25 +402,43 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
     let place = Place::new(2, WAYS[0].1);
     let events = place.finish(&mut engine);
     let origins = |events: &[Event]| -> Vec<TargetOrigin> {
-        events.iter().filter_map(|e| if let Event::Targets { origin, .. } = e { Some(*origin) } else { None }).collect()
+        events
+            .iter()
+            .filter_map(
+                |e| if let Event::Targets { origin, .. } = e { Some(*origin) } else { None },
+            )
+            .collect()
     };
     use TargetOrigin::Shared;
     let found = origins(&events);
     assert_eq!(found.len(), 4, "two levels of two pictures");
-    assert_eq!(found.iter().filter(|origin| **origin == Shared).count(), 2, "the second picture computes none: {found:?}");
+    assert_eq!(
+        found.iter().filter(|origin| **origin == Shared).count(),
+        2,
+        "the second picture computes none: {found:?}"
+    );
     let before = place.pictures();
     place.photograph(2);
     let again = place.finish(&mut engine);
-    let started: Vec<&String> =
-        again.iter().filter_map(|e| if let Event::JobStarted { name, .. } = e { Some(name) } else { None }).collect();
+    let started: Vec<&String> = again
+        .iter()
+        .filter_map(|e| if let Event::JobStarted { name, .. } = e { Some(name) } else { None })
+        .collect();
     assert_eq!(started, ["2-style.png"]);
     assert_eq!(place.pictures()[..2], before[..]);
     let reading = journal::open(&place.run_directory()).unwrap();
     assert_eq!(reading.jobs.len(), 3);
-    assert!(reading.standing.jobs.values().all(|job| job.state == JobState::Finished && job.done == job.work));
+    assert!(
+        reading
+            .standing
+            .jobs
+            .values()
+            .all(|job| job.state == JobState::Finished && job.done == job.work)
+    );
     // And then there is nothing left.
     let config = config::load(&place.path("pipeline.toml"), &[]).unwrap();
-    let collection = batch::prepare(&config, batch::plan(&config).0, engine.weights().sha256(), false).unwrap();
+    let collection =
+        batch::prepare(&config, batch::plan(&config).0, engine.weights().sha256(), false).unwrap();
     assert!(collection.pending().is_empty());
 }
 

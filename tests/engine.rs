@@ -33,39 +33,78 @@ fn requests(layers: &[Layer]) -> Vec<TapRequest> {
 }
 
 /// Gradient with an affine and a content term at each layer.
-fn gradient(net: &CpuNetwork, pixels: &[f32], h: usize, w: usize, layers: &[Layer], pulls: &[Pull]) -> Vec<f32> {
+fn gradient(
+    net: &CpuNetwork,
+    pixels: &[f32],
+    h: usize,
+    w: usize,
+    layers: &[Layer],
+    pulls: &[Pull],
+) -> Vec<f32> {
     let other = noise(pixels.len(), 99);
     let taps = requests(layers);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true };
+    let request = Request {
+        taps: &taps,
+        core: Rect::whole(w, h),
+        wanted: None,
+        same_bits: false,
+        keep: true,
+    };
     let target = net.forward(&other, h, w, &request).expect("target");
     let targets: Vec<_> = layers.iter().map(|&l| target.features(l).expect("features")).collect();
     let pass = net.forward(pixels, h, w, &request).expect("pass");
     let mut list = Vec::new();
     for ((layer, matrix, offset, scale), features) in pulls.iter().zip(&targets) {
         list.push(TapGradient::Affine { layer: *layer, matrix, offset });
-        list.push(TapGradient::Content { layer: *layer, target: ContentTarget { features, top: 0, left: 0 }, scale: *scale });
+        list.push(TapGradient::Content {
+            layer: *layer,
+            target: ContentTarget { features, top: 0, left: 0 },
+            scale: *scale,
+        });
     }
     pass.backward(&list).expect("gradient")
 }
 
 /// Compares features, moments and gradient with float64 for one network and size.
-fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, isa: Isa, seed: u64) {
+fn compare(
+    widths: [usize; 5],
+    h: usize,
+    w: usize,
+    layers: &[Layer],
+    max: bool,
+    isa: Isa,
+    seed: u64,
+) {
     let weights = support::chain::random(widths, seed);
     let deepest = *layers.iter().max().expect("layers");
     let pooling = if max { Pooling::Max } else { Pooling::Average };
-    let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
+    let net =
+        CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
     let plain = Plain::new(&weights, max);
     let pixels = noise(3 * h * w, seed + 1);
     let taps = requests(layers);
     let pass = net
-        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .forward(
+            &pixels,
+            h,
+            w,
+            &Request {
+                taps: &taps,
+                core: Rect::whole(w, h),
+                wanted: None,
+                same_bits: false,
+                keep: false,
+            },
+        )
         .expect("pass");
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for &layer in layers {
         let map = &maps[layer.index()];
-        // Rounding is as large as what the sums are made of. In a narrow network their ReLU may leave next to nothing, so that the error is
-        // measured by a tenth of the largest features on the way, where the layer's own are smaller still.
-        let size = |data: &[f64]| (data.iter().map(|x| x * x).sum::<f64>() / data.len() as f64).sqrt();
+        // Rounding is as large as what the sums are made of. In a narrow network their ReLU may
+        // leave next to nothing, so that the error is measured by a tenth of the largest features
+        // on the way, where the layer's own are smaller still.
+        let size =
+            |data: &[f64]| (data.iter().map(|x| x * x).sum::<f64>() / data.len() as f64).sqrt();
         let largest = maps[..=layer.index()].iter().map(|m| size(&m.data)).fold(0.0, f64::max);
         let found = pass.features(layer).expect("features").to_planar();
         let apart: Vec<f64> = found.iter().zip(&map.data).map(|(a, b)| f64::from(*a) - b).collect();
@@ -80,12 +119,20 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
             let wanted = row(i).iter().sum::<f64>() / cells as f64;
             // A channel's mean can be as far off as all of its features.
             let bound = 3e-5 * size(&map.data).max(0.1 * largest) + 1e-4;
-            assert!((mean[i] - wanted).abs() < bound.max(1e-5 * wanted.abs()), "{layer} mean {i}: {} {wanted}", mean[i]);
+            assert!(
+                (mean[i] - wanted).abs() < bound.max(1e-5 * wanted.abs()),
+                "{layer} mean {i}: {} {wanted}",
+                mean[i]
+            );
             for j in 0..map.channels {
-                let wanted = row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f64>() / cells as f64;
+                let wanted =
+                    row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f64>() / cells as f64;
                 let found = gram[i * map.channels + j];
                 let size = (gram[i * map.channels + i] * gram[j * map.channels + j]).sqrt();
-                assert!((found - wanted).abs() < 1e-4 * size + 1e-2, "{layer} gram {i} {j}: {found} {wanted}");
+                assert!(
+                    (found - wanted).abs() < 1e-4 * size + 1e-2,
+                    "{layer} gram {i} {j}: {found} {wanted}"
+                );
             }
         }
     }
@@ -109,10 +156,22 @@ fn compare(widths: [usize; 5], h: usize, w: usize, layers: &[Layer], max: bool, 
         }
         tap_gradients[layer.index()] = out;
     }
-    // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other side does not matter.
+    // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other
+    // side does not matter.
     let every = requests(&Layer::ALL[..=deepest.index()]);
     let pass = net
-        .forward(&pixels, h, w, &Request { taps: &every, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .forward(
+            &pixels,
+            h,
+            w,
+            &Request {
+                taps: &every,
+                core: Rect::whole(w, h),
+                wanted: None,
+                same_bits: false,
+                keep: false,
+            },
+        )
         .expect("pass");
     let mut maps = maps;
     for (map, request) in maps.iter_mut().zip(&every) {
@@ -130,7 +189,9 @@ fn all_layers_with_cells(h: usize, w: usize) -> Vec<Layer> {
 
 #[test]
 fn every_size_and_instruction_set() {
-    for (h, w) in [(1, 1), (1, 2), (2, 1), (2, 3), (5, 7), (16, 16), (17, 31), (33, 16), (37, 53), (64, 40)] {
+    for (h, w) in
+        [(1, 1), (1, 2), (2, 1), (2, 3), (5, 7), (16, 16), (17, 31), (33, 16), (37, 53), (64, 40)]
+    {
         for isa in Isa::available() {
             for max in [true, false] {
                 compare([3, 5, 6, 7, 8], h, w, &all_layers_with_cells(h, w), max, isa, 7);
@@ -165,15 +226,38 @@ proptest! {
 }
 
 /// All that an evaluation delivers, as bytes.
-fn everything(net: &CpuNetwork, h: usize, w: usize, layers: &[Layer], widths: [usize; 5]) -> (Vec<Moments>, Vec<u32>) {
+fn everything(
+    net: &CpuNetwork,
+    h: usize,
+    w: usize,
+    layers: &[Layer],
+    widths: [usize; 5],
+) -> (Vec<Moments>, Vec<u32>) {
     let pixels = noise(3 * h * w, 5);
     let taps = requests(layers);
     let pass = net
-        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false })
+        .forward(
+            &pixels,
+            h,
+            w,
+            &Request {
+                taps: &taps,
+                core: Rect::whole(w, h),
+                wanted: None,
+                same_bits: false,
+                keep: false,
+            },
+        )
         .expect("pass");
     let moments = layers.iter().map(|&l| pass.moments(l).expect("moments").clone()).collect();
-    let mut values: Vec<u32> = layers.iter().flat_map(|&l| pass.features(l).expect("features").to_planar()).map(f32::to_bits).collect();
-    values.extend(gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()));
+    let mut values: Vec<u32> = layers
+        .iter()
+        .flat_map(|&l| pass.features(l).expect("features").to_planar())
+        .map(f32::to_bits)
+        .collect();
+    values.extend(
+        gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()),
+    );
     (moments, values)
 }
 
@@ -185,18 +269,26 @@ fn same_bytes_for_instructions_and_threads() {
     let (h, w) = (101, 118);
     let mut first = None;
     for isa in Isa::available() {
-        if isa.name() == "portable" && cfg!(not(any(target_feature = "fma", target_arch = "aarch64"))) {
+        if isa.name() == "portable"
+            && cfg!(not(any(target_feature = "fma", target_arch = "aarch64")))
+        {
             continue;
         }
         for threads in [1, 2, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             let found = pool.install(|| {
-                let net = CpuNetwork::new(&weights, layers[6], Pooling::Max, Precision::Float32, isa).expect("network");
+                let net =
+                    CpuNetwork::new(&weights, layers[6], Pooling::Max, Precision::Float32, isa)
+                        .expect("network");
                 everything(&net, h, w, &layers, widths)
             });
             let first = first.get_or_insert_with(|| found.clone());
             assert!(first.0 == found.0, "moments, {} with {threads} threads", isa.name());
-            assert!(first.1 == found.1, "features or gradient, {} with {threads} threads", isa.name());
+            assert!(
+                first.1 == found.1,
+                "features or gradient, {} with {threads} threads",
+                isa.name()
+            );
         }
     }
 }
@@ -205,7 +297,8 @@ fn same_bytes_for_instructions_and_threads() {
 fn cut(pixels: &[f32], h: usize, w: usize, rect: Rect) -> Vec<f32> {
     (0..3 * rect.height * rect.width)
         .map(|i| {
-            let (c, y, x) = (i / (rect.height * rect.width), i / rect.width % rect.height, i % rect.width);
+            let (c, y, x) =
+                (i / (rect.height * rect.width), i / rect.width % rect.height, i % rect.width);
             pixels[c * h * w + (rect.top + y) * w + rect.left + x]
         })
         .collect()
@@ -216,32 +309,67 @@ fn same_bytes_for_any_tiling() {
     let widths = [5, 6, 20, 8, 17];
     let weights = support::chain::random(widths, 12);
     let layers = [0, 2, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
-    let net = CpuNetwork::new(&weights, layers[5], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let net = CpuNetwork::new(&weights, layers[5], Pooling::Max, Precision::Float32, Isa::detect())
+        .expect("network");
     let margins = BitwiseMargins::new(layers[5]);
     assert_eq!((margins.features, margins.gradient), (256, 576));
     let (h, w) = (147, 1500);
     let pixels = noise(3 * h * w, 8);
     let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
-    let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+    let list: Vec<_> = pulls
+        .iter()
+        .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
+        .collect();
     let kept = net
-        .forward(&pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true })
+        .forward(
+            &pixels,
+            h,
+            w,
+            &Request {
+                taps: &taps,
+                core: Rect::whole(w, h),
+                wanted: None,
+                same_bits: false,
+                keep: true,
+            },
+        )
         .expect("pass");
-    let whole: Vec<_> =
-        layers.iter().map(|&l| (kept.moments(l).expect("moments").clone(), kept.features(l).expect("features").to_planar())).collect();
+    let whole: Vec<_> = layers
+        .iter()
+        .map(|&l| {
+            (
+                kept.moments(l).expect("moments").clone(),
+                kept.features(l).expect("features").to_planar(),
+            )
+        })
+        .collect();
     let whole_gradient = kept.backward(&list).expect("gradient");
     let (near, far) = (margins.features, margins.gradient);
-    for (core, margin, trimmed) in [(64, near, true), (128, near, false), (192, far, true), (512, far, true), (512, far, false)] {
+    for (core, margin, trimmed) in [
+        (64, near, true),
+        (128, near, false),
+        (192, far, true),
+        (512, far, true),
+        (512, far, false),
+    ] {
         let mut merged: Vec<Option<Moments>> = vec![None; layers.len()];
-        let mut assembled: Vec<_> =
-            layers.iter().map(|&l| Features::empty(l, widths[l.block() - 1], h / l.stride(), w / l.stride())).collect();
+        let mut assembled: Vec<_> = layers
+            .iter()
+            .map(|&l| Features::empty(l, widths[l.block() - 1], h / l.stride(), w / l.stride()))
+            .collect();
         for top in (0..h).step_by(core) {
             for left in (0..w).step_by(core) {
                 let (bottom, right) = ((top + core).min(h), (left + core).min(w));
                 let (y0, x0) = (top.saturating_sub(margin), left.saturating_sub(margin));
                 let (y1, x1) = ((bottom + margin).min(h), (right + margin).min(w));
                 let region = Rect { top: y0, left: x0, height: y1 - y0, width: x1 - x0 };
-                let core = Rect { top: top - y0, left: left - x0, height: bottom - top, width: right - left };
+                let core = Rect {
+                    top: top - y0,
+                    left: left - x0,
+                    height: bottom - top,
+                    width: right - left,
+                };
                 let tile = cut(&pixels, h, w, region);
                 let back = margin == far;
                 let wanted = trimmed.then_some(if back { core } else { Rect::whole(0, 0) });
@@ -254,27 +382,39 @@ fn same_bytes_for_any_tiling() {
                         none => *none = Some(moments.clone()),
                     }
                     let stride = layer.stride();
-                    assembled[i].paste(&pass.features(layer).expect("features"), top / stride, left / stride).expect("fits");
+                    assembled[i]
+                        .paste(
+                            &pass.features(layer).expect("features"),
+                            top / stride,
+                            left / stride,
+                        )
+                        .expect("fits");
                 }
                 if back {
                     let gradient = pass.backward(&list).expect("gradient");
                     let mine = cut(&gradient, region.height, region.width, core);
                     let theirs = cut(&whole_gradient, h, w, Rect { top, left, ..core });
-                    assert!(mine.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits()), "gradient at {top} {left}");
+                    assert!(
+                        mine.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits()),
+                        "gradient at {top} {left}"
+                    );
                 }
             }
         }
         for (i, &layer) in layers.iter().enumerate() {
             let (moments, features) = &whole[i];
             let mine = assembled[i].to_planar();
-            assert!(mine.iter().zip(features).all(|(a, b)| a.to_bits() == b.to_bits()), "{layer} features, core {core}");
+            assert!(
+                mine.iter().zip(features).all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{layer} features, core {core}"
+            );
             assert!(merged[i].as_ref() == Some(moments), "{layer} moments, core {core}");
         }
     }
 }
 
-/// What a request does not want is not computed; what it wants is the same to rounding, and says so for every thread count
-/// and instruction set with the same bytes.
+/// What a request does not want is not computed; what it wants is the same to rounding, and says so
+/// for every thread count and instruction set with the same bytes.
 #[test]
 fn what_is_not_wanted_is_left_out() {
     let widths = [8, 8, 20, 16, 17];
@@ -282,39 +422,75 @@ fn what_is_not_wanted_is_left_out() {
     let (h, w) = (330, 421);
     let pixels = noise(3 * h * w, 8);
     let core = Rect { top: 160, left: 176, height: 32, width: 64 };
-    for (layers, pooling) in [(vec![0, 2, 4, 8, 12], Pooling::Max), (vec![1, 3, 7, 9], Pooling::Average), (vec![13], Pooling::Average)] {
+    for (layers, pooling) in [
+        (vec![0, 2, 4, 8, 12], Pooling::Max),
+        (vec![1, 3, 7, 9], Pooling::Average),
+        (vec![13], Pooling::Average),
+    ] {
         let layers: Vec<Layer> = layers.into_iter().map(|i| Layer::ALL[i]).collect();
         let deepest = *layers.last().expect("taps");
         let taps = requests(&layers);
         let pulls = pulls(&layers, widths, 4);
-        let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+        let list: Vec<_> = pulls
+            .iter()
+            .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
+            .collect();
         let run = |isa, wanted, threads| {
-            let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
+            let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa)
+                .expect("network");
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             pool.install(|| {
-                let pass = net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted, same_bits: false, keep: true }).expect("pass");
-                let sums: Vec<Moments> = layers.iter().map(|l| pass.moments(*l).expect("moments").clone()).collect();
-                let features: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
+                let pass = net
+                    .forward(
+                        &pixels,
+                        h,
+                        w,
+                        &Request { taps: &taps, core, wanted, same_bits: false, keep: true },
+                    )
+                    .expect("pass");
+                let sums: Vec<Moments> =
+                    layers.iter().map(|l| pass.moments(*l).expect("moments").clone()).collect();
+                let features: Vec<f32> = layers
+                    .iter()
+                    .flat_map(|l| pass.features(*l).expect("features").to_planar())
+                    .collect();
                 (sums, features, cut(&pass.backward(&list).expect("gradient"), h, w, core))
             })
         };
         let whole = run(Isa::detect(), None, 2);
         let part = run(Isa::detect(), Some(core), 2);
-        let (features, gradient) = (support::chain::distance(&part.1, &whole.1), support::chain::distance(&part.2, &whole.2));
+        let (features, gradient) = (
+            support::chain::distance(&part.1, &whole.1),
+            support::chain::distance(&part.2, &whole.2),
+        );
         assert!(features < 1e-5 && gradient < 1e-4, "{layers:?}: {features:.2e}, {gradient:.2e}");
         for isa in Isa::available() {
-            if isa.name() == "portable" && cfg!(not(any(target_feature = "fma", target_arch = "aarch64"))) {
+            if isa.name() == "portable"
+                && cfg!(not(any(target_feature = "fma", target_arch = "aarch64")))
+            {
                 continue;
             }
             for threads in [1, 3] {
-                assert!(run(isa, Some(core), threads) == part, "{layers:?}, {}, {threads} threads", isa.name());
+                assert!(
+                    run(isa, Some(core), threads) == part,
+                    "{layers:?}, {}, {threads} threads",
+                    isa.name()
+                );
             }
         }
-        let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, Isa::detect()).expect("network");
+        let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, Isa::detect())
+            .expect("network");
         let nowhere = Some(Rect::whole(0, 0));
-        let pass =
-            net.forward(&pixels, h, w, &Request { taps: &taps, core, wanted: nowhere, same_bits: false, keep: false }).expect("pass");
-        let found: Vec<f32> = layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
+        let pass = net
+            .forward(
+                &pixels,
+                h,
+                w,
+                &Request { taps: &taps, core, wanted: nowhere, same_bits: false, keep: false },
+            )
+            .expect("pass");
+        let found: Vec<f32> =
+            layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
         assert!(support::chain::distance(&found, &whole.1) < 1e-5);
     }
 }
@@ -325,15 +501,31 @@ fn exact_margins_agree_to_rounding() {
     let widths = [8, 8, 20, 16, 17];
     let weights = support::chain::random(widths, 13);
     let layers = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
-    let net = CpuNetwork::new(&weights, layers[4], Pooling::Average, Precision::Float32, Isa::detect()).expect("network");
+    let net =
+        CpuNetwork::new(&weights, layers[4], Pooling::Average, Precision::Float32, Isa::detect())
+            .expect("network");
     let (h, w) = (66, 800);
     let pixels = noise(3 * h * w, 8);
     let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
-    let list: Vec<_> = pulls.iter().map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+    let list: Vec<_> = pulls
+        .iter()
+        .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
+        .collect();
     let run = |pixels: &[f32], w| {
         let pass = net
-            .forward(pixels, h, w, &Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: true })
+            .forward(
+                pixels,
+                h,
+                w,
+                &Request {
+                    taps: &taps,
+                    core: Rect::whole(w, h),
+                    wanted: None,
+                    same_bits: false,
+                    keep: true,
+                },
+            )
             .expect("pass");
         let features = pass.features(layers[4]).expect("features");
         (features, pass.backward(&list).expect("gradient"))
@@ -344,7 +536,8 @@ fn exact_margins_agree_to_rounding() {
     let (left, right) = (192 / 16, 192 / 16 + 4);
     let cells = Rect { top: 0, left: 128 / 16, height: h / 16, width: 192 / 16 };
     let mine = tile_features.crop(cells).expect("inside").to_planar();
-    let theirs = features.crop(Rect { left: cells.left + left, ..cells }).expect("inside").to_planar();
+    let theirs =
+        features.crop(Rect { left: cells.left + left, ..cells }).expect("inside").to_planar();
     assert!(right > left && support::chain::distance(&mine, &theirs) < 1e-5);
     let core = Rect { top: 0, left: 192, height: h, width: 64 };
     let mine = cut(&tile_gradient, h, 448, core);
@@ -358,16 +551,30 @@ fn content_loss_adds_up() {
     let widths = [3, 4, 5, 6, 7];
     let weights = support::chain::random(widths, 2);
     let layer = Layer::ALL[9];
-    let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect())
+        .expect("network");
     let (h, w) = (150, 200);
     let taps = requests(&[layer]);
-    let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep: false };
-    let target = net.forward(&noise(3 * h * w, 1), h, w, &request).expect("pass").features(layer).expect("features");
+    let request = Request {
+        taps: &taps,
+        core: Rect::whole(w, h),
+        wanted: None,
+        same_bits: false,
+        keep: false,
+    };
+    let target = net
+        .forward(&noise(3 * h * w, 1), h, w, &request)
+        .expect("pass")
+        .features(layer)
+        .expect("features");
     let pass = net.forward(&noise(3 * h * w, 2), h, w, &request).expect("pass");
-    let found = pass.content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 }).expect("loss");
+    let found = pass
+        .content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 })
+        .expect("loss");
     assert_eq!(found.len(), 3 * 4);
     let (ours, theirs) = (pass.features(layer).expect("features").to_planar(), target.to_planar());
-    let wanted: f64 = ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    let wanted: f64 =
+        ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     assert!((found.iter().sum::<f64>() - wanted).abs() < 1e-6 * wanted);
 }
 
@@ -375,42 +582,69 @@ fn content_loss_adds_up() {
 fn mistakes_are_errors() {
     let weights = support::chain::random([3, 4, 5, 6, 7], 2);
     let deepest = Layer::ALL[8];
-    let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
+        .expect("network");
     let pixels = noise(3 * 4 * 4, 1);
     let ask = |layers: &[Layer], core: Rect, keep: bool| {
         let taps = requests(layers);
-        net.forward(&pixels, 4, 4, &Request { taps: &taps, core, wanted: None, same_bits: false, keep })
+        net.forward(
+            &pixels,
+            4,
+            4,
+            &Request { taps: &taps, core, wanted: None, same_bits: false, keep },
+        )
     };
     let whole = Rect::whole(4, 4);
     let failed = |result: Result<Pass, CpuError>| result.err().expect("an error");
     assert_eq!(failed(ask(&[], whole, false)), CpuError::NoTaps);
-    assert_eq!(failed(ask(&[deepest], whole, false)), CpuError::NoCells { layer: deepest, height: 4, width: 4 });
+    assert_eq!(
+        failed(ask(&[deepest], whole, false)),
+        CpuError::NoCells { layer: deepest, height: 4, width: 4 }
+    );
     assert!(matches!(failed(ask(&[Layer::ALL[9]], whole, false)), CpuError::TooDeep(..)));
-    assert!(matches!(failed(ask(&[Layer::ALL[0]], Rect::whole(5, 4), false)), CpuError::Outside { .. }));
+    assert!(matches!(
+        failed(ask(&[Layer::ALL[0]], Rect::whole(5, 4), false)),
+        CpuError::Outside { .. }
+    ));
     let pass = ask(&[Layer::ALL[2]], whole, false).expect("pass");
     assert!(pass.moments(Layer::ALL[1]).is_err());
     assert_eq!(pass.backward(&[]).err(), Some(CpuError::NotKept));
     let pass = ask(&[Layer::ALL[2]], whole, true).expect("pass");
-    let gradient = TapGradient::Affine { layer: Layer::ALL[1], matrix: &[0.0; 9], offset: &[0.0; 3] };
+    let gradient =
+        TapGradient::Affine { layer: Layer::ALL[1], matrix: &[0.0; 9], offset: &[0.0; 3] };
     assert!(pass.backward(&[gradient]).is_err());
 }
 
 #[test]
 fn nonsense_is_noticed() {
     let weights = support::chain::random([3, 4, 5, 6, 7], 2);
-    let net = CpuNetwork::new(&weights, Layer::ALL[4], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+    let net =
+        CpuNetwork::new(&weights, Layer::ALL[4], Pooling::Max, Precision::Float32, Isa::detect())
+            .expect("network");
     for bad in [f32::NAN, f32::INFINITY, 1e30] {
         let mut pixels = noise(3 * 32 * 32, 1);
         pixels[500] = bad;
         let taps = requests(&[Layer::ALL[0], Layer::ALL[4]]);
         let pass = net
-            .forward(&pixels, 32, 32, &Request { taps: &taps, core: Rect::whole(32, 32), wanted: None, same_bits: false, keep: false })
+            .forward(
+                &pixels,
+                32,
+                32,
+                &Request {
+                    taps: &taps,
+                    core: Rect::whole(32, 32),
+                    wanted: None,
+                    same_bits: false,
+                    keep: false,
+                },
+            )
             .expect("pass");
         assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
     }
 }
 
-/// Large maps are written past the caches, small ones are not: the rows that both have are the same, whatever follows the convolution.
+/// Large maps are written past the caches, small ones are not: the rows that both have are the
+/// same, whatever follows the convolution.
 #[test]
 fn large_maps_are_as_small_ones() {
     use impasto::kernels::buffer::Pool;
@@ -427,10 +661,17 @@ fn large_maps_are_as_small_ones() {
         let run = |height: usize, kind: usize| {
             let shape = |channels| Shape { channels, height, width };
             let half = Shape { channels: outputs, height: height / 2, width: width / 2 };
-            let planar: Vec<f32> = (0..inputs).flat_map(|c| noise(height * width, c as u64 + 2)).map(|x| x - 0.5).collect();
+            let planar: Vec<f32> = (0..inputs)
+                .flat_map(|c| noise(height * width, c as u64 + 2))
+                .map(|x| x - 0.5)
+                .collect();
             let map = Map::from_planar(&pool, shape(inputs), &planar);
             let mut out = Map::new(&pool, if kind == 0 { half } else { shape(outputs) });
-            let mut mask = Mask::new(&pool, if kind == 0 { half } else { shape(outputs) }, if kind == 0 { 4 } else { 1 });
+            let mut mask = Mask::new(
+                &pool,
+                if kind == 0 { half } else { shape(outputs) },
+                if kind == 0 { 4 } else { 1 },
+            );
             mask.data.fill(0b10110);
             let job = Convolution {
                 isa,
@@ -442,18 +683,29 @@ fn large_maps_are_as_small_ones() {
                 area: Rect::whole(width, height),
             };
             job.run(match kind {
-                0 => Sink::Pooled { bias: &bias, pool: Pool2::Max, out: &mut out, mask: Some(&mut mask), full: None },
+                0 => Sink::Pooled {
+                    bias: &bias,
+                    pool: Pool2::Max,
+                    out: &mut out,
+                    mask: Some(&mut mask),
+                    full: None,
+                },
                 1 => Sink::Relu { bias: &bias, out: &mut out, mask: Some(&mut mask) },
                 2 => Sink::Masked { out: &mut out, mask: Some(&mask), tap: None },
                 _ => Sink::Plain { out: &mut out },
             });
             let bytes = out.shape.map_bytes();
-            let rows: Vec<u32> =
-                (0..common).flat_map(|y| out.data[out.at(0, y, 0)..][..out.shape.width * 16].to_vec()).map(f32::to_bits).collect();
+            let rows: Vec<u32> = (0..common)
+                .flat_map(|y| out.data[out.at(0, y, 0)..][..out.shape.width * 16].to_vec())
+                .map(f32::to_bits)
+                .collect();
             (bytes, rows)
         };
         for kind in 0..4 {
-            let (large, small) = (run(if kind == 0 { 1040 } else { 272 }, kind), run(if kind == 0 { 264 } else { 136 }, kind));
+            let (large, small) = (
+                run(if kind == 0 { 1040 } else { 272 }, kind),
+                run(if kind == 0 { 264 } else { 136 }, kind),
+            );
             assert!(large.0 >= 16 << 20 && small.0 < 16 << 20, "{} and {} bytes", large.0, small.0);
             assert!(large.1 == small.1, "sink {kind}, {}", isa.name());
         }

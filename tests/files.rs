@@ -13,7 +13,10 @@ fn a_file_appears_whole_at_commit_and_not_before() {
     file.write_all(b"half").unwrap();
     file.flush().unwrap();
     assert!(!path.exists());
-    let beside: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let beside: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert!(beside.len() == 1 && beside[0].to_string_lossy().starts_with(".a.txt."), "{beside:?}");
     file.write_all(b" and half").unwrap();
     assert_eq!(file.commit().unwrap(), path);
@@ -68,7 +71,10 @@ fn what_is_in_the_way_is_named() {
     assert!(text.contains(&*path.to_string_lossy()) && text.contains("exists"), "{text}");
     files::write(&path, b"3", Overwrite::Allow).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"3");
-    assert!(matches!(files::write(folder.path(), b"", Overwrite::Allow), Err(Error::Directory { .. })));
+    assert!(matches!(
+        files::write(folder.path(), b"", Overwrite::Allow),
+        Err(Error::Directory { .. })
+    ));
     assert!(matches!(files::write("/".as_ref(), b"", Overwrite::Allow), Err(Error::NoName { .. })));
     let inside = path.join("b");
     let text = files::write(&inside, b"", Overwrite::Refuse).unwrap_err().to_string();

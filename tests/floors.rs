@@ -29,7 +29,9 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 
 /// Names after `crate::` in a line, `crate::{a, b::c}` included.
 fn imports(line: &str) -> Vec<String> {
-    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let name = |text: &str| {
+        text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
     line.match_indices("crate::")
         .filter(|(at, _)| !line[..*at].ends_with('$'))
         .flat_map(|(at, found)| {
@@ -45,7 +47,10 @@ fn imports(line: &str) -> Vec<String> {
 
 #[test]
 fn modules_import_only_from_floors_below() {
-    let floors: BTreeMap<&str, usize> = FLOORS.iter().flat_map(|(floor, names)| names.iter().map(move |name| (*name, *floor))).collect();
+    let floors: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .flat_map(|(floor, names)| names.iter().map(move |name| (*name, *floor)))
+        .collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
@@ -53,11 +58,19 @@ fn modules_import_only_from_floors_below() {
     let mut seen = 0;
     for file in files {
         let relative = file.strip_prefix(&root).expect("below src");
-        let own = relative.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
+        let own = relative
+            .components()
+            .next()
+            .expect("a name")
+            .as_os_str()
+            .to_string_lossy()
+            .replace(".rs", "");
         if own == "lib" || own == "main" {
             continue;
         }
-        let floor = *floors.get(own.as_str()).unwrap_or_else(|| panic!("{own} is on no floor: add it to the plan"));
+        let floor = *floors
+            .get(own.as_str())
+            .unwrap_or_else(|| panic!("{own} is on no floor: add it to the plan"));
         for (number, line) in fs::read_to_string(&file).expect("readable").lines().enumerate() {
             if line.trim_start().starts_with("//") {
                 continue;
@@ -66,10 +79,16 @@ fn modules_import_only_from_floors_below() {
                 seen += 1;
                 match floors.get(name.as_str()) {
                     Some(other) if *other < floor => {}
-                    Some(other) => {
-                        wrong.push(format!("{}:{}: {own} (floor {floor}) imports {name} (floor {other})", file.display(), number + 1))
-                    }
-                    None => wrong.push(format!("{}:{}: {name} is on no floor", file.display(), number + 1)),
+                    Some(other) => wrong.push(format!(
+                        "{}:{}: {own} (floor {floor}) imports {name} (floor {other})",
+                        file.display(),
+                        number + 1
+                    )),
+                    None => wrong.push(format!(
+                        "{}:{}: {name} is on no floor",
+                        file.display(),
+                        number + 1
+                    )),
                 }
             }
         }

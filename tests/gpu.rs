@@ -1,4 +1,5 @@
-//! A GPU against the reference values, against the CPU, and against itself. Skipped, with a word, where no GPU answers.
+//! A GPU against the reference values, against the CPU, and against itself. Skipped, with a word,
+//! where no GPU answers.
 
 #![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
@@ -36,17 +37,24 @@ fn tensor(name: &str) -> Tensor {
     picture_tensor(&picture, picture.width as usize, picture.height as usize).unwrap()
 }
 
-/// The reference's canvas, photograph and painting by one network, canvas and targets where it computes.
+/// The reference's canvas, photograph and painting by one network, canvas and targets where it
+/// computes.
 fn evaluate(network: &dyn Network, spec: &Spec, core: Option<usize>) -> Evaluation {
     let device = network.device();
     let canvas = tensor("canvas_101x75.png").to_device(&device).unwrap();
     let content = tensor("content_101x75.png").to_device(&device).unwrap();
     let style = picture("style_88x70.png");
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = style_targets(&style, (style.width as usize, style.height as usize), &layers, network).unwrap();
+    let targets =
+        style_targets(&style, (style.width as usize, style.height as usize), &layers, network)
+            .unwrap();
     let (_, height, width) = canvas.dims3().unwrap();
-    let grid = core.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
-    Sweep::new(Some(network), spec, targets, Some(&content), grid).unwrap().evaluate(&canvas).unwrap()
+    let grid =
+        core.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
+    Sweep::new(Some(network), spec, targets, Some(&content), grid)
+        .unwrap()
+        .evaluate(&canvas)
+        .unwrap()
 }
 
 fn values(evaluation: &Evaluation) -> Vec<f32> {
@@ -57,7 +65,12 @@ fn bits(evaluation: &Evaluation) -> Vec<u32> {
     values(evaluation).into_iter().map(f32::to_bits).collect()
 }
 
-fn network(gpu: &Gpu, weights: &Weights, pooling: Pooling, arithmetic: Arithmetic) -> CandleNetwork {
+fn network(
+    gpu: &Gpu,
+    weights: &Weights,
+    pooling: Pooling,
+    arithmetic: Arithmetic,
+) -> CandleNetwork {
     arithmetic.apply();
     let deepest = Layer::parse("relu5_2").unwrap();
     let by = Convolutions::suited(gpu.device(), arithmetic);
@@ -77,14 +90,25 @@ fn a_gpu_computes_what_the_cpu_does() {
         let deepest = Layer::parse("relu5_2").unwrap();
         let direct = CandleNetwork::new(&weights, deepest, pooling, &Device::Cpu).unwrap();
         Arithmetic::Float32.apply();
-        // With tiles of 4x4, a maximum or a ReLU within rounding of the other side may fall otherwise than by direct convolutions.
-        // One such flip weighs this much in the gradient of a picture of 6x4 cells; average poolings have next to none.
+        // With tiles of 4x4, a maximum or a ReLU within rounding of the other side may fall
+        // otherwise than by direct convolutions. One such flip weighs this much in the gradient of
+        // a picture of 6x4 cells; average poolings have next to none.
         let flips = if pooling == Pooling::Max { 1e-2 } else { 1e-4 };
         for (by, bound) in [(Convolutions::Products, 1e-4), (Convolutions::Winograd, flips)] {
-            let exact = CandleNetwork::with(&weights, deepest, pooling, gpu.device(), Arithmetic::Float32, by).unwrap();
-            for (name, spec) in
-                [("total_neural_style", Spec::neural_style()), ("total_gatys_code", Spec::gatys()), ("total_spst", Spec::spst())]
-            {
+            let exact = CandleNetwork::with(
+                &weights,
+                deepest,
+                pooling,
+                gpu.device(),
+                Arithmetic::Float32,
+                by,
+            )
+            .unwrap();
+            for (name, spec) in [
+                ("total_neural_style", Spec::neural_style()),
+                ("total_gatys_code", Spec::gatys()),
+                ("total_spst", Spec::spst()),
+            ] {
                 let spec = Spec { pooling, ..spec };
                 let found = evaluate(&exact, &spec, None);
                 let wanted = losses[name]["value"].as_f64().unwrap();
@@ -93,13 +117,30 @@ fn a_gpu_computes_what_the_cpu_does() {
                 let length = losses[name]["grad_l2"].as_f64().unwrap();
                 let length = (norm - length).abs() / length;
                 let judged = relative_l2(&values(&found), &values(&evaluate(&direct, &spec, None)));
-                println!("{name}, {word}, {by:?}: loss off by {error:.1e}, gradient's norm by {length:.1e}, gradient by {judged:.1e}");
-                assert!(error <= 1e-4, "{name}, {word}, {by:?}: {} instead of {wanted}", found.losses.total);
-                assert!(length <= 2e-4 && judged <= bound, "{name}, {word}, {by:?}: gradient off by {length:.1e} and {judged:.1e}");
-                assert_eq!(bits(&found), bits(&evaluate(&exact, &spec, None)), "{name}, {word}, {by:?}: not the same bytes twice");
-                let tiled = relative_l2(&values(&evaluate(&exact, &spec, Some(64))), &values(&found));
+                println!(
+                    "{name}, {word}, {by:?}: loss off by {error:.1e}, gradient's norm by {length:.1e}, gradient by {judged:.1e}"
+                );
+                assert!(
+                    error <= 1e-4,
+                    "{name}, {word}, {by:?}: {} instead of {wanted}",
+                    found.losses.total
+                );
+                assert!(
+                    length <= 2e-4 && judged <= bound,
+                    "{name}, {word}, {by:?}: gradient off by {length:.1e} and {judged:.1e}"
+                );
+                assert_eq!(
+                    bits(&found),
+                    bits(&evaluate(&exact, &spec, None)),
+                    "{name}, {word}, {by:?}: not the same bytes twice"
+                );
+                let tiled =
+                    relative_l2(&values(&evaluate(&exact, &spec, Some(64))), &values(&found));
                 println!("{name}, {word}, {by:?}: in tiles off by {tiled:.1e}");
-                assert!(tiled <= bound.max(1e-3), "{name}, {word}, {by:?}: in tiles off by {tiled:.1e}");
+                assert!(
+                    tiled <= bound.max(1e-3),
+                    "{name}, {word}, {by:?}: in tiles off by {tiled:.1e}"
+                );
             }
         }
         let exact = network(&gpu, &weights, pooling, Arithmetic::Float32);
@@ -111,7 +152,10 @@ fn a_gpu_computes_what_the_cpu_does() {
             let loss = (found.losses.total - wanted.losses.total).abs() / wanted.losses.total;
             let gradient = relative_l2(&values(&found), &values(&wanted));
             println!("{arithmetic:?}, {word}: loss off by {loss:.1e}, gradient by {gradient:.1e}");
-            assert!(loss <= bound && gradient <= bound, "{arithmetic:?}, {word}: {loss:.1e}, {gradient:.1e}");
+            assert!(
+                loss <= bound && gradient <= bound,
+                "{arithmetic:?}, {word}: {loss:.1e}, {gradient:.1e}"
+            );
         }
         Arithmetic::Float32.apply();
     }
@@ -123,7 +167,15 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
     let weights = support::small_network(6, [8, 8, 16, 16, 16]);
     let spec = Spec::spst();
     let by = Convolutions::suited(gpu.device(), Arithmetic::Float32);
-    let one = CandleNetwork::with(&weights, spec.deepest().unwrap(), spec.pooling, gpu.device(), Arithmetic::Float32, by).unwrap();
+    let one = CandleNetwork::with(
+        &weights,
+        spec.deepest().unwrap(),
+        spec.pooling,
+        gpu.device(),
+        Arithmetic::Float32,
+        by,
+    )
+    .unwrap();
     let network: Arc<dyn Network> = Arc::new(one);
     let style = picture("style_88x70.png");
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
@@ -131,9 +183,11 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
     let (canvas, content) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"));
     let run = |workers: usize| {
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
+        let team =
+            Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         // The canvas is in this machine's memory, as with several GPUs.
-        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64)).unwrap();
+        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64))
+            .unwrap();
         bits(&sweep.evaluate(&canvas).unwrap())
     };
     assert_eq!(run(1), run(2));

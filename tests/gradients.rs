@@ -1,4 +1,5 @@
-//! Every term of the loss, and both poolings, against central differences of a plain float64 computation.
+//! Every term of the loss, and both poolings, against central differences of a plain float64
+//! computation.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
@@ -38,7 +39,10 @@ fn targets(network: &dyn Network, pixels: &Tensor, spec: &Spec) -> StyleTargets 
         keep: false,
     };
     let pass = network.forward(pixels, &request).unwrap();
-    let taps = layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect();
+    let taps = layers
+        .iter()
+        .map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap()))
+        .collect();
     StyleTargets { taps }
 }
 
@@ -47,41 +51,70 @@ fn check(name: &str, spec: &Spec) {
     let weights: Weights = small_network(11, [3, 4, 5, 6, 6]);
     let (width, height) = SIZE;
     let style_size = (33, 41);
-    let (canvas, content, style) =
-        (random_pixels(1, width, height), random_pixels(2, width, height), random_pixels(3, style_size.0, style_size.1));
+    let (canvas, content, style) = (
+        random_pixels(1, width, height),
+        random_pixels(2, width, height),
+        random_pixels(3, style_size.0, style_size.1),
+    );
     let double = |pixels: &[f32]| pixels.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
     let last = Layer::parse("relu5_4").unwrap();
     let content_maps = features(&weights, &double(&content), width, height, last, spec.pooling);
-    let style_maps = features(&weights, &double(&style), style_size.0, style_size.1, last, spec.pooling);
+    let style_maps =
+        features(&weights, &double(&style), style_size.0, style_size.1, last, spec.pooling);
     let judge = Judge {
         weights: &weights,
         spec,
         width,
         height,
         content: spec.content_taps().map(|(l, _)| (l, content_maps[l.index()].clone())).collect(),
-        style: spec.style_taps().map(|(l, _)| (l, statistics(&style_maps[l.index()]))).collect::<BTreeMap<_, _>>(),
+        style: spec
+            .style_taps()
+            .map(|(l, _)| (l, statistics(&style_maps[l.index()])))
+            .collect::<BTreeMap<_, _>>(),
     };
     let expected = judge.loss(&double(&canvas));
     for (kind, network) in support::networks(&weights, spec.deepest(), spec.pooling) {
-        let targets = network.as_ref().map_or_else(StyleTargets::default, |n| targets(n.as_ref(), &tensor(&style, style_size), spec));
-        let sweep = Sweep::new(network.as_deref(), spec, targets, Some(&tensor(&content, SIZE)), Grid::whole(width, height)).unwrap();
+        let targets = network.as_ref().map_or_else(StyleTargets::default, |n| {
+            targets(n.as_ref(), &tensor(&style, style_size), spec)
+        });
+        let sweep = Sweep::new(
+            network.as_deref(),
+            spec,
+            targets,
+            Some(&tensor(&content, SIZE)),
+            Grid::whole(width, height),
+        )
+        .unwrap();
         let evaluation = sweep.evaluate(&tensor(&canvas, SIZE)).unwrap();
         let value = evaluation.losses.total;
-        assert!((value - expected).abs() <= 1e-4 * expected.abs(), "{name} on {kind}: {value} instead of {expected}");
+        assert!(
+            (value - expected).abs() <= 1e-4 * expected.abs(),
+            "{name} on {kind}: {value} instead of {expected}"
+        );
         let gradient = evaluation.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let largest = gradient.iter().fold(0f32, |m, g| m.max(g.abs())) as f64;
         assert!(largest > 0.0, "{name} on {kind}: the gradient is zero");
         let noise = Noise::new(5);
         for k in 0..24 {
             let index = (noise.bits(k) % gradient.len() as u64) as usize;
-            let (found, wanted) = (f64::from(gradient[index]), judge.derivative(&double(&canvas), index));
-            assert!((found - wanted).abs() <= 2e-3 * largest, "{name} on {kind}, value {index}: {found} instead of {wanted}");
+            let (found, wanted) =
+                (f64::from(gradient[index]), judge.derivative(&double(&canvas), index));
+            assert!(
+                (found - wanted).abs() <= 2e-3 * largest,
+                "{name} on {kind}, value {index}: {found} instead of {wanted}"
+            );
         }
     }
 }
 
 fn nothing() -> Spec {
-    Spec { content_weight: 0.0, style_weight: 0.0, statistics_weight: 0.0, variation_weight: 0.0, ..Spec::gatys() }
+    Spec {
+        content_weight: 0.0,
+        style_weight: 0.0,
+        statistics_weight: 0.0,
+        variation_weight: 0.0,
+        ..Spec::gatys()
+    }
 }
 
 fn layers(names: &[(&str, f64)]) -> BTreeMap<Layer, f64> {
@@ -101,8 +134,17 @@ fn gram() {
     for pooling in [Pooling::Max, Pooling::Average] {
         check("gram", &Spec { style_weight: 1.0, pooling, ..nothing() });
         // Taps in front of poolings and behind each other take other ways through the sweeps.
-        let style_layers = layers(&[("relu1_2", 1.0), ("relu2_2", 0.5), ("relu3_4", 2.0), ("relu4_4", 1.0), ("relu5_4", 1.0)]);
-        check("gram before poolings", &Spec { style_weight: 1.0, style_layers, pooling, ..nothing() });
+        let style_layers = layers(&[
+            ("relu1_2", 1.0),
+            ("relu2_2", 0.5),
+            ("relu3_4", 2.0),
+            ("relu4_4", 1.0),
+            ("relu5_4", 1.0),
+        ]);
+        check(
+            "gram before poolings",
+            &Spec { style_weight: 1.0, style_layers, pooling, ..nothing() },
+        );
     }
 }
 
@@ -120,13 +162,21 @@ fn variation() {
 
 #[test]
 fn presets() {
-    for (name, spec) in [("gatys", Spec::gatys()), ("neural-style", Spec::neural_style()), ("spst", Spec::spst())] {
+    for (name, spec) in
+        [("gatys", Spec::gatys()), ("neural-style", Spec::neural_style()), ("spst", Spec::spst())]
+    {
         check(name, &spec);
     }
 }
 
 #[test]
 fn one_shallow_tap() {
-    check("relu1_1 alone", &Spec { style_weight: 1.0, style_layers: layers(&[("relu1_1", 1.0)]), ..nothing() });
-    check("relu1_2 alone", &Spec { style_weight: 1.0, style_layers: layers(&[("relu1_2", 1.0)]), ..nothing() });
+    check(
+        "relu1_1 alone",
+        &Spec { style_weight: 1.0, style_layers: layers(&[("relu1_1", 1.0)]), ..nothing() },
+    );
+    check(
+        "relu1_2 alone",
+        &Spec { style_weight: 1.0, style_layers: layers(&[("relu1_2", 1.0)]), ..nothing() },
+    );
 }

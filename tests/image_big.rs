@@ -1,5 +1,6 @@
-//! A print of 600 megapixels, from a canvas file to a BigTIFF and back, by rows: run with
-//! `cargo test --release --test image_big -- --ignored --nocapture`. Takes about 11 GB of disk in the temporary directory.
+//! A print of 600 megapixels, from a canvas file to a BigTIFF and back, by rows: run with `cargo
+//! test --release --test image_big -- --ignored --nocapture`. Takes about 11 GB of disk in the
+//! temporary directory.
 #![allow(clippy::unwrap_used)]
 
 use std::io::BufReader;
@@ -33,9 +34,19 @@ fn canvas(path: &std::path::Path) -> CanvasFile {
     let band = 50;
     for top in (0..SIZE.1).step_by(band) {
         let rows = top..top + band as u32;
-        let values: Vec<f32> =
-            (0..3u32).flat_map(|c| rows.clone().flat_map(move |y| (0..SIZE.0).map(move |x| f32::from(value(x, y, c)) / 65535.0))).collect();
-        canvas.write(Rect { left: 0, top: top as usize, width: SIZE.0 as usize, height: band }, &values).unwrap();
+        let values: Vec<f32> = (0..3u32)
+            .flat_map(|c| {
+                rows.clone().flat_map(move |y| {
+                    (0..SIZE.0).map(move |x| f32::from(value(x, y, c)) / 65535.0)
+                })
+            })
+            .collect();
+        canvas
+            .write(
+                Rect { left: 0, top: top as usize, width: SIZE.0 as usize, height: band },
+                &values,
+            )
+            .unwrap();
     }
     canvas
 }
@@ -44,7 +55,8 @@ fn canvas(path: &std::path::Path) -> CanvasFile {
 #[ignore = "writes 11 GB"]
 fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let folder = tempfile::tempdir().unwrap();
-    let photograph = ::image::RgbImage::from_fn(48, 32, |x, y| ::image::Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
+    let photograph =
+        ::image::RgbImage::from_fn(48, 32, |x, y| ::image::Rgb([(x * 5) as u8, (y * 7) as u8, 90]));
     photograph.save(folder.path().join("photo.png")).unwrap();
     let pipeline = folder.path().join("pipeline.toml");
     let text = format!(
@@ -81,7 +93,9 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     assert_eq!(decoder.dimensions().unwrap(), SIZE);
     let mut y = 0;
     for strip in 0..decoder.strip_count().unwrap() {
-        let DecodingResult::U16(samples) = decoder.read_chunk(strip).unwrap() else { panic!("16 bits") };
+        let DecodingResult::U16(samples) = decoder.read_chunk(strip).unwrap() else {
+            panic!("16 bits")
+        };
         for row in samples.chunks_exact(width * 3) {
             for (x, pixel) in (0u32..).zip(row.chunks_exact(3)) {
                 for (c, v) in (0u32..).zip(pixel) {
@@ -93,12 +107,18 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     }
     assert_eq!(y, SIZE.1);
     println!("every sample read back in {:.1?}, peak {} MiB", start.elapsed(), peak_mib());
-    for (tool, arguments) in
-        [("tiffinfo", vec![]), ("vips", vec!["avg"]), ("exiftool", vec!["-validate", "-FileType", "-ImageSize", "-XResolution"])]
-    {
+    for (tool, arguments) in [
+        ("tiffinfo", vec![]),
+        ("vips", vec!["avg"]),
+        ("exiftool", vec!["-validate", "-FileType", "-ImageSize", "-XResolution"]),
+    ] {
         match std::process::Command::new(tool).args(&arguments).arg(&path).output() {
             Ok(out) => {
-                println!("{tool}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+                println!(
+                    "{tool}: {}{}",
+                    String::from_utf8_lossy(&out.stdout),
+                    String::from_utf8_lossy(&out.stderr)
+                )
             }
             Err(_) => println!("{tool} is not installed"),
         }
@@ -108,6 +128,8 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
 
 /// The mean of all samples, for comparison with what a reader says.
 fn mean() -> f64 {
-    let rows = (0..SIZE.1).map(|y| (0..SIZE.0).map(|x| (0..3).map(|c| u64::from(value(x, y, c))).sum::<u64>()).sum::<u64>());
+    let rows = (0..SIZE.1).map(|y| {
+        (0..SIZE.0).map(|x| (0..3).map(|c| u64::from(value(x, y, c))).sum::<u64>()).sum::<u64>()
+    });
     rows.sum::<u64>() as f64 / (f64::from(SIZE.0) * f64::from(SIZE.1) * 3.0)
 }

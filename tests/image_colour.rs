@@ -6,8 +6,8 @@ use std::path::Path;
 use ::image::ImageEncoder;
 use impasto::files::Overwrite;
 use impasto::image::{
-    Compression, Encoding, Filter, Intent, Light, Limits, OutputFormat, OutputProfile, coded_from_linear, content_colours, decode,
-    encode_picture, linear_from_coded, resize,
+    Compression, Encoding, Filter, Intent, Light, Limits, OutputFormat, OutputProfile,
+    coded_from_linear, content_colours, decode, encode_picture, linear_from_coded, resize,
 };
 use moxcms::ColorProfile;
 
@@ -18,8 +18,14 @@ fn png16(path: &Path, colours: &[[f64; 3]], icc: Option<Vec<u8>>) {
     if let Some(icc) = icc {
         encoder.set_icc_profile(icc).unwrap();
     }
-    let bytes: Vec<u8> = colours.iter().flatten().flat_map(|v| ((v * 65535.0).round() as u16).to_ne_bytes()).collect();
-    encoder.write_image(&bytes, colours.len() as u32, 1, ::image::ExtendedColorType::Rgb16).unwrap();
+    let bytes: Vec<u8> = colours
+        .iter()
+        .flatten()
+        .flat_map(|v| ((v * 65535.0).round() as u16).to_ne_bytes())
+        .collect();
+    encoder
+        .write_image(&bytes, colours.len() as u32, 1, ::image::ExtendedColorType::Rgb16)
+        .unwrap();
 }
 
 fn decoded(path: &Path) -> Vec<[f32; 3]> {
@@ -28,9 +34,10 @@ fn decoded(path: &Path) -> Vec<[f32; 3]> {
     (0..n).map(|i| [p.pixels[i], p.pixels[n + i], p.pixels[2 * n + i]]).collect()
 }
 
-/// sRGB colours and the same colours in Display P3 and Adobe RGB, computed apart from this program in double precision
-/// from the primaries, the white point and the curves alone.
-const SRGB: [[f64; 3]; 5] = [[1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.25, 0.5, 0.75]];
+/// sRGB colours and the same colours in Display P3 and Adobe RGB, computed apart from this program
+/// in double precision from the primaries, the white point and the curves alone.
+const SRGB: [[f64; 3]; 5] =
+    [[1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.25, 0.5, 0.75]];
 const P3: [[f64; 3]; 5] = [
     [1.0, 1.0, 1.0],
     [0.5, 0.5, 0.5],
@@ -89,12 +96,18 @@ fn outputs_are_converted_to_their_profile_and_back() {
                     let got = f64::from(raw.get_pixel(x as u32, 0).0[c]) / 65535.0;
                     // A gamma of 2.2 is steep at black: 1e-5 of the light is 5e-3 of the code.
                     let near = if *want == 0.0 { 6e-3 } else { 1e-3 };
-                    assert!((got - want).abs() < near, "{i} {name} colour {x} channel {c}: {got} for {want}");
+                    assert!(
+                        (got - want).abs() < near,
+                        "{i} {name} colour {x} channel {c}: {got} for {want}"
+                    );
                 }
             }
             for (got, want) in decoded(&path).iter().zip(SRGB) {
                 for c in 0..3 {
-                    assert!((f64::from(got[c]) - want[c]).abs() < 1.5e-3, "{i} {name}: {got:?} for {want:?}");
+                    assert!(
+                        (f64::from(got[c]) - want[c]).abs() < 1.5e-3,
+                        "{i} {name}: {got:?} for {want:?}"
+                    );
                 }
             }
         }
@@ -103,13 +116,15 @@ fn outputs_are_converted_to_their_profile_and_back() {
 
 #[test]
 fn a_smooth_ramp_stays_smooth_through_a_profile() {
-    // 16-bit depth survives the conversion: thousands of levels, no steps coarser than a 12-bit one.
+    // 16-bit depth survives the conversion: thousands of levels, no steps coarser than a 12-bit
+    // one.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
     let ramp: Vec<[f64; 3]> = (0..8192).map(|i| [f64::from(i) / 8191.0; 3]).collect();
     png16(&path, &ramp, Some(ColorProfile::new_adobe_rgb().encode().unwrap()));
     let out = decoded(&path);
-    let levels: std::collections::HashSet<u32> = out.iter().map(|v| (v[1] * 65535.0).round() as u32).collect();
+    let levels: std::collections::HashSet<u32> =
+        out.iter().map(|v| (v[1] * 65535.0).round() as u32).collect();
     assert!(levels.len() > 7000, "{}", levels.len());
     let coarsest = out.windows(2).skip(100).map(|w| (w[1][1] - w[0][1]).abs()).fold(0.0, f32::max);
     assert!(coarsest < 1.0 / 2048.0, "{coarsest}");
@@ -169,7 +184,9 @@ fn hidden_colours_do_not_bleed_and_alpha_is_kept() {
 }
 
 fn image_rgb() -> ::image::RgbImage {
-    ::image::RgbImage::from_fn(64, 48, |x, y| ::image::Rgb([(x * 4) as u8, (y * 5) as u8, ((x * y) % 251) as u8]))
+    ::image::RgbImage::from_fn(64, 48, |x, y| {
+        ::image::Rgb([(x * 4) as u8, (y * 5) as u8, ((x * y) % 251) as u8])
+    })
 }
 
 #[test]
@@ -181,7 +198,12 @@ fn resizing_keeps_mean_and_range_and_overshoot() {
     for to in [(100, 75), (514, 380), (31, 400), (1, 1)] {
         let out = resize(&planes, (w, h), to, Filter::Lanczos3, Light::Coded);
         assert_eq!(out.len(), 3 * (to.0 * to.1) as usize);
-        assert!((mean(&out) - mean(&planes)).abs() < 4e-3, "{to:?}: {} for {}", mean(&out), mean(&planes));
+        assert!(
+            (mean(&out) - mean(&planes)).abs() < 4e-3,
+            "{to:?}: {} for {}",
+            mean(&out),
+            mean(&planes)
+        );
     }
     assert_eq!(resize(&planes, (w, h), (w, h), Filter::Lanczos3, Light::Linear), planes);
     // Values outside 0..1 survive in both lights.
@@ -194,7 +216,12 @@ fn resizing_keeps_mean_and_range_and_overshoot() {
     let board: Vec<f32> = (0..64 * 64).map(|i| ((i % 64 + i / 64) % 2) as f32).collect();
     let linear = resize(&board, (64, 64), (16, 16), Filter::Box, Light::Linear);
     let coded = resize(&board, (64, 64), (16, 16), Filter::Box, Light::Coded);
-    assert!((linear[40] - 0.7354).abs() < 1e-3 && (coded[40] - 0.5).abs() < 1e-5, "{} {}", linear[40], coded[40]);
+    assert!(
+        (linear[40] - 0.7354).abs() < 1e-3 && (coded[40] - 0.5).abs() < 1e-5,
+        "{} {}",
+        linear[40],
+        coded[40]
+    );
 }
 
 #[test]
@@ -202,7 +229,10 @@ fn transfer_functions_are_inverse_and_known() {
     assert!((linear_from_coded(0.5) - 0.214_041).abs() < 1e-6);
     for i in -50..=300 {
         let v = i as f32 / 200.0;
-        assert!((coded_from_linear(linear_from_coded(v)) - v).abs() < 2e-6 * (1.0 + v.abs()), "{v}");
+        assert!(
+            (coded_from_linear(linear_from_coded(v)) - v).abs() < 2e-6 * (1.0 + v.abs()),
+            "{v}"
+        );
     }
 }
 
@@ -224,7 +254,8 @@ fn content_colours_keep_the_result_s_luma_and_the_content_s_chroma() {
 #[test]
 fn compressions_hold_the_same_pixels() {
     let folder = tempfile::tempdir().unwrap();
-    let planes: Vec<f32> = (0..3 * 500 * 400).map(|i| ((i * 7919) % 65536) as f32 / 65535.0).collect();
+    let planes: Vec<f32> =
+        (0..3 * 500 * 400).map(|i| ((i * 7919) % 65536) as f32 / 65535.0).collect();
     let mut seen = Vec::new();
     for compression in [Compression::None, Compression::Lzw, Compression::Deflate] {
         let path = folder.path().join(format!("{compression:?}.tif"));

@@ -1,4 +1,5 @@
-//! Files that other programs wrote: a part of PngSuite, and TIFFs and others as tests/pictures/PROVENANCE.md says.
+//! Files that other programs wrote: a part of PngSuite, and TIFFs and others as
+//! tests/pictures/PROVENANCE.md says.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -46,7 +47,13 @@ fn pngsuite_is_read_as_others_read_it() {
         let opacity = |i: usize| f64::from(picture.alpha.as_ref().map_or(1.0, |alpha| alpha[i]));
         let mean = |value: &dyn Fn(usize) -> f64| (0..plane).map(value).sum::<f64>() / plane as f64;
         for (c, expected) in expected.into_iter().enumerate() {
-            let found = mean(&|i| if c == 3 { opacity(i) } else { opacity(i) * f64::from(picture.pixels[c * plane + i]) });
+            let found = mean(&|i| {
+                if c == 3 {
+                    opacity(i)
+                } else {
+                    opacity(i) * f64::from(picture.pixels[c * plane + i])
+                }
+            });
             assert!((found - expected).abs() < 1e-3, "{name}, channel {c}: {found} for {expected}");
         }
     }
@@ -62,10 +69,17 @@ fn tiffs_of_other_writers_are_read_exactly() {
     for name in support::OTHERS_TIFFS {
         let picture = open(name);
         assert_eq!((picture.width, picture.height), (40, 30), "{name}");
-        assert!(picture.alpha.is_none(), "{name}: an extra channel that is not said to be alpha is none");
+        assert!(
+            picture.alpha.is_none(),
+            "{name}: an extra channel that is not said to be alpha is none"
+        );
         for (i, found) in picture.pixels.iter().enumerate() {
             let (c, y, x) = (i / 1200, i / 40 % 30, i % 40);
-            assert!((found * 255.0 - value(x, y, c)).abs() < 0.01, "{name}: {x},{y},{c}: {}", found * 255.0);
+            assert!(
+                (found * 255.0 - value(x, y, c)).abs() < 0.01,
+                "{name}: {x},{y},{c}: {}",
+                found * 255.0
+            );
         }
     }
 }
@@ -74,9 +88,14 @@ fn tiffs_of_other_writers_are_read_exactly() {
 fn lossy_kinds_are_read_closely() {
     for (name, alpha) in [("progressive.jpg", false), ("lossy-alpha.webp", true)] {
         let picture = open(name);
-        assert_eq!((picture.width, picture.height, picture.alpha.is_some()), (40, 30, alpha), "{name}");
+        assert_eq!(
+            (picture.width, picture.height, picture.alpha.is_some()),
+            (40, 30, alpha),
+            "{name}"
+        );
         let mean = picture.pixels.iter().sum::<f32>() / picture.pixels.len() as f32 * 255.0;
-        let expected = (0..3600).map(|i| value(i % 40, i / 40 % 30, i / 1200)).sum::<f32>() / 3600.0;
+        let expected =
+            (0..3600).map(|i| value(i % 40, i / 40 % 30, i / 1200)).sum::<f32>() / 3600.0;
         assert!((mean - expected).abs() < 4.0, "{name}: {mean} for {expected}");
     }
 }

@@ -35,7 +35,9 @@ fn files_that_are_no_pictures() {
     assert!(matches!(refused(&f.join("missing.png")).0, Error::Missing { .. }));
     assert!(matches!(refused(f).0, Error::Directory { .. }));
     assert!(refused(&put(f, "empty.png", b"")).1.contains("0 bytes"));
-    for (name, bytes) in [("text.png", b"hello there, no picture".as_slice()), ("x.jpg", b"\xff"), ("y.tif", b"II")] {
+    for (name, bytes) in
+        [("text.png", b"hello there, no picture".as_slice()), ("x.jpg", b"\xff"), ("y.tif", b"II")]
+    {
         assert!(matches!(refused(&put(f, name, bytes)).0, Error::NotAPicture { .. }), "{name}");
     }
     for (name, bytes, word) in [
@@ -93,7 +95,9 @@ fn sizes_that_cannot_be() {
     assert!(matches!(error, Error::TooLarge { width: 100_000, .. }), "{text}");
     assert!(text.contains("112.0 GiB") && text.contains("limit is 8.0 GiB"), "{text}");
     assert_eq!(probe(&path).unwrap().width, 100_000);
-    let text = decode(&put(f, "c.png", &png_of_size(1000, 1000)), &Limits::bytes(5_000_000)).unwrap_err().to_string();
+    let text = decode(&put(f, "c.png", &png_of_size(1000, 1000)), &Limits::bytes(5_000_000))
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("would take 13.9 MiB of memory, the limit is 4.8 MiB"), "{text}");
 }
 
@@ -104,7 +108,13 @@ fn animations_are_refused_with_their_frames() {
     let gif = |frames: usize| {
         let mut bytes = Vec::new();
         let mut encoder = ::image::codecs::gif::GifEncoder::new(&mut bytes);
-        let frame = || ::image::Frame::new(::image::RgbaImage::from_pixel(9, 7, ::image::Rgba([9, 80, 70, 255])));
+        let frame = || {
+            ::image::Frame::new(::image::RgbaImage::from_pixel(
+                9,
+                7,
+                ::image::Rgba([9, 80, 70, 255]),
+            ))
+        };
         encoder.encode_frames((0..frames).map(|_| frame())).unwrap();
         drop(encoder);
         bytes
@@ -182,14 +192,24 @@ fn encodings_that_cannot_be_written() {
     assert!(problem(|e| e.bit_depth = 16, Jpeg, (9, 9)).contains("8 bits"));
     assert!(problem(|_| {}, Jpeg, (70_000, 9)).contains("65535"));
     assert!(problem(|e| e.quality = 0, Jpeg, (9, 9)).contains("1 to 100"));
-    assert!(problem(|e| e.compression = impasto::image::Compression::Lzw, Png, (9, 9)).contains("LZW"));
+    assert!(
+        problem(|e| e.compression = impasto::image::Compression::Lzw, Png, (9, 9)).contains("LZW")
+    );
     assert!(problem(|e| e.bit_depth = 12, Tiff, (9, 9)).contains("12 bits"));
     assert!(problem(|e| e.dpi = Some(f64::NAN), Tiff, (9, 9)).contains("dots per inch"));
     assert!(problem(|_| {}, Tiff, (0, 9)).contains("0 x 9"));
-    assert!(problem(|e| e.profile = OutputProfile::Icc(vec![1, 2, 3]), Tiff, (9, 9)).contains("profile"));
+    assert!(
+        problem(|e| e.profile = OutputProfile::Icc(vec![1, 2, 3]), Tiff, (9, 9))
+            .contains("profile")
+    );
     let icc = folder.path().join("grey.icc");
     std::fs::write(&icc, moxcms::ColorProfile::new_gray_with_gamma(2.2).encode().unwrap()).unwrap();
     let text = OutputProfile::from_file(&icc).unwrap_err().to_string();
     assert!(text.contains("grey.icc") && text.contains("RGB"), "{text}");
-    assert!(OutputProfile::from_file(&folder.path().join("no.icc")).unwrap_err().to_string().contains("no.icc"));
+    assert!(
+        OutputProfile::from_file(&folder.path().join("no.icc"))
+            .unwrap_err()
+            .to_string()
+            .contains("no.icc")
+    );
 }

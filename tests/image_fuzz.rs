@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use ::image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use impasto::files::Overwrite;
-use impasto::image::{Compression, Encoding, Error, Limits, OutputFormat, decode, encode_picture, probe};
+use impasto::image::{
+    Compression, Encoding, Error, Limits, OutputFormat, decode, encode_picture, probe,
+};
 
 /// Splitmix64: the damage is the same on every run.
 struct Random(u64);
@@ -57,16 +59,20 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     add("rgba.ff", &DynamicImage::ImageRgba16(rgb.to_rgba16()), ImageFormat::Farbfeld);
     add("rgb.tif", &rgb, ImageFormat::Tiff);
     add("float.tif", &DynamicImage::ImageRgb32F(rgb.to_rgb32f()), ImageFormat::Tiff);
-    // Other writers' kinds: interlaced, palettes, few bits, tiles, planes, BigTIFF, progressive, lossy.
+    // Other writers' kinds: interlaced, palettes, few bits, tiles, planes, BigTIFF, progressive,
+    // lossy.
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
-    for name in ["ibasn3p08.png", "ibasn6a16.png", "ftbbn3p08.png", "basn0g02.png", "basn4a16.png"] {
+    for name in ["ibasn3p08.png", "ibasn6a16.png", "ftbbn3p08.png", "basn0g02.png", "basn4a16.png"]
+    {
         all.push((name.to_owned(), std::fs::read(pictures.join("pngsuite").join(name)).unwrap()));
     }
     for name in support::OTHERS_TIFFS.into_iter().chain(["progressive.jpg", "lossy-alpha.webp"]) {
         all.push((name.to_owned(), std::fs::read(pictures.join(name)).unwrap()));
     }
     // Our own outputs, which carry profiles and text.
-    let planes: Vec<f32> = (0..3).flat_map(|c| sample().pixels().map(move |p| f32::from(p.0[c]) / 255.0).collect::<Vec<_>>()).collect();
+    let planes: Vec<f32> = (0..3)
+        .flat_map(|c| sample().pixels().map(move |p| f32::from(p.0[c]) / 255.0).collect::<Vec<_>>())
+        .collect();
     for (name, depth, compression) in [
         ("own16.png", 16, Compression::Deflate),
         ("own-lzw.tif", 8, Compression::Lzw),
@@ -75,7 +81,8 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     ] {
         let path = folder.join(name);
         let mut e = Encoding::new(OutputFormat::from_path(&path).unwrap());
-        (e.bit_depth, e.compression, e.dpi, e.recipe) = (depth, compression, Some(300.0), "recipe".to_owned());
+        (e.bit_depth, e.compression, e.dpi, e.recipe) =
+            (depth, compression, Some(300.0), "recipe".to_owned());
         encode_picture(&path, (41, 29), &planes, None, &e, Overwrite::Refuse).unwrap();
         all.push((name.to_owned(), std::fs::read(&path).unwrap()));
         std::fs::remove_file(&path).unwrap();
@@ -93,7 +100,9 @@ fn try_it(folder: &Path, name: &str, bytes: &[u8], what: &str) -> bool {
     let (probed, decoded) = (probe(&path), decode(&path, &LIMIT));
     let took = start.elapsed();
     assert!(took < Duration::from_secs(5), "{name}, {what}: {took:?}");
-    for message in [probed.as_ref().err(), decoded.as_ref().err()].into_iter().flatten().map(Error::to_string) {
+    for message in
+        [probed.as_ref().err(), decoded.as_ref().err()].into_iter().flatten().map(Error::to_string)
+    {
         assert!(message.contains(name), "{name}, {what}: {message} does not name the file");
         assert_eq!(message.lines().count(), 1, "{name}, {what}: {message}");
         assert!(!message.contains("gave up"), "{name}, {what}: a decoder panicked");
@@ -113,9 +122,14 @@ fn truncated_files_are_errors_or_pictures() {
         assert!(try_it(folder.path(), &name, &bytes, "whole"), "{name} is whole");
         let step = (bytes.len() / 60).max(1);
         for length in (0..bytes.len()).step_by(step) {
-            let fine = try_it(folder.path(), &name, &bytes[..length], &format!("first {length} bytes"));
+            let fine =
+                try_it(folder.path(), &name, &bytes[..length], &format!("first {length} bytes"));
             // Half of a picture is no picture.
-            assert!(!(fine && length < bytes.len() / 2), "{name}: {length} of {} bytes decode", bytes.len());
+            assert!(
+                !(fine && length < bytes.len() / 2),
+                "{name}: {length} of {} bytes decode",
+                bytes.len()
+            );
         }
     }
 }
@@ -127,7 +141,8 @@ fn bit_flipped_files_are_errors_or_pictures() {
     for (name, bytes) in files(folder.path()) {
         for round in 0..120 {
             let mut damaged = bytes.clone();
-            // Headers are where damage does most harm: every other round stays within the first 200 bytes.
+            // Headers are where damage does most harm: every other round stays within the first 200
+            // bytes.
             let reach = if round % 2 == 0 { bytes.len().min(200) } else { bytes.len() };
             let mut flips = Vec::new();
             for _ in 0..1 + round % 5 {

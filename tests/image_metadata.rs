@@ -1,4 +1,5 @@
-//! What a photograph says of itself is carried to every format, made true; and what made the picture is recorded.
+//! What a photograph says of itself is carried to every format, made true; and what made the
+//! picture is recorded.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -7,8 +8,8 @@ use ::image::{ImageDecoder, ImageEncoder};
 use impasto::files::Overwrite;
 use impasto::image::{Encoding, Limits, OutputFormat, decode, encode_picture};
 
-/// A blob as cameras write it, big-endian: maker, orientation 6, resolution, a caption, exposure with makers' notes and
-/// pixel sizes, place, and a thumbnail at the end.
+/// A blob as cameras write it, big-endian: maker, orientation 6, resolution, a caption, exposure
+/// with makers' notes and pixel sizes, place, and a thumbnail at the end.
 fn camera_blob() -> Vec<u8> {
     let mut b = b"MM\0*\0\0\0\x08".to_vec();
     let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
@@ -70,7 +71,8 @@ fn field(blob: &[u8], directory: Option<u16>, wanted: u16) -> Option<u32> {
         let b = [blob[at], blob[at + 1]];
         u32::from(if big { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
     };
-    let n32 = |at: usize| if big { n16(at) << 16 | n16(at + 2) } else { n16(at + 2) << 16 | n16(at) };
+    let n32 =
+        |at: usize| if big { n16(at) << 16 | n16(at + 2) } else { n16(at + 2) << 16 | n16(at) };
     let at = match directory {
         Some(pointer) => field(blob, None, pointer)? as usize,
         None => n32(4) as usize,
@@ -98,8 +100,16 @@ fn exif_xmp_and_recipe_reach_every_format() {
         let again = decode(&path, &Limits::default()).unwrap();
         assert_eq!((again.width, again.height), (48, 96), "{name}: the orientation is reset");
         let blob = again.source.exif.clone().unwrap();
-        assert_eq!(field(&blob, Some(0x8769), 0x8827), Some(400), "{name}: the exposure is carried");
-        assert_eq!(field(&blob, Some(0x8825), 1).map(|v| v & 0xff | v >> 24), Some(u32::from(b'N')), "{name}: the place is carried");
+        assert_eq!(
+            field(&blob, Some(0x8769), 0x8827),
+            Some(400),
+            "{name}: the exposure is carried"
+        );
+        assert_eq!(
+            field(&blob, Some(0x8825), 1).map(|v| v & 0xff | v >> 24),
+            Some(u32::from(b'N')),
+            "{name}: the place is carried"
+        );
         let text = String::from_utf8_lossy(&blob);
         assert!(text.contains("Water lily") && text.contains("ACM"), "{name}");
         let whole = std::fs::read(&path).unwrap();

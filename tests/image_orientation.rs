@@ -8,7 +8,8 @@ use impasto::image::{Limits, decode, probe};
 
 const STORED: (u32, u32) = (48, 24);
 
-/// Stored pixels: red grows along the rows, green down the columns, so that every place is told apart.
+/// Stored pixels: red grows along the rows, green down the columns, so that every place is told
+/// apart.
 fn stored(x: u32, y: u32) -> [u8; 3] {
     [(x * 5) as u8, (y * 10) as u8, 60]
 }
@@ -50,7 +51,9 @@ fn blob(orientation: u16, big_endian: bool) -> Vec<u8> {
     let mut b = if big_endian { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
     b.extend(long(8));
     b.extend(short(3));
-    for (tag, kind, count, value) in [(0x112u16, 3u16, 1u32, None), (0x11a, 5, 1, Some(50u32)), (0x11b, 5, 1, Some(58))] {
+    for (tag, kind, count, value) in
+        [(0x112u16, 3u16, 1u32, None), (0x11a, 5, 1, Some(50u32)), (0x11b, 5, 1, Some(58))]
+    {
         b.extend(short(tag));
         b.extend(short(kind));
         b.extend(long(count));
@@ -95,7 +98,8 @@ fn write(path: &Path, orientation: u16, big_endian: bool) {
         }
         _ => {
             let mut encoder = tiff::encoder::TiffEncoder::new(file).unwrap();
-            let mut image = encoder.new_image::<tiff::encoder::colortype::RGB8>(STORED.0, STORED.1).unwrap();
+            let mut image =
+                encoder.new_image::<tiff::encoder::colortype::RGB8>(STORED.0, STORED.1).unwrap();
             image.encoder().write_tag(tiff::tags::Tag::Orientation, orientation).unwrap();
             image.x_resolution(tiff::encoder::Rational { n: 100, d: 1 });
             image.y_resolution(tiff::encoder::Rational { n: 200, d: 1 });
@@ -109,9 +113,13 @@ fn write(path: &Path, orientation: u16, big_endian: bool) {
 fn every_orientation_is_applied_to_pixels_sizes_and_resolution() {
     let folder = tempfile::tempdir().unwrap();
     for orientation in 1..=8u16 {
-        for (name, big_endian, tolerance) in
-            [("a.png", false, 0), ("b.png", true, 0), ("a.jpg", true, 4), ("a.webp", false, 0), ("a.tif", false, 0)]
-        {
+        for (name, big_endian, tolerance) in [
+            ("a.png", false, 0),
+            ("b.png", true, 0),
+            ("a.jpg", true, 4),
+            ("a.webp", false, 0),
+            ("a.tif", false, 0),
+        ] {
             let path = folder.path().join(name);
             write(&path, orientation, big_endian);
             let n = u32::from(orientation);
@@ -130,7 +138,10 @@ fn every_orientation_is_applied_to_pixels_sizes_and_resolution() {
                     for (c, want) in stored(x, y).into_iter().enumerate() {
                         let got = picture.pixels[c * (size.0 * size.1) as usize + at] * 255.0;
                         let off = (got - f32::from(want)).abs();
-                        assert!(off <= tolerance as f32 + 0.01, "{name} {n}: stored {x},{y}: {got} for {want}");
+                        assert!(
+                            off <= tolerance as f32 + 0.01,
+                            "{name} {n}: stored {x},{y}: {got} for {want}"
+                        );
                     }
                 }
             }

@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use impasto::files::Overwrite;
-use impasto::image::{Compression, Encoding, Limits, OutputFormat, Rows, Writer, decode, encode_picture, probe};
+use impasto::image::{
+    Compression, Encoding, Limits, OutputFormat, Rows, Writer, decode, encode_picture, probe,
+};
 
 /// A picture whose channels are all different, with every 8-bit level.
 fn gradient(width: u32, height: u32) -> Vec<f32> {
@@ -35,7 +37,8 @@ fn encodings() -> Vec<(&'static str, Encoding)> {
                         continue;
                     }
                     let mut e = Encoding::new(format);
-                    (e.bit_depth, e.alpha, e.compression, e.dpi) = (depth, alpha, compression, Some(300.0));
+                    (e.bit_depth, e.alpha, e.compression, e.dpi) =
+                        (depth, alpha, compression, Some(300.0));
                     e.recipe = "impasto run quickstart.toml — straße".into();
                     all.push((if format == OutputFormat::Png { "png" } else { "tif" }, e));
                 }

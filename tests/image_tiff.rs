@@ -1,5 +1,5 @@
-//! Kinds of TIFF that no encoder in the tree writes, built by hand: tiles, planes, BigTIFF, both byte orders, PackBits,
-//! few bits, floats, associated alpha; and what is refused.
+//! Kinds of TIFF that no encoder in the tree writes, built by hand: tiles, planes, BigTIFF, both
+//! byte orders, PackBits, few bits, floats, associated alpha; and what is refused.
 #![allow(clippy::unwrap_used)]
 
 use impasto::image::{Error, Limits, Picture, decode, probe};
@@ -34,7 +34,11 @@ impl Builder {
     }
 
     fn number(&self, v: u64, width: usize) -> Vec<u8> {
-        if self.big_endian { v.to_be_bytes()[8 - width..].to_vec() } else { v.to_le_bytes()[..width].to_vec() }
+        if self.big_endian {
+            v.to_be_bytes()[8 - width..].to_vec()
+        } else {
+            v.to_le_bytes()[..width].to_vec()
+        }
     }
 
     fn bytes(mut self) -> Vec<u8> {
@@ -137,7 +141,8 @@ fn tiles_planes_depths_and_byte_orders() {
             for (bits, float) in [(8, false), (16, false), (32, false), (32, true), (64, true)] {
                 for planar in [false, true] {
                     for tiled in [false, true] {
-                        let name = format!("{big}-{big_endian}-{bits}-{float}-{planar}-{tiled}.tif");
+                        let name =
+                            format!("{big}-{big_endian}-{bits}-{float}-{planar}-{tiled}.tif");
                         let mut b = Builder::new(big, big_endian, 2, bits, 3);
                         b.field(284, 3, &[if planar { 2 } else { 1 }]);
                         if float {
@@ -150,7 +155,11 @@ fn tiles_planes_depths_and_byte_orders() {
                         } else {
                             b.field(278, 4, &[5]);
                         }
-                        let groups: Vec<Vec<usize>> = if planar { vec![vec![0], vec![1], vec![2]] } else { vec![vec![0, 1, 2]] };
+                        let groups: Vec<Vec<usize>> = if planar {
+                            vec![vec![0], vec![1], vec![2]]
+                        } else {
+                            vec![vec![0, 1, 2]]
+                        };
                         for group in groups {
                             for y0 in (0..SIZE.1).step_by(ch) {
                                 for x0 in (0..SIZE.0).step_by(cw) {
@@ -159,7 +168,12 @@ fn tiles_planes_depths_and_byte_orders() {
                                     for y in y0..y0 + rows {
                                         for x in x0..x0 + cw {
                                             for c in &group {
-                                                chunk.extend(sample(big_endian, bits, float, value(x, y, *c)));
+                                                chunk.extend(sample(
+                                                    big_endian,
+                                                    bits,
+                                                    float,
+                                                    value(x, y, *c),
+                                                ));
                                             }
                                         }
                                     }
@@ -179,12 +193,20 @@ fn tiles_planes_depths_and_byte_orders() {
 #[test]
 fn packbits_and_few_bits_of_grey() {
     // Literal runs only: a valid PackBits stream.
-    let pack = |row: &[u8]| row.chunks(128).flat_map(|c| [vec![c.len() as u8 - 1], c.to_vec()].concat()).collect::<Vec<u8>>();
+    let pack = |row: &[u8]| {
+        row.chunks(128)
+            .flat_map(|c| [vec![c.len() as u8 - 1], c.to_vec()].concat())
+            .collect::<Vec<u8>>()
+    };
     let mut b = Builder::new(false, false, 2, 8, 3);
     b.field(259, 3, &[32773]).field(278, 4, &[SIZE.1 as u64]);
-    let rows = (0..SIZE.1).flat_map(|y| pack(&(0..SIZE.0).flat_map(|x| (0..3).map(move |c| value(x, y, c))).collect::<Vec<u8>>()));
+    let rows = (0..SIZE.1).flat_map(|y| {
+        pack(&(0..SIZE.0).flat_map(|x| (0..3).map(move |c| value(x, y, c))).collect::<Vec<u8>>())
+    });
     b.chunks.push(rows.collect());
-    check("packbits", &decoded("p.tif", &b.bytes()).unwrap(), |x, y, c| f32::from(value(x, y, c)) / 255.0);
+    check("packbits", &decoded("p.tif", &b.bytes()).unwrap(), |x, y, c| {
+        f32::from(value(x, y, c)) / 255.0
+    });
 
     for (bits, white_is_zero) in [(1usize, false), (1, true), (2, false), (4, false), (4, true)] {
         let top = (1usize << bits) - 1;
@@ -202,7 +224,8 @@ fn packbits_and_few_bits_of_grey() {
             }
             b.chunks.push(chunk);
         }
-        let p = decoded("g.tif", &b.bytes()).unwrap_or_else(|e| panic!("{bits} {white_is_zero}: {e}"));
+        let p =
+            decoded("g.tif", &b.bytes()).unwrap_or_else(|e| panic!("{bits} {white_is_zero}: {e}"));
         check(&format!("{bits} bits"), &p, |x, y, _| {
             let v = grey(x, y) as f32 / top as f32;
             if white_is_zero { 1.0 - v } else { v }
@@ -222,7 +245,9 @@ fn alpha_straight_associated_and_on_grey() {
             for x in 0..SIZE.0 {
                 let factor = if extra == 1 { alpha(x) } else { 1.0 };
                 for c in 0..colours {
-                    chunk.extend(((colour(x, y, c) * factor * 65535.0).round() as u16).to_le_bytes());
+                    chunk.extend(
+                        ((colour(x, y, c) * factor * 65535.0).round() as u16).to_le_bytes(),
+                    );
                 }
                 chunk.extend(((alpha(x) * 65535.0).round() as u16).to_le_bytes());
             }
@@ -241,11 +266,15 @@ fn alpha_straight_associated_and_on_grey() {
 
 #[test]
 fn what_is_not_read_is_said() {
-    let flat = |b: &mut Builder, samples: usize| b.chunks.push(vec![100; SIZE.0 * SIZE.1 * samples]);
+    let flat =
+        |b: &mut Builder, samples: usize| b.chunks.push(vec![100; SIZE.0 * SIZE.1 * samples]);
     let mut cmyk = Builder::new(false, false, 5, 8, 4);
     flat(&mut cmyk, 4);
     let error = decoded("c.tif", &cmyk.bytes()).unwrap_err();
-    assert!(matches!(error, Error::Cmyk { .. }) && error.to_string().contains("profile"), "{error}");
+    assert!(
+        matches!(error, Error::Cmyk { .. }) && error.to_string().contains("profile"),
+        "{error}"
+    );
 
     let mut dng = Builder::new(false, false, 2, 8, 3);
     dng.field(50706, 1, &[1, 4, 0, 0]);
@@ -260,7 +289,10 @@ fn what_is_not_read_is_said() {
     palette.field(320, 3, &[0; 768]);
     flat(&mut palette, 1);
     let error = decoded("p.tif", &palette.bytes()).unwrap_err();
-    assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains("palette"), "{error}");
+    assert!(
+        matches!(error, Error::Unsupported { .. }) && error.to_string().contains("palette"),
+        "{error}"
+    );
 
     let mut signed = Builder::new(false, false, 2, 8, 3);
     signed.field(339, 3, &[2; 3]);
@@ -274,7 +306,10 @@ fn what_is_not_read_is_said() {
     bomb.field(278, 4, &[65_000]);
     bomb.chunks.push(vec![0; 10]);
     let error = decoded("b.tif", &bomb.bytes()).unwrap_err();
-    assert!(matches!(error, Error::TooLarge { width: 65_000, .. }) && error.to_string().contains("GiB"), "{error}");
+    assert!(
+        matches!(error, Error::TooLarge { width: 65_000, .. }) && error.to_string().contains("GiB"),
+        "{error}"
+    );
 }
 
 #[test]

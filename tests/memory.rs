@@ -51,16 +51,31 @@ fn as_much_as_planned() {
     pool.install(|| {
         let weights = support::chain::random([64, 128, 256, 512, 512], 1);
         let deepest: Layer = "relu5_1".parse().expect("layer");
-        let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+        let net =
+            CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
+                .expect("network");
         assert!(net.fixed_bytes() <= 500 << 20, "{} bytes of weights", net.fixed_bytes());
         drop(weights);
         let style = [0, 2, 4, 8, 12];
-        let taps: Vec<_> =
-            [0, 2, 4, 8, 9, 12].map(|i| TapRequest { layer: Layer::ALL[i], moments: style.contains(&i), features: i == 9 }).to_vec();
-        for (h, w, keep) in [(512, 512, true), (300, 1000, true), (512, 512, false), (77, 130, true)] {
+        let taps: Vec<_> = [0, 2, 4, 8, 9, 12]
+            .map(|i| TapRequest {
+                layer: Layer::ALL[i],
+                moments: style.contains(&i),
+                features: i == 9,
+            })
+            .to_vec();
+        for (h, w, keep) in
+            [(512, 512, true), (300, 1000, true), (512, 512, false), (77, 130, true)]
+        {
             net.clear();
             let pixels = support::chain::noise(3 * h * w, 3);
-            let request = Request { taps: &taps, core: Rect::whole(w, h), wanted: None, same_bits: false, keep };
+            let request = Request {
+                taps: &taps,
+                core: Rect::whole(w, h),
+                wanted: None,
+                same_bits: false,
+                keep,
+            };
             let planned = net.peak_bytes(h, w, &request);
             for _ in 0..2 {
                 let before = LIVE.load(Ordering::Relaxed);
@@ -73,8 +88,14 @@ fn as_much_as_planned() {
                             (Layer::ALL[i], vec![0.01; c * c], vec![0.01; c])
                         })
                         .to_vec();
-                    let gradients: Vec<_> =
-                        parts.iter().map(|(layer, matrix, offset)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+                    let gradients: Vec<_> = parts
+                        .iter()
+                        .map(|(layer, matrix, offset)| TapGradient::Affine {
+                            layer: *layer,
+                            matrix,
+                            offset,
+                        })
+                        .collect();
                     pass.backward(&gradients).expect("gradient");
                 }
                 let used = PEAK.load(Ordering::Relaxed) - before;
@@ -86,7 +107,13 @@ fn as_much_as_planned() {
         }
         let threads = 2;
         let per_pixel = |side: usize| {
-            let request = Request { taps: &taps, core: Rect::whole(side, side), wanted: None, same_bits: false, keep: true };
+            let request = Request {
+                taps: &taps,
+                core: Rect::whole(side, side),
+                wanted: None,
+                same_bits: false,
+                keep: true,
+            };
             net.peak_bytes_with(side, side, &request, threads)
         };
         let slope = (per_pixel(2048) - per_pixel(1024)) / (2048 * 2048 - 1024 * 1024);

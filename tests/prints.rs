@@ -1,4 +1,5 @@
-//! From a canvas to the print and its companions, without painting one: colours, alpha, bleed, recipe, preview, pyramid.
+//! From a canvas to the print and its companions, without painting one: colours, alpha, bleed,
+//! recipe, preview, pyramid.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -22,11 +23,17 @@ struct Studio {
 impl Studio {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let photograph = |x: u32, y: u32, alpha: u8| Rgba([(x * 5) as u8, (y * 7) as u8, (x * y % 251) as u8, alpha]);
+        let photograph = |x: u32, y: u32, alpha: u8| {
+            Rgba([(x * 5) as u8, (y * 7) as u8, (x * y % 251) as u8, alpha])
+        };
         let save = |name: &str, image: DynamicImage| image.save(folder.path().join(name)).unwrap();
         let opaque = RgbaImage::from_fn(48, 32, |x, y| photograph(x, y, 255));
         save("photo.png", DynamicImage::ImageRgba8(opaque.clone()).to_rgb8().into());
-        save("holes.png", RgbaImage::from_fn(48, 32, |x, y| photograph(x, y, if x < 24 { 255 } else { 0 })).into());
+        save(
+            "holes.png",
+            RgbaImage::from_fn(48, 32, |x, y| photograph(x, y, if x < 24 { 255 } else { 0 }))
+                .into(),
+        );
         save("painting.png", opaque.into());
         Studio { folder }
     }
@@ -38,9 +45,12 @@ impl Studio {
     /// The only job of a pipeline with these keys of `[output]`, and more tables after them.
     fn job(&self, content: &str, output: &str) -> Job {
         let pipeline = self.path("pipeline.toml");
-        let text = format!("input.content = '{content}'\nstyle.image = 'painting.png'\nstyle.scale = 0.5\n[output]\n{output}\n");
+        let text = format!(
+            "input.content = '{content}'\nstyle.image = 'painting.png'\nstyle.scale = 0.5\n[output]\n{output}\n"
+        );
         std::fs::write(&pipeline, text).unwrap();
-        let config = impasto::config::load(&pipeline, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let config =
+            impasto::config::load(&pipeline, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
         let (mut plan, unusable) = impasto::batch::plan(&config);
         assert!(unusable.is_empty(), "{unusable:?}");
         plan.jobs.remove(0)
@@ -54,7 +64,9 @@ fn photograph(job: &Job) -> Photograph {
 /// A canvas of the job's size with values a little outside of 0..1, as canvases have them.
 fn canvas(job: &Job) -> Vec<f32> {
     let noise = Noise::new(3);
-    (0..3 * job.framing.width * job.framing.height).map(|i| 0.5 + 0.25 * noise.bell(i as u64)).collect()
+    (0..3 * job.framing.width * job.framing.height)
+        .map(|i| 0.5 + 0.25 * noise.bell(i as u64))
+        .collect()
 }
 
 fn size(job: &Job) -> (usize, usize) {
@@ -73,7 +85,8 @@ fn complete(job: &Job, values: &[f32]) -> (Vec<PathBuf>, Vec<String>) {
 fn a_canvas_in_a_file_gives_the_same_bytes_as_one_in_memory() {
     let studio = Studio::new();
     for name in ["a.png", "a.tiff", "a.jpg"] {
-        let job = studio.job("photo.png", &format!("name = '{name}'\nlong-side-px = 400\ncolor = 'content'"));
+        let job = studio
+            .job("photo.png", &format!("name = '{name}'\nlong-side-px = 400\ncolor = 'content'"));
         let values = canvas(&job);
         complete(&job, &values);
         let first = std::fs::read(&job.output).unwrap();
@@ -108,7 +121,8 @@ impl Pixels for Bands {
 #[test]
 fn a_canvas_is_read_once_from_top_to_bottom_by_bands() {
     let studio = Studio::new();
-    let job = studio.job("photo.png", "name = 'a.tiff'\nlong-side-px = 1200\npreview = true\npyramid = 'dzi'");
+    let job = studio
+        .job("photo.png", "name = 'a.tiff'\nlong-side-px = 1200\npreview = true\npyramid = 'dzi'");
     let photograph = photograph(&job);
     let bands = Bands { size: size(&job), next: 0.into() };
     Finish::new(&job, &photograph, WEIGHTS).unwrap().complete(&bands).unwrap();
@@ -118,18 +132,31 @@ fn a_canvas_is_read_once_from_top_to_bottom_by_bands() {
 #[test]
 fn the_photograph_s_colours_come_by_bands_as_they_would_at_once() {
     let studio = Studio::new();
-    let job = studio.job("photo.png", "name = 'a.tiff'\nbit-depth = 16\nlong-side-px = 1500\ncolor = 'content'");
+    let job = studio.job(
+        "photo.png",
+        "name = 'a.tiff'\nbit-depth = 16\nlong-side-px = 1500\ncolor = 'content'",
+    );
     let values = canvas(&job);
     complete(&job, &values);
     let mut expected: Vec<f32> = values.iter().map(|v| v.clamp(0.0, 1.0)).collect();
-    let whole = photograph(&job).tensor(1500, 1000).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let whole = photograph(&job)
+        .tensor(1500, 1000)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
     content_colours(&mut expected, &whole);
     let read = ::image::open(&job.output).unwrap().to_rgb16();
     let plane = 1500 * 1000;
     for (i, pixel) in read.pixels().enumerate() {
         for c in 0..3 {
             let want = expected[c * plane + i].clamp(0.0, 1.0) * 65535.0;
-            assert!((f32::from(pixel.0[c]) - want).abs() < 2.0, "{i},{c}: {} for {want}", pixel.0[c]);
+            assert!(
+                (f32::from(pixel.0[c]) - want).abs() < 2.0,
+                "{i},{c}: {} for {want}",
+                pixel.0[c]
+            );
         }
     }
 }
@@ -156,9 +183,13 @@ fn alpha_is_kept_and_a_jpeg_is_laid_over_white() {
 #[test]
 fn bleed_shows_more_of_the_photograph_and_then_its_mirror_image() {
     let studio = Studio::new();
-    // 48 x 32 px onto 2 x 2 in at 96 dpi: 192 x 192 px, a quarter of whose photograph is 8 px, cut left and right.
+    // 48 x 32 px onto 2 x 2 in at 96 dpi: 192 x 192 px, a quarter of whose photograph is 8 px, cut
+    // left and right.
     let sheet = "name = 'a.png'\nwidth-mm = 50.8\nheight-mm = 50.8\ndpi = 96\nfit = 'cover'";
-    let (plain, bled) = (studio.job("photo.png", sheet), studio.job("photo.png", &format!("{sheet}\nbleed-mm = 6.35")));
+    let (plain, bled) = (
+        studio.job("photo.png", sheet),
+        studio.job("photo.png", &format!("{sheet}\nbleed-mm = 6.35")),
+    );
     assert_eq!((size(&plain), size(&bled)), ((192, 192), (240, 240)));
     let values = |job: &Job| {
         let (w, h) = size(job);
@@ -180,7 +211,8 @@ fn bleed_shows_more_of_the_photograph_and_then_its_mirror_image() {
             }
         }
     }
-    // To the left there is more of it: red is five for each photograph's pixel, and goes on falling.
+    // To the left there is more of it: red is five for each photograph's pixel, and goes on
+    // falling.
     let red = |x: usize| whole[0][120][x] * 255.0;
     assert!((red(24) - 5.0 * (8.0 + 0.5 / 6.0 - 0.5)).abs() < 1.0, "{}", red(24));
     assert!((red(0) - 5.0 * (4.0 + 0.5 / 6.0 - 0.5)).abs() < 1.0, "{}", red(0));
@@ -190,14 +222,28 @@ fn bleed_shows_more_of_the_photograph_and_then_its_mirror_image() {
 fn recipe_in(path: &Path) -> String {
     match path.extension().unwrap().to_str().unwrap() {
         "png" => {
-            let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).read_info().unwrap();
+            let reader =
+                png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
+                    .read_info()
+                    .unwrap();
             let texts = &reader.info().utf8_text;
-            assert!(texts.iter().any(|t| t.keyword == "Software" && t.get_text().unwrap().starts_with("impasto ")));
+            assert!(
+                texts
+                    .iter()
+                    .any(|t| t.keyword == "Software"
+                        && t.get_text().unwrap().starts_with("impasto "))
+            );
             texts.iter().find(|t| t.keyword == "Comment").unwrap().get_text().unwrap()
         }
         "tiff" => {
-            let mut decoder = tiff::decoder::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
-            assert!(decoder.get_tag_ascii_string(tiff::tags::Tag::Software).unwrap().starts_with("impasto "));
+            let mut decoder =
+                tiff::decoder::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
+            assert!(
+                decoder
+                    .get_tag_ascii_string(tiff::tags::Tag::Software)
+                    .unwrap()
+                    .starts_with("impasto ")
+            );
             decoder.get_tag_ascii_string(tiff::tags::Tag::ImageDescription).unwrap()
         }
         _ => {
@@ -220,15 +266,25 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
         let job = studio.job("photo.png", &keys);
         complete(&job, &canvas(&job));
         let recipe = recipe_in(&job.output);
-        for part in ["impasto 0", "pipeline.toml", "gatys", "sha256 00ff00ff", "243x175 px, 148 x 105 mm at 40 dpi with 5 px of bleed"] {
+        for part in [
+            "impasto 0",
+            "pipeline.toml",
+            "gatys",
+            "sha256 00ff00ff",
+            "243x175 px, 148 x 105 mm at 40 dpi with 5 px of bleed",
+        ] {
             assert!(recipe.contains(part), "{name}: {part} in {recipe}");
         }
         let again = studio.path("again.toml");
         std::fs::write(&again, &recipe).unwrap();
-        let config = impasto::config::load(&again, &[]).unwrap_or_else(|problems| panic!("{problems:?}\n{recipe}"));
+        let config = impasto::config::load(&again, &[])
+            .unwrap_or_else(|problems| panic!("{problems:?}\n{recipe}"));
         let (plan, _) = impasto::batch::plan(&config);
         let second = &plan.jobs[0];
-        assert_eq!((&second.name, &second.content, &second.framing, &second.spec), (&job.name, &job.content, &job.framing, &job.spec));
+        assert_eq!(
+            (&second.name, &second.content, &second.framing, &second.spec),
+            (&job.name, &job.content, &job.framing, &job.spec)
+        );
         let listing = |job: &Job| {
             let all = job.settings.listing(studio.folder.path());
             all.into_iter().filter(|one| one.effect.affects_pixels()).collect::<Vec<_>>()
@@ -247,29 +303,46 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
 #[test]
 fn companions_lie_beside_the_picture_and_show_it() {
     let studio = Studio::new();
-    let job = studio.job("photo.png", "name = 'wide.tiff'\nlong-side-px = 3300\npreview = true\npyramid = 'dzi'");
+    let job = studio.job(
+        "photo.png",
+        "name = 'wide.tiff'\nlong-side-px = 3300\npreview = true\npyramid = 'dzi'",
+    );
     let (width, height) = size(&job);
     // Stripes whose mean in light is not the mean of their codes.
-    let stripes: Vec<f32> = (0..3 * width * height).map(|i| if i % width % 2 == 0 { 0.9 } else { 0.1 }).collect();
+    let stripes: Vec<f32> =
+        (0..3 * width * height).map(|i| if i % width % 2 == 0 { 0.9 } else { 0.1 }).collect();
     let (companions, warnings) = complete(&job, &stripes);
     assert!(warnings.is_empty(), "{warnings:?}");
-    assert_eq!(companions, [studio.path("renders/wide.preview.jpg"), studio.path("renders/wide.dzi")]);
+    assert_eq!(
+        companions,
+        [studio.path("renders/wide.preview.jpg"), studio.path("renders/wide.dzi")]
+    );
     assert_eq!(companions, [preview_path(&job.output), pyramid_path(&job.output)]);
     let preview = ::image::open(&companions[0]).unwrap().to_rgb8();
     assert_eq!(preview.dimensions(), (1600, 1067));
     let light = (linear_from_coded(0.9) + linear_from_coded(0.1)) / 2.0;
-    for pixel in [preview.get_pixel(0, 0), preview.get_pixel(800, 500), preview.get_pixel(1599, 1066)] {
+    for pixel in
+        [preview.get_pixel(0, 0), preview.get_pixel(800, 500), preview.get_pixel(1599, 1066)]
+    {
         let seen = linear_from_coded(f32::from(pixel.0[1]) / 255.0);
         assert!((seen - light).abs() < 0.01, "{pixel:?}");
     }
     let description = std::fs::read_to_string(&companions[1]).unwrap();
-    assert!(description.contains(&format!("Width=\"{width}\" Height=\"{height}\"")), "{description}");
+    assert!(
+        description.contains(&format!("Width=\"{width}\" Height=\"{height}\"")),
+        "{description}"
+    );
     assert!(studio.path("renders/wide_files/12/12_8.jpg").exists());
-    assert_eq!(std::fs::read_dir(studio.path("renders")).unwrap().count(), 4, "picture, preview, description, tiles");
+    assert_eq!(
+        std::fs::read_dir(studio.path("renders")).unwrap().count(),
+        4,
+        "picture, preview, description, tiles"
+    );
     // The picture is there: nothing is replaced, and nothing of another attempt is left.
     let photograph = photograph(&job);
     let finish = Finish::new(&job, &photograph, WEIGHTS).unwrap();
-    let refused = finish.complete(&Planes::new(size(&job), &stripes).unwrap()).unwrap_err().to_string();
+    let refused =
+        finish.complete(&Planes::new(size(&job), &stripes).unwrap()).unwrap_err().to_string();
     assert!(refused.contains("already exists"), "{refused}");
     assert_eq!(std::fs::read_dir(studio.path("renders")).unwrap().count(), 4);
 }
@@ -278,24 +351,38 @@ fn companions_lie_beside_the_picture_and_show_it() {
 fn what_cannot_be_written_is_told_before_the_work() {
     let studio = Studio::new();
     let grey = moxcms::ColorProfile::new_gray_with_gamma(2.2).encode().unwrap();
-    let mut encoder = ::image::codecs::png::PngEncoder::new(std::fs::File::create(studio.path("grey.png")).unwrap());
+    let mut encoder = ::image::codecs::png::PngEncoder::new(
+        std::fs::File::create(studio.path("grey.png")).unwrap(),
+    );
     use ::image::ImageEncoder;
     encoder.set_icc_profile(grey.clone()).unwrap();
     encoder.write_image(&[90; 48 * 32], 48, 32, ::image::ExtendedColorType::L8).unwrap();
     let job = studio.job("grey.png", "name = 'a.png'\n[color]\noutput-profile = 'input'");
     let photograph = photograph(&job);
     let finish = Finish::new(&job, &photograph, WEIGHTS).unwrap();
-    assert!(finish.warnings().iter().any(|w| w.contains("sRGB") && w.contains("RGB profiles")), "{:?}", finish.warnings());
+    assert!(
+        finish.warnings().iter().any(|w| w.contains("sRGB") && w.contains("RGB profiles")),
+        "{:?}",
+        finish.warnings()
+    );
 
-    // A profile that cannot be written to, and a picture too wide for its format, are known when the run is planned.
+    // A profile that cannot be written to, and a picture too wide for its format, are known when
+    // the run is planned.
     std::fs::write(studio.path("grey.icc"), grey).unwrap();
     for (output, parts) in [
         ("name = 'a.png'\n[color]\noutput-profile = 'grey.icc'", ["grey.icc", "RGB"]),
         ("name = 'a.jpg'\nlong-side-px = 70000", ["a.jpg", "65535"]),
     ] {
         let pipeline = studio.path("pipeline.toml");
-        std::fs::write(&pipeline, format!("input.content = 'photo.png'\nstyle.image = 'painting.png'\n[output]\n{output}\n")).unwrap();
-        let (plan, unusable) = impasto::batch::plan(&impasto::config::load(&pipeline, &[]).unwrap());
+        std::fs::write(
+            &pipeline,
+            format!(
+                "input.content = 'photo.png'\nstyle.image = 'painting.png'\n[output]\n{output}\n"
+            ),
+        )
+        .unwrap();
+        let (plan, unusable) =
+            impasto::batch::plan(&impasto::config::load(&pipeline, &[]).unwrap());
         let reason = unusable[0].1.to_string();
         assert!(plan.jobs.is_empty() && parts.iter().all(|part| reason.contains(part)), "{reason}");
     }
@@ -305,7 +392,9 @@ fn what_cannot_be_written_is_told_before_the_work() {
 fn the_photograph_s_own_profile_and_the_resolution_reach_the_print() {
     let studio = Studio::new();
     let wide = moxcms::ColorProfile::new_display_p3().encode().unwrap();
-    let mut encoder = ::image::codecs::png::PngEncoder::new(std::fs::File::create(studio.path("wide.png")).unwrap());
+    let mut encoder = ::image::codecs::png::PngEncoder::new(
+        std::fs::File::create(studio.path("wide.png")).unwrap(),
+    );
     use ::image::ImageEncoder;
     encoder.set_icc_profile(wide.clone()).unwrap();
     encoder.write_image(&[90; 48 * 32 * 3], 48, 32, ::image::ExtendedColorType::Rgb8).unwrap();

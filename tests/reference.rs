@@ -1,12 +1,15 @@
-//! Losses and gradients against values computed independently in float64 (`tests/reference/`), for both poolings, with
-//! the float32 weights rounded to float16 as the shipped weights are, and on odd sizes.
+//! Losses and gradients against values computed independently in float64 (`tests/reference/`), for
+//! both poolings, with the float32 weights rounded to float16 as the shipped weights are, and on
+//! odd sizes.
 //!
-//! Two implementations are judged. candle's direct convolutions must meet the tight bound. The kernels' Winograd
-//! convolutions round differently, and where an activation lies within rounding of zero its ReLU falls the other way
-//! than in the reference: isolated flips, which weigh much in a picture of 6x4 cells at relu5_1 and have nothing to do
-//! with the arithmetic, whose every layer is held to 3e-6 by `tests/engine.rs`. So their gradients get a wider bound.
+//! Two implementations are judged. candle's direct convolutions must meet the tight bound. The
+//! kernels' Winograd convolutions round differently, and where an activation lies within rounding
+//! of zero its ReLU falls the other way than in the reference: isolated flips, which weigh much in
+//! a picture of 6x4 cells at relu5_1 and have nothing to do with the arithmetic, whose every layer
+//! is held to 3e-6 by `tests/engine.rs`. So their gradients get a wider bound.
 //!
-//! The float32 rows need the float32 weights, which are not shipped: set `IMPASTO_TEST_WEIGHTS` to such a file to check them.
+//! The float32 rows need the float32 weights, which are not shipped: set `IMPASTO_TEST_WEIGHTS` to
+//! such a file to check them.
 
 mod support;
 
@@ -31,7 +34,8 @@ fn tensor(name: &str) -> Tensor {
 }
 
 fn expected() -> Value {
-    let text = std::fs::read_to_string(path("tests/reference/expected.json")).expect("the reference values");
+    let text = std::fs::read_to_string(path("tests/reference/expected.json"))
+        .expect("the reference values");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -46,7 +50,10 @@ fn specs(pooling: Pooling) -> Vec<(&'static str, Spec)> {
         ("content_mse_relu4_2", content("relu4_2")),
         ("content_mse_relu5_2", content("relu5_2")),
         ("style_gatys_code", Spec { style_weight: 1.0, ..nothing.clone() }),
-        ("style_neural_style", Spec { content_weight: 0.0, variation_weight: 0.0, ..Spec::neural_style() }),
+        (
+            "style_neural_style",
+            Spec { content_weight: 0.0, variation_weight: 0.0, ..Spec::neural_style() },
+        ),
         ("style_mean_std_1e4", Spec { statistics_weight: 1e4, ..nothing.clone() }),
         ("tv_l1_255", Spec { variation_weight: 1e-3, ..nothing.clone() }),
         ("total_neural_style", Spec::neural_style()),
@@ -61,16 +68,19 @@ fn bounds(engine: &str) -> (f64, f64) {
     if engine == "candle" { (1e-4, 2e-4) } else { (1e-4, 1.2e-3) }
 }
 
-/// Every loss and, where the reference has it whole, every gradient. The gradients of the float16 rows are known by
-/// their norm and first values only.
+/// Every loss and, where the reference has it whole, every gradient. The gradients of the float16
+/// rows are known by their norm and first values only.
 fn check(weights: &Weights, kind: &str) {
     let expected = expected();
-    let (canvas, content, style) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"), picture("style_88x70.png"));
+    let (canvas, content, style) =
+        (tensor("canvas_101x75.png"), tensor("content_101x75.png"), picture("style_88x70.png"));
     let (_, height, width) = canvas.dims3().expect("an image");
     for (pooling, word) in [(Pooling::Max, "max"), (Pooling::Average, "avg")] {
-        let gradients: HashMap<String, Tensor> =
-            candle_core::safetensors::load(path(&format!("tests/reference/gradients_{word}.safetensors")), &Device::Cpu)
-                .expect("gradients");
+        let gradients: HashMap<String, Tensor> = candle_core::safetensors::load(
+            path(&format!("tests/reference/gradients_{word}.safetensors")),
+            &Device::Cpu,
+        )
+        .expect("gradients");
         let losses = &expected["cases"][format!("{word}_{kind}")]["losses"];
         let deepest = impasto::network::Layer::parse("relu5_2");
         for (engine, network) in networks(weights, deepest, pooling) {
@@ -83,29 +93,53 @@ fn check(weights: &Weights, kind: &str) {
                 let label = format!("{name}, {word}, {kind}, {engine}");
                 let layers: Vec<_> = spec.style_taps().map(|(layer, _)| layer).collect();
                 let targets = match &network {
-                    Some(network) if !layers.is_empty() => {
-                        style_targets(&style, (style.width as usize, style.height as usize), &layers, network.as_ref()).expect("targets")
-                    }
+                    Some(network) if !layers.is_empty() => style_targets(
+                        &style,
+                        (style.width as usize, style.height as usize),
+                        &layers,
+                        network.as_ref(),
+                    )
+                    .expect("targets"),
                     _ => Default::default(),
                 };
-                let sweep = Sweep::new(network.as_deref(), &spec, targets, Some(&content), Grid::whole(width, height)).expect("a sweep");
+                let sweep = Sweep::new(
+                    network.as_deref(),
+                    &spec,
+                    targets,
+                    Some(&content),
+                    Grid::whole(width, height),
+                )
+                .expect("a sweep");
                 let found = sweep.evaluate(&canvas).expect("an evaluation");
                 let value = losses[name]["value"].as_f64().expect("a value");
                 let error = (found.losses.total - value).abs() / value;
                 assert!(error <= value_bound, "{label}: {} instead of {value}", found.losses.total);
-                let gradient = found.gradient.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
+                let gradient =
+                    found.gradient.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
                 if kind == "f32weights" {
-                    let whole = gradients[&format!("grad.{word}.{name}")].flatten_all().expect("flat").to_vec1::<f32>().expect("values");
+                    let whole = gradients[&format!("grad.{word}.{name}")]
+                        .flatten_all()
+                        .expect("flat")
+                        .to_vec1::<f32>()
+                        .expect("values");
                     let error = relative_l2(&gradient, &whole);
                     assert!(error <= gradient_bound, "{label}: gradient off by {error:.2e}");
                 } else {
                     let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
                     let wanted = losses[name]["grad_l2"].as_f64().expect("a norm");
-                    assert!((norm - wanted).abs() <= gradient_bound * wanted, "{label}: gradient norm {norm} instead of {wanted}");
+                    assert!(
+                        (norm - wanted).abs() <= gradient_bound * wanted,
+                        "{label}: gradient norm {norm} instead of {wanted}"
+                    );
                     let largest = losses[name]["grad_linf"].as_f64().expect("a norm");
-                    for (i, wanted) in losses[name]["grad_first8"].as_array().expect("values").iter().enumerate() {
+                    for (i, wanted) in
+                        losses[name]["grad_first8"].as_array().expect("values").iter().enumerate()
+                    {
                         let wanted = wanted.as_f64().expect("a value");
-                        assert!((f64::from(gradient[i]) - wanted).abs() <= gradient_bound * largest, "{label}: value {i}");
+                        assert!(
+                            (f64::from(gradient[i]) - wanted).abs() <= gradient_bound * largest,
+                            "{label}: value {i}"
+                        );
                     }
                 }
             }

@@ -29,7 +29,12 @@ fn tensor(pixels: &[f32], (width, height): (usize, usize)) -> Tensor {
     Tensor::from_vec(pixels.to_vec(), (3, height, width), &Device::Cpu).unwrap()
 }
 
-fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &Spec) -> StyleTargets {
+fn targets(
+    network: &dyn Network,
+    pixels: &[f32],
+    size: (usize, usize),
+    spec: &Spec,
+) -> StyleTargets {
     let layers: Vec<Layer> = spec.style_taps().map(|(l, _)| l).collect();
     if layers.is_empty() {
         return StyleTargets::default();
@@ -44,12 +49,19 @@ fn targets(network: &dyn Network, pixels: &[f32], size: (usize, usize), spec: &S
         keep: false,
     };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();
-    StyleTargets { taps: layers.iter().map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap())).collect() }
+    StyleTargets {
+        taps: layers
+            .iter()
+            .map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap()))
+            .collect(),
+    }
 }
 
 /// Taps that reach less far than the presets', so that tiles of a small canvas have an inside.
 fn spec() -> Spec {
-    let taps = |names: &[&str]| -> BTreeMap<Layer, f64> { names.iter().map(|n| (Layer::parse(n).unwrap(), 1.0)).collect() };
+    let taps = |names: &[&str]| -> BTreeMap<Layer, f64> {
+        names.iter().map(|n| (Layer::parse(n).unwrap(), 1.0)).collect()
+    };
     Spec {
         content_layers: taps(&["relu2_2"]),
         style_layers: taps(&["relu1_1", "relu2_1", "relu3_1"]),
@@ -73,34 +85,55 @@ impl Studio {
         let mut engine = Engine::new(weights, Isa::detect(), Precision::Float32, pool);
         let network = engine.network(spec.deepest().unwrap(), spec.pooling).unwrap();
         let targets = targets(network.as_ref(), &random_pixels(3, 70, 61), (70, 61), &spec);
-        let (photograph, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
+        let (photograph, start) =
+            (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
         Self { engine, spec, targets, photograph, start }
     }
 
     /// The canvas and its whole-image loss after all rounds.
-    fn run(&mut self, kind: Kind, visits: Visits, workers: usize, start: &[f32]) -> (Vec<f32>, f64) {
+    fn run(
+        &mut self,
+        kind: Kind,
+        visits: Visits,
+        workers: usize,
+        start: &[f32],
+    ) -> (Vec<f32>, f64) {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
-        let team = Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
+        let team =
+            Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
         let scene = Scene { kind, visits, ..scene(spec, targets, &team, &photograph) };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
-        let mut listener = |event: &Event| finished.extend(matches!(event, Event::TileFinished { .. }).then_some(()));
+        let mut listener = |event: &Event| {
+            finished.extend(matches!(event, Event::TileFinished { .. }).then_some(()))
+        };
         let mut watcher = Watcher { listener: &mut listener, stop: &Stop::new() };
         let done = rounds.run(rounds.start(start).unwrap(), &mut watcher).unwrap();
-        assert_eq!(finished.len(), (0..visits.rounds).map(|round| scene.layout(round).len()).sum::<usize>());
+        assert_eq!(
+            finished.len(),
+            (0..visits.rounds).map(|round| scene.layout(round).len()).sum::<usize>()
+        );
         (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), done.losses.total)
     }
 
-    /// Exact mode, untiled: the best canvas after `evaluations`, the loss there, the loss and gradient at the start.
+    /// Exact mode, untiled: the best canvas after `evaluations`, the loss there, the loss and
+    /// gradient at the start.
     fn exact(&mut self, evaluations: usize, history: usize) -> (Vec<f32>, f64, f64, Vec<f32>) {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
         let content = tensor(&self.photograph, SIZE);
         let grid = Grid::whole(SIZE.0, SIZE.1);
-        let sweep = Sweep::new(Some(network.as_ref()), &self.spec, self.targets.clone(), Some(&content), grid).unwrap();
+        let sweep = Sweep::new(
+            Some(network.as_ref()),
+            &self.spec,
+            self.targets.clone(),
+            Some(&content),
+            grid,
+        )
+        .unwrap();
         let first = sweep.evaluate(&tensor(&self.start, SIZE)).unwrap();
         let mut optimiser = Lbfgs::new(tensor(&self.start, SIZE), history);
         for _ in 0..evaluations {
@@ -114,8 +147,22 @@ impl Studio {
 }
 
 /// Blocks mode with what most tests take.
-fn scene<'a>(spec: &'a Spec, targets: &'a StyleTargets, team: &'a Team<'a>, photograph: &'a Planes<'a>) -> Scene<'a> {
-    Scene { kind: Kind::Blocks, team, spec, targets, photograph, visits: VISITS, context: Context::default(), learning_rate: 1.0 }
+fn scene<'a>(
+    spec: &'a Spec,
+    targets: &'a StyleTargets,
+    team: &'a Team<'a>,
+    photograph: &'a Planes<'a>,
+) -> Scene<'a> {
+    Scene {
+        kind: Kind::Blocks,
+        team,
+        spec,
+        targets,
+        photograph,
+        visits: VISITS,
+        context: Context::default(),
+        learning_rate: 1.0,
+    }
 }
 
 const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 6, history: 10 };
@@ -124,7 +171,8 @@ const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 6, hist
 fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let mut studio = Studio::new(spec());
     let (_, _, loss, gradient) = studio.exact(0, 1);
-    let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let network =
+        studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
     let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
@@ -134,15 +182,26 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     for round in 0..2 {
         let layout = scene.layout(round);
         let whole = scene.measure(&snapshot, &layout).unwrap();
-        assert!((whole.losses.total - loss).abs() <= 1e-6 * loss, "{} for {loss}", whole.losses.total);
+        assert!(
+            (whole.losses.total - loss).abs() <= 1e-6 * loss,
+            "{} for {loss}",
+            whole.losses.total
+        );
         for tile in 0..layout.len() {
             let area = layout.free(tile);
-            let found = scene.tile_losses(&snapshot, &layout, tile, &whole, &[snapshot.read(area).unwrap()]).unwrap();
+            let found = scene
+                .tile_losses(&snapshot, &layout, tile, &whole, &[snapshot.read(area).unwrap()])
+                .unwrap();
             assert!((found[0].0 - loss).abs() <= 1e-6 * loss);
             let share = (SIZE.0 * SIZE.1) as f32 / area.area() as f32;
-            let expected: Vec<f32> = whole_gradient.read(area).unwrap().iter().map(|g| g * share).collect();
+            let expected: Vec<f32> =
+                whole_gradient.read(area).unwrap().iter().map(|g| g * share).collect();
             let found = found[0].1.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert!(relative_l2(&found, &expected) < 1e-5, "round {round}, tile {tile}: {}", relative_l2(&found, &expected));
+            assert!(
+                relative_l2(&found, &expected) < 1e-5,
+                "round {round}, tile {tile}: {}",
+                relative_l2(&found, &expected)
+            );
         }
     }
 }
@@ -150,30 +209,44 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
 #[test]
 fn a_tiles_gradient_is_that_of_its_loss() {
     // Average pooling: central differences across a change of the maximum would measure the jump.
-    let mut studio = Studio::new(Spec { pooling: impasto::network::Pooling::Average, variation_weight: 0.0, ..spec() });
-    let network = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+    let mut studio = Studio::new(Spec {
+        pooling: impasto::network::Pooling::Average,
+        variation_weight: 0.0,
+        ..spec()
+    });
+    let network =
+        studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
     let team = Team::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
-        let scene = Scene { kind, context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
+        let scene =
+            Scene { kind, context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let layout = scene.layout(1);
         let whole = scene.measure(&snapshot, &layout).unwrap();
         let (tile, noise) = (4, Noise::new(8));
         let at = snapshot.read(layout.free(tile)).unwrap();
-        let moved: Vec<f32> = at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();
+        let moved: Vec<f32> =
+            at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();
         for k in 0..4 {
-            let direction: Vec<f32> = (0..at.len()).map(|i| noise.bell((k + 1) * 1_000_000 + i as u64)).collect();
+            let direction: Vec<f32> =
+                (0..at.len()).map(|i| noise.bell((k + 1) * 1_000_000 + i as u64)).collect();
             let step = 1e-4f32;
-            let along = |t: f32| -> Vec<f32> { moved.iter().zip(&direction).map(|(v, d)| v + t * d).collect() };
+            let along = |t: f32| -> Vec<f32> {
+                moved.iter().zip(&direction).map(|(v, d)| v + t * d).collect()
+            };
             let points = [at.clone(), moved.clone(), along(step), along(-step)];
             let found = scene.tile_losses(&snapshot, &layout, tile, &whole, &points).unwrap();
             let gradient = found[1].1.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
+            let slope: f64 =
+                gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
             let difference = (found[2].0 - found[3].0) / (2.0 * f64::from(step));
             let size: f64 = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            assert!((slope - difference).abs() <= 0.02 * size, "{kind:?}: {slope} and {difference} of {size}");
+            assert!(
+                (slope - difference).abs() <= 0.02 * size,
+                "{kind:?}: {slope} and {difference} of {size}"
+            );
         }
     }
 }
@@ -190,7 +263,8 @@ fn workers_and_their_order_do_not_change_a_byte() {
     }
 }
 
-/// What a run in one go does, and one that was stopped after `tiles` tiles of the second round and went on from its files.
+/// What a run in one go does, and one that was stopped after `tiles` tiles of the second round and
+/// went on from its files.
 #[test]
 fn a_level_goes_on_where_its_files_say() {
     let mut studio = Studio::new(spec());
@@ -207,13 +281,18 @@ fn a_level_goes_on_where_its_files_say() {
     let mut listener = |event: &Event| {
         if let Event::TileFinished { round: 2, tile, .. } = event {
             finished.insert(*tile);
-            assert!(CanvasFile::open(&rounds.tile_path(1, *tile)).is_ok(), "a tile is on disk before it is told");
+            assert!(
+                CanvasFile::open(&rounds.tile_path(1, *tile)).is_ok(),
+                "a tile is on disk before it is told"
+            );
             if finished.len() == 3 {
                 stop.raise();
             }
         }
     };
-    let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &stop }).unwrap();
+    let done = rounds
+        .run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &stop })
+        .unwrap();
     assert!(done.interrupted && done.rounds == 1);
     drop(done);
     let canvas = CanvasFile::open(&rounds.canvas_path(1)).unwrap();
@@ -225,7 +304,9 @@ fn a_level_goes_on_where_its_files_say() {
         }
     };
     let standing = RoundsStanding { canvas, round: 1, finished };
-    let done = rounds.run_from(standing, &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+    let done = rounds
+        .run_from(standing, &mut Watcher { listener: &mut listener, stop: &Stop::new() })
+        .unwrap();
     assert!(!visited.is_empty() && visited.iter().all(|tile| !again.contains(tile)));
     let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
     assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
@@ -238,7 +319,8 @@ fn a_visit_without_memory_is_computed_in_pieces() {
     for kind in [Kind::Blocks, Kind::Feathered] {
         let visits = Visits { core: 160, visit: 2, ..VISITS };
         let (expected, _) = studio.run(kind, visits, 1, &start);
-        let plenty = studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
+        let plenty =
+            studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
         let stingy = Stingy::new(plenty, 130 * 118);
         let team = Team::alone(Some(&stingy));
         let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
@@ -252,10 +334,22 @@ fn a_visit_without_memory_is_computed_in_pieces() {
                 halved.push((*tile, *core));
             }
         };
-        let done = rounds.run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &Stop::new() }).unwrap();
+        let done = rounds
+            .run(
+                rounds.start(&start).unwrap(),
+                &mut Watcher { listener: &mut listener, stop: &Stop::new() },
+            )
+            .unwrap();
         let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
-        assert!(relative_l2(&found, &expected) < 1e-3, "{kind:?}: {}", relative_l2(&found, &expected));
-        assert!(!halved.is_empty() && halved.iter().all(|(tile, core)| tile.is_some() && *core < 150), "{kind:?}: {halved:?}");
+        assert!(
+            relative_l2(&found, &expected) < 1e-3,
+            "{kind:?}: {}",
+            relative_l2(&found, &expected)
+        );
+        assert!(
+            !halved.is_empty() && halved.iter().all(|(tile, core)| tile.is_some() && *core < 150),
+            "{kind:?}: {halved:?}"
+        );
     }
 }
 
@@ -271,7 +365,12 @@ fn blocks_lower_the_whole_images_loss() {
 #[test]
 fn at_the_optimum_no_tile_moves() {
     // With the photograph as canvas and content alone, every gradient is zero.
-    let mut studio = Studio::new(Spec { style_weight: 0.0, statistics_weight: 0.0, variation_weight: 0.0, ..spec() });
+    let mut studio = Studio::new(Spec {
+        style_weight: 0.0,
+        statistics_weight: 0.0,
+        variation_weight: 0.0,
+        ..spec()
+    });
     let start = studio.photograph.clone();
     let (moved, loss) = studio.run(Kind::Blocks, VISITS, 1, &start);
     assert_eq!(loss, 0.0);
@@ -285,7 +384,11 @@ fn one_tile_is_exact_mode() {
     let (expected, loss, _, _) = studio.exact(8, 10);
     let visits = Visits { core: 160, overlap: 16, rounds: 1, visit: 8, history: 10 };
     let (feathered, _) = studio.run(Kind::Feathered, visits, 1, &start);
-    assert!(feathered.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{}", relative_l2(&feathered, &expected));
+    assert!(
+        feathered.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()),
+        "{}",
+        relative_l2(&feathered, &expected)
+    );
     let (blocks, blocks_loss) = studio.run(Kind::Blocks, visits, 1, &start);
     assert!(relative_l2(&blocks, &expected) < 1e-2, "{}", relative_l2(&blocks, &expected));
     assert!((blocks_loss - loss).abs() < 0.02 * loss, "{blocks_loss} for {loss}");

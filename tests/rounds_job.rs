@@ -19,7 +19,8 @@ const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 2, hist
 
 fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
     let pipeline = folder.join("pipeline.toml");
-    let (content, style) = (support::path("samples/content/chelsea.png"), support::path("samples/style/the_kiss.png"));
+    let (content, style) =
+        (support::path("samples/content/chelsea.png"), support::path("samples/style/the_kiss.png"));
     let text = format!(
         "[input]\ncontent = [{:?}]\n[[style]]\nimage = {:?}\n[output]\ndirectory = \"out\"\nlong-side-px = 160\n[objective]\npreset = \"spst\"\n[pyramid]\nshort-side-px = 64\nevaluations = [2]\n",
         content.display().to_string(),
@@ -34,7 +35,8 @@ fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
 
 fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Event>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let mut engine = Engine::new(Weights::embedded().unwrap(), Isa::detect(), Precision::Float32, pool);
+    let mut engine =
+        Engine::new(Weights::embedded().unwrap(), Isa::detect(), Precision::Float32, pool);
     let (stop, mut events) = (Stop::new(), vec![]);
     let mut listener = |event: &Event| {
         if matches!(event, Event::TileFinished { tile, .. } if Some(*tile) == stop_after_tile) {
@@ -42,7 +44,12 @@ fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Even
         }
         events.push(event.clone());
     };
-    let summary = batch::run(plan, &mut engine, &Limits::default(), &mut Watcher { listener: &mut listener, stop: &stop });
+    let summary = batch::run(
+        plan,
+        &mut engine,
+        &Limits::default(),
+        &mut Watcher { listener: &mut listener, stop: &stop },
+    );
     (summary, events)
 }
 
@@ -53,15 +60,24 @@ fn levels_run_in_rounds() {
         let (summary, events) = run(&plan(folder.path(), execution), None);
         assert!(summary.failed.is_empty(), "{summary:?}");
         assert!(summary.finished[0].0.exists());
-        let tiles = events.iter().filter(|e| matches!(e, Event::TileFinished { evaluations: 2, .. })).count();
-        let totals: Vec<f64> =
-            events.iter().filter_map(|e| if let Event::RoundFinished { losses, .. } = e { Some(losses.total) } else { None }).collect();
+        let tiles = events
+            .iter()
+            .filter(|e| matches!(e, Event::TileFinished { evaluations: 2, .. }))
+            .count();
+        let totals: Vec<f64> = events
+            .iter()
+            .filter_map(|e| {
+                if let Event::RoundFinished { losses, .. } = e { Some(losses.total) } else { None }
+            })
+            .collect();
         assert!(tiles > 2 * 4 && totals.len() == 2, "{tiles} tiles, rounds {totals:?}");
         assert_eq!(summary.finished[0].1.total, totals[1]);
         // Canvases and tiles are gone; what stays beside the picture is the paintings' statistics.
         let names = |folder: std::path::PathBuf| {
-            let mut names: Vec<String> =
-                std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            let mut names: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
             names.sort();
             names
         };

@@ -1,4 +1,5 @@
-//! The statistics of paintings: computed once, shared by the jobs of a run, kept on disk for later runs.
+//! The statistics of paintings: computed once, shared by the jobs of a run, kept on disk for later
+//! runs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
@@ -32,16 +33,26 @@ struct Studio(tempfile::TempDir);
 impl Studio {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for (from, to) in [("content/chelsea.png", "a.png"), ("content/coffee.png", "b.png"), ("style/starry_night.png", "painting.png")] {
-            image::open(support::path("samples").join(from)).unwrap().thumbnail_exact(80, 80).save(folder.path().join(to)).unwrap();
+        for (from, to) in [
+            ("content/chelsea.png", "a.png"),
+            ("content/coffee.png", "b.png"),
+            ("style/starry_night.png", "painting.png"),
+        ] {
+            image::open(support::path("samples").join(from))
+                .unwrap()
+                .thumbnail_exact(80, 80)
+                .save(folder.path().join(to))
+                .unwrap();
         }
         std::fs::write(folder.path().join("pipeline.toml"), PIPELINE).unwrap();
         Self(folder)
     }
 
-    /// Paints, with a network made from `seed`; tells where the statistics came from and what was warned of.
+    /// Paints, with a network made from `seed`; tells where the statistics came from and what was
+    /// warned of.
     fn paint(&self, seed: u64) -> (Vec<TargetOrigin>, Vec<String>) {
-        let config = config::load(&self.0.path().join("pipeline.toml"), &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let config = config::load(&self.0.path().join("pipeline.toml"), &[])
+            .unwrap_or_else(|problems| panic!("{problems:?}"));
         let (plan, _) = batch::plan(&config);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let weights = support::small_network(seed, [4, 6, 8, 8, 8]);
@@ -53,17 +64,27 @@ impl Studio {
             _ => {}
         };
         let stop = Stop::new();
-        let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut Watcher { listener: &mut listener, stop: &stop });
+        let summary = batch::run(
+            &plan,
+            &mut engine,
+            &Limits::default(),
+            &mut Watcher { listener: &mut listener, stop: &stop },
+        );
         assert!(summary.failed.is_empty() && summary.finished.len() == 2, "{summary:?}");
         (origins, warnings)
     }
 
     fn pictures(&self) -> Vec<Vec<u8>> {
-        ["a-painting.png", "b-painting.png"].map(|name| std::fs::read(self.0.path().join("out").join(name)).unwrap()).to_vec()
+        ["a-painting.png", "b-painting.png"]
+            .map(|name| std::fs::read(self.0.path().join("out").join(name)).unwrap())
+            .to_vec()
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        std::fs::read_dir(self.0.path().join("out/.impasto/targets")).unwrap().map(|entry| entry.unwrap().path()).collect()
+        std::fs::read_dir(self.0.path().join("out/.impasto/targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 }
 

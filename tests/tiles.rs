@@ -23,14 +23,32 @@ fn tensor(seed: u64, width: usize, height: usize) -> Tensor {
 }
 
 fn network(weights: &Weights, spec: &Spec) -> CpuNetwork {
-    CpuNetwork::new(weights, spec.deepest().unwrap(), spec.pooling, Precision::Float32, Isa::detect()).unwrap()
+    CpuNetwork::new(
+        weights,
+        spec.deepest().unwrap(),
+        spec.pooling,
+        Precision::Float32,
+        Isa::detect(),
+    )
+    .unwrap()
 }
 
-fn evaluate(network: &dyn Network, spec: &Spec, (width, height): (usize, usize), core: usize, margin: Option<usize>) -> Evaluation {
+fn evaluate(
+    network: &dyn Network,
+    spec: &Spec,
+    (width, height): (usize, usize),
+    core: usize,
+    margin: Option<usize>,
+) -> Evaluation {
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = if layers.is_empty() { Default::default() } else { tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap() };
+    let targets = if layers.is_empty() {
+        Default::default()
+    } else {
+        tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap()
+    };
     let grid = Grid::new(width, height, core);
-    let mut sweep = Sweep::new(Some(network), spec, targets, Some(&tensor(2, width, height)), grid).unwrap();
+    let mut sweep =
+        Sweep::new(Some(network), spec, targets, Some(&tensor(2, width, height)), grid).unwrap();
     if let Some(margin) = margin {
         sweep = sweep.with_margin(margin);
     }
@@ -51,7 +69,10 @@ fn errors(found: &Evaluation, wanted: &Evaluation) -> (f64, f64, f64) {
 }
 
 fn taps(spec: &Spec) -> Vec<(usize, usize)> {
-    spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride())).collect()
+    spec.content_taps()
+        .chain(spec.style_taps())
+        .map(|(layer, _)| (layer.reach(), layer.stride()))
+        .collect()
 }
 
 #[test]
@@ -64,7 +85,10 @@ fn the_real_network_in_tiles_agrees_with_itself() {
         let whole = evaluate(&network, &spec, size, 613, None);
         for core in if pooling == Pooling::Max { &[128, 256][..] } else { &[256] } {
             let (loss, l2, largest) = errors(&evaluate(&network, &spec, size, *core, None), &whole);
-            assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{pooling}, cores of {core}: {loss:.1e}, {l2:.1e}, {largest:.1e}");
+            assert!(
+                loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3,
+                "{pooling}, cores of {core}: {loss:.1e}, {l2:.1e}, {largest:.1e}"
+            );
         }
     }
 }
@@ -84,21 +108,35 @@ fn margins_are_needed_and_enough() {
         let size = (700, 120);
         let whole = evaluate(&network, &spec, size, 700, None);
         let margins = Margins::for_taps(taps(&spec));
-        let (loss, l2, _) = errors(&evaluate(&network, &spec, size, 48, Some(margins.gradient)), &whole);
+        let (loss, l2, _) =
+            errors(&evaluate(&network, &spec, size, 48, Some(margins.gradient)), &whole);
         assert!(loss <= 1e-5 && l2 <= 1e-4, "{name}: {loss:.1e}, {l2:.1e}");
         // The losses need the margin of the features, the gradient twice that.
-        let (loss, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(margins.features)), &whole);
-        assert!(loss <= 1e-6, "{name}: {} px are enough for the losses: {loss:.1e}", margins.features);
+        let (loss, _, _) =
+            errors(&evaluate(&network, &spec, size, 48, Some(margins.features)), &whole);
+        assert!(
+            loss <= 1e-6,
+            "{name}: {} px are enough for the losses: {loss:.1e}",
+            margins.features
+        );
         let small = margins.features - 16;
         let (more, _, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
-        assert!(more > 3.0 * loss && more > 2e-7, "{name}: losses need {} px, and {small} do as well: {more:.1e}", margins.features);
+        assert!(
+            more > 3.0 * loss && more > 2e-7,
+            "{name}: losses need {} px, and {small} do as well: {more:.1e}",
+            margins.features
+        );
         if name == "relu5_2" {
             // The last 6 of its 182 px weigh less than rounding in a mean over the picture.
             continue;
         }
         let small = margins.gradient - 16;
         let (_, few, _) = errors(&evaluate(&network, &spec, size, 48, Some(small)), &whole);
-        assert!(few > 3.0 * l2 && few > 2e-6, "{name}: gradients need {} px, and {small} do as well: {few:.1e}", margins.gradient);
+        assert!(
+            few > 3.0 * l2 && few > 2e-6,
+            "{name}: gradients need {} px, and {small} do as well: {few:.1e}",
+            margins.gradient
+        );
     }
 }
 
@@ -156,21 +194,33 @@ fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
     let run = |team: Team<'_>, core, keep| {
         let grid = Grid::new(width, height, core);
-        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
+        let sweep =
+            Sweep::by(team, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
         sweep.evaluate(&canvas).unwrap()
     };
     for core in [64, 192] {
         let alone = run(Team::alone(Some(network.as_ref())), core, 0);
         for keep in [2, 5, 99] {
-            assert!(same_bytes(&alone, &run(Team::alone(Some(network.as_ref())), core, keep)), "{keep} kept, cores of {core}");
+            assert!(
+                same_bytes(&alone, &run(Team::alone(Some(network.as_ref())), core, keep)),
+                "{keep} kept, cores of {core}"
+            );
         }
         for (workers, threads) in [(1, 1), (1, 2), (3, 1)] {
             for keep in [0, 3] {
                 // Each worker has a pool and a network of its own, as devices have.
-                let member = |seed| (Arc::new(Dawdling::new(Arc::clone(&network), seed)) as Arc<dyn Network>, pool(threads));
+                let member = |seed| {
+                    (
+                        Arc::new(Dawdling::new(Arc::clone(&network), seed)) as Arc<dyn Network>,
+                        pool(threads),
+                    )
+                };
                 let team = Team::of((0..workers).map(member).collect());
                 let together = run(team, core, keep);
-                assert!(same_bytes(&alone, &together), "{workers} workers of {threads} threads, cores of {core}, kept: {keep}");
+                assert!(
+                    same_bytes(&alone, &together),
+                    "{workers} workers of {threads} threads, cores of {core}, kept: {keep}"
+                );
             }
         }
     }
@@ -182,36 +232,56 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
     let (network, targets) = small(&spec);
     let (width, height) = (640, 500);
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
-    let whole = Sweep::new(Some(network.as_ref()), &spec, targets.clone(), Some(&content), Grid::whole(width, height)).unwrap();
+    let whole = Sweep::new(
+        Some(network.as_ref()),
+        &spec,
+        targets.clone(),
+        Some(&content),
+        Grid::whole(width, height),
+    )
+    .unwrap();
     let whole = whole.evaluate(&canvas).unwrap();
     let stingy = Stingy::new(Arc::clone(&network), usize::MAX);
     let grid = Grid::whole(width, height);
-    let mut sweep = Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap().keeping(9);
+    let mut sweep =
+        Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap().keeping(9);
     assert_eq!(sweep.core(), 640);
     // Others take the memory away: tiles of 128 px and 160 px around them still fit.
     stingy.allow(470 * 470);
     let found = sweep.evaluate_halving(&canvas).unwrap();
     assert_eq!((sweep.core(), stingy.refused.load(Ordering::Relaxed)), (128, 3));
-    let from_the_start = Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap();
+    let from_the_start =
+        Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap();
     assert_eq!(from_the_start.core(), 128);
     let (loss, l2, largest) = errors(&found, &whole);
     assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{loss:.1e}, {l2:.1e}, {largest:.1e}");
     // Without end it does not go on.
     let empty = Stingy::new(Arc::clone(&network), 100);
-    let Err(error) = Sweep::new(Some(&empty), &spec, targets, Some(&content), grid) else { panic!("no tile fits into 100 px") };
+    let Err(error) = Sweep::new(Some(&empty), &spec, targets, Some(&content), grid) else {
+        panic!("no tile fits into 100 px")
+    };
     assert!(error.is_out_of_memory(), "{error}");
 }
 
 /// One evaluation in cores of `core` px whose bytes do not depend on them.
-fn bitwise(network: &dyn Network, spec: &Spec, (width, height): (usize, usize), core: usize, keep: usize) -> Evaluation {
+fn bitwise(
+    network: &dyn Network,
+    spec: &Spec,
+    (width, height): (usize, usize),
+    core: usize,
+    keep: usize,
+) -> Evaluation {
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap();
     let (team, grid) = (Team::alone(Some(network)), Grid::new(width, height, core));
-    let sweep = Sweep::bitwise(team, spec, targets, Some(&tensor(2, width, height)), grid).unwrap().keeping(keep);
+    let sweep = Sweep::bitwise(team, spec, targets, Some(&tensor(2, width, height)), grid)
+        .unwrap()
+        .keeping(keep);
     sweep.evaluate(&tensor(1, width, height)).unwrap()
 }
 
-/// Tiles inside the canvas, at its borders and at its odd far edges, the deepest taps of the presets and content among them.
+/// Tiles inside the canvas, at its borders and at its odd far edges, the deepest taps of the
+/// presets and content among them.
 #[test]
 fn with_bitwise_margins_no_byte_depends_on_the_cores() {
     let weights = small_network(4, [4, 4, 5, 6, 6]);
@@ -221,11 +291,17 @@ fn with_bitwise_margins_no_byte_depends_on_the_cores() {
         let network = network(&weights, &spec);
         let whole = evaluate(&network, &spec, size, 1510, None);
         for (core, keep) in [(64, 0), (128, 5), (320, 0), (320, 2), (320, 99), (640, 0)] {
-            assert!(same_bytes(&bitwise(&network, &spec, size, core, keep), &whole), "{pooling}, cores of {core} px, {keep} kept");
+            assert!(
+                same_bytes(&bitwise(&network, &spec, size, core, keep), &whole),
+                "{pooling}, cores of {core} px, {keep} kept"
+            );
         }
         // The margins that are exact to rounding do not do, nor do wider ones.
         for margin in [None, Some(576)] {
-            assert!(!same_bytes(&evaluate(&network, &spec, size, 320, margin), &whole), "{pooling}, {margin:?}");
+            assert!(
+                !same_bytes(&evaluate(&network, &spec, size, 320, margin), &whole),
+                "{pooling}, {margin:?}"
+            );
         }
     }
 }
@@ -234,16 +310,35 @@ fn with_bitwise_margins_no_byte_depends_on_the_cores() {
 fn with_bitwise_margins_no_byte_depends_on_the_cores_for_any_taps_and_instructions() {
     let weights = small_network(5, [4, 4, 5, 6, 6]);
     let size = (1000, 70);
-    for (style, content) in
-        [("relu1_2", "relu1_1"), ("relu2_2", "relu3_1"), ("relu3_4", "relu1_2"), ("relu4_4", "relu2_2"), ("relu5_2", "relu3_4")]
-    {
+    for (style, content) in [
+        ("relu1_2", "relu1_1"),
+        ("relu2_2", "relu3_1"),
+        ("relu3_4", "relu1_2"),
+        ("relu4_4", "relu2_2"),
+        ("relu5_2", "relu3_4"),
+    ] {
         let tap = |name| (Layer::parse(name).unwrap(), 1.0);
-        let spec = Spec { style_layers: [tap(style)].into(), content_layers: [tap(content)].into(), ..Spec::spst() };
+        let spec = Spec {
+            style_layers: [tap(style)].into(),
+            content_layers: [tap(content)].into(),
+            ..Spec::spst()
+        };
         for isa in Isa::available() {
-            let network = CpuNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, Precision::Float32, isa).unwrap();
+            let network = CpuNetwork::new(
+                &weights,
+                spec.deepest().unwrap(),
+                spec.pooling,
+                Precision::Float32,
+                isa,
+            )
+            .unwrap();
             let whole = evaluate(&network, &spec, size, 1000, None);
             for core in [64, 192] {
-                assert!(same_bytes(&bitwise(&network, &spec, size, core, 0), &whole), "{style}, {content}, {}, {core} px", isa.name());
+                assert!(
+                    same_bytes(&bitwise(&network, &spec, size, core, 0), &whole),
+                    "{style}, {content}, {}, {core} px",
+                    isa.name()
+                );
             }
         }
     }

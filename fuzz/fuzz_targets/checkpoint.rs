@@ -1,6 +1,8 @@
-//! Any bytes as a checkpoint's manifest or a vector's header: what they tell or what is wrong, never a panic.
+//! Any bytes as a checkpoint's manifest or a vector's header: what they tell or what is wrong,
+//! never a panic.
 //!
-//! A fuzzer does not find checksums, so the bytes are read as they are and behind a right first line.
+//! A fuzzer does not find checksums, so the bytes are read as they are and behind a right first
+//! line.
 #![no_main]
 
 use impasto::journal::checkpoint::{Stage, parse_header, parse_manifest};

@@ -1,6 +1,7 @@
 //! Any bytes as a run's events: where the run stands or the line that is damaged, never a panic.
 //!
-//! A fuzzer does not find checksums, so the bytes are read twice: as they are, and with every line sealed by a right one.
+//! A fuzzer does not find checksums, so the bytes are read twice: as they are, and with every line
+//! sealed by a right one.
 #![no_main]
 
 use impasto::journal::{Replay, replay};

@@ -1,4 +1,5 @@
-//! Any bytes as a weights file: checked weights or a list of problems, never a panic and never more memory than the file.
+//! Any bytes as a weights file: checked weights or a list of problems, never a panic and never more
+//! memory than the file.
 #![no_main]
 
 use std::borrow::Cow;

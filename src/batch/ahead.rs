@@ -1,4 +1,5 @@
-//! Photographs decoded ahead: while one picture is in its last level, the next one's photograph is read.
+//! Photographs decoded ahead: while one picture is in its last level, the next one's photograph is
+//! read.
 
 use std::thread::JoinHandle;
 
@@ -23,7 +24,9 @@ impl Ahead {
             return;
         }
         let (own, limits) = (job.clone(), self.limits);
-        let thread = std::thread::Builder::new().name("impasto-reader".into()).spawn(move || open(&own, &limits));
+        let thread = std::thread::Builder::new()
+            .name("impasto-reader".into())
+            .spawn(move || open(&own, &limits));
         // Without a thread it is read when its turn comes.
         self.reading = thread.ok().map(|thread| (job.index, thread));
     }
@@ -34,7 +37,9 @@ impl Ahead {
     /// When it cannot be read.
     pub(super) fn take(&mut self, job: &Job) -> Result<Photograph, RenderError> {
         match self.reading.take() {
-            Some((index, thread)) if index == job.index => thread.join().unwrap_or_else(|_| open(job, &self.limits)),
+            Some((index, thread)) if index == job.index => {
+                thread.join().unwrap_or_else(|_| open(job, &self.limits))
+            }
             _ => open(job, &self.limits),
         }
     }

@@ -46,21 +46,30 @@ impl Behind {
     ) -> Result<(), RenderError> {
         let (own, weights) = (job.clone(), weights.to_owned());
         let write = move || deliver(&own, &photograph, &painting, &weights);
-        let refused = |source| files::Error::Io { action: "start a thread to write", path: job.output.clone(), source };
-        let thread = std::thread::Builder::new().name("impasto-writer".into()).spawn(write).map_err(refused)?;
+        let refused = |source| files::Error::Io {
+            action: "start a thread to write",
+            path: job.output.clone(),
+            source,
+        };
+        let thread = std::thread::Builder::new()
+            .name("impasto-writer".into())
+            .spawn(write)
+            .map_err(refused)?;
         self.writing = Some((finished, thread));
         Ok(())
     }
 
-    /// The picture that was being written and what came of it; nothing when none is, or, unless `wait`, when it is not
-    /// there yet.
+    /// The picture that was being written and what came of it; nothing when none is, or, unless
+    /// `wait`, when it is not there yet.
     pub(super) fn settle(&mut self, wait: bool) -> Option<(Finished, Written)> {
         let (_, thread) = self.writing.as_ref()?;
         if !wait && !thread.is_finished() {
             return None;
         }
         let (finished, thread) = self.writing.take()?;
-        let result = thread.join().unwrap_or_else(|_| Err(RenderError::Broken("the encoder stopped unexpectedly")));
+        let result = thread
+            .join()
+            .unwrap_or_else(|_| Err(RenderError::Broken("the encoder stopped unexpectedly")));
         Some((finished, result))
     }
 }

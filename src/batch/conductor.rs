@@ -1,4 +1,5 @@
-//! The one who leads a run: takes job after job, records what happens before it is told, and goes on past failures.
+//! The one who leads a run: takes job after job, records what happens before it is told, and goes
+//! on past failures.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -13,10 +14,13 @@ use crate::event::{Event, Listener, Losses};
 use crate::image::Limits;
 use crate::journal::{Checkpoints, LockedRun};
 use crate::plan::Job;
-use crate::render::{Engine, Painted, Painting, Photograph, RenderError, TargetStore, Watcher, Workshop, paint};
+use crate::render::{
+    Engine, Painted, Painting, Photograph, RenderError, TargetStore, Watcher, Workshop, paint,
+};
 use crate::stop::Stop;
 
-/// Leads a run. Everything that is told passes through it: it is first recorded, then heard by the others.
+/// Leads a run. Everything that is told passes through it: it is first recorded, then heard by the
+/// others.
 pub(super) struct Conductor<'a> {
     pub(super) jobs: &'a [Job],
     run: Option<&'a mut LockedRun>,
@@ -38,7 +42,12 @@ pub(super) struct Conductor<'a> {
 
 impl<'a> Conductor<'a> {
     /// A run of `jobs`, recorded in `run` if there is one.
-    pub(super) fn new(jobs: &'a [Job], run: Option<&'a mut LockedRun>, limits: &'a Limits, watcher: &'a mut Watcher<'_>) -> Self {
+    pub(super) fn new(
+        jobs: &'a [Job],
+        run: Option<&'a mut LockedRun>,
+        limits: &'a Limits,
+        watcher: &'a mut Watcher<'_>,
+    ) -> Self {
         Self {
             jobs,
             run,
@@ -72,7 +81,9 @@ impl<'a> Conductor<'a> {
         if count > 1 {
             match self.share(count, engine, &targets) {
                 Ok(path) => partial = path,
-                Err(error) => self.tell(&Event::Warning { message: format!("pictures cannot share the machine: {error}") }),
+                Err(error) => self.tell(&Event::Warning {
+                    message: format!("pictures cannot share the machine: {error}"),
+                }),
             }
         }
         while self.broken.is_none() && !self.interrupted {
@@ -90,7 +101,11 @@ impl<'a> Conductor<'a> {
         self.settle(true);
         let name = |place: usize| self.jobs[place].name.clone();
         Summary {
-            finished: self.done.iter().map(|(place, losses)| (self.jobs[*place].output.clone(), *losses)).collect(),
+            finished: self
+                .done
+                .iter()
+                .map(|(place, losses)| (self.jobs[*place].output.clone(), *losses))
+                .collect(),
             failed: self.failed.into_iter().map(|(place, error)| (name(place), error)).collect(),
             interrupted: self.interrupted && self.broken.is_none(),
             partial,
@@ -98,7 +113,8 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// The next job's place in the list and how often it has failed; nothing when none is left or somebody said stop.
+    /// The next job's place in the list and how often it has failed; nothing when none is left or
+    /// somebody said stop.
     pub(super) fn next(&mut self) -> Option<(usize, u32)> {
         if self.broken.is_some() || self.queue.is_empty() {
             return None;
@@ -113,10 +129,16 @@ impl<'a> Conductor<'a> {
     /// Tells that a job begins.
     pub(super) fn start(&mut self, place: usize) {
         let job = &self.jobs[place];
-        self.hear(&Event::JobStarted { job: job.index, name: job.name.clone(), levels: job.levels.len(), work: job.work() });
+        self.hear(&Event::JobStarted {
+            job: job.index,
+            name: job.name.clone(),
+            levels: job.levels.len(),
+            work: job.work(),
+        });
     }
 
-    /// Paints one job and hands its picture to the writer; returns the picture so far when it was interrupted.
+    /// Paints one job and hands its picture to the writer; returns the picture so far when it was
+    /// interrupted.
     fn job(
         &mut self,
         place: usize,
@@ -131,11 +153,24 @@ impl<'a> Conductor<'a> {
         let mut checkpoints = self.checkpoints(job);
         let (limits, stop) = (self.limits, self.stop);
         let mut workshop = Workshop { engine, targets, limits };
-        let painted = paint(job, &photograph, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: self, stop })?;
+        let painted = paint(
+            job,
+            &photograph,
+            &mut workshop,
+            checkpoints.as_mut(),
+            &mut Watcher { listener: self, stop },
+        )?;
         match painted {
             Painted::Interrupted { path } => Ok(Some(path)),
             Painted::Finished(painting) => {
-                self.write(place, failures, started, photograph, painting, engine.weights().sha256())?;
+                self.write(
+                    place,
+                    failures,
+                    started,
+                    photograph,
+                    painting,
+                    engine.weights().sha256(),
+                )?;
                 Ok(None)
             }
         }
@@ -154,19 +189,29 @@ impl<'a> Conductor<'a> {
         let job = &self.jobs[place];
         self.settle(true);
         self.hear(&Event::Writing { job: job.index, path: job.output.clone() });
-        let finished = Finished { place, failures, evaluations: painting.evaluations, losses: painting.losses, started };
+        let finished = Finished {
+            place,
+            failures,
+            evaluations: painting.evaluations,
+            losses: painting.losses,
+            started,
+        };
         self.behind.begin(job, photograph, painting, weights, finished)
     }
 
     /// Another processor's instructions round otherwise: a run that moves is worth a word.
     fn warn_of_another_machine(&mut self, engine: &Engine) {
-        let kind = |devices: &[String]| devices.first().and_then(|device| device.split(',').next().map(str::to_owned));
+        let kind = |devices: &[String]| {
+            devices.first().and_then(|device| device.split(',').next().map(str::to_owned))
+        };
         let before = self.run.as_ref().and_then(|run| kind(&run.standing().devices));
         let now = kind(&engine.devices());
         if let (Some(before), Some(now)) = (before, now)
             && before != now
         {
-            let message = format!("the run was begun on {before}) and goes on on {now}): the last bits of colours may differ");
+            let message = format!(
+                "the run was begun on {before}) and goes on on {now}): the last bits of colours may differ"
+            );
             self.tell(&Event::Warning { message });
         }
     }
@@ -189,7 +234,15 @@ impl<'a> Conductor<'a> {
         self.done.insert(place, losses);
         let (path, seconds) = (job.output.clone(), started.elapsed().as_secs_f64());
         let (width, height) = (job.framing.width, job.framing.height);
-        self.tell(&Event::JobFinished { job: job.index, path, width, height, evaluations, losses, seconds });
+        self.tell(&Event::JobFinished {
+            job: job.index,
+            path,
+            width,
+            height,
+            evaluations,
+            losses,
+            seconds,
+        });
         // Only when it is recorded that the picture is there may go what it was made from.
         if self.broken.is_none()
             && let Some(checkpoints) = self.checkpoints(job)
@@ -210,7 +263,12 @@ impl<'a> Conductor<'a> {
             return;
         }
         let retrying = failures < job.settings.batch.retries && error.is_worth_retrying();
-        self.tell(&Event::JobFailed { job: job.index, name: job.name.clone(), reason: error.to_string(), retrying });
+        self.tell(&Event::JobFailed {
+            job: job.index,
+            name: job.name.clone(),
+            reason: error.to_string(),
+            retrying,
+        });
         if retrying {
             self.queue.push_back((place, failures + 1));
         } else {
@@ -224,7 +282,8 @@ impl<'a> Conductor<'a> {
             && let Some(run) = &mut self.run
             && let Err(error) = run.record(event)
         {
-            // What cannot be recorded cannot be gone on with: the work stops as if somebody had asked for it.
+            // What cannot be recorded cannot be gone on with: the work stops as if somebody had
+            // asked for it.
             self.broken = Some(error.into());
             self.stop.raise();
         }

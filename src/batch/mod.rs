@@ -1,7 +1,8 @@
 //! Many jobs: planned, begun or taken up again, worked through past failures.
 //!
-//! [`plan`] probes the photographs, [`prepare`] finds or makes the run directory and says what is left to do, and
-//! [`Collection::run`] does it. [`run`] does a plan without a run directory: nothing is kept then but the pictures.
+//! [`plan`] probes the photographs, [`prepare`] finds or makes the run directory and says what is
+//! left to do, and [`Collection::run`] does it. [`run`] does a plan without a run directory:
+//! nothing is kept then but the pictures.
 
 mod ahead;
 mod behind;
@@ -46,8 +47,8 @@ pub enum JobError {
     Plan(#[from] PlanError),
 }
 
-/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be planned are returned
-/// beside the plan, each with its reason.
+/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be
+/// planned are returned beside the plan, each with its reason.
 pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
     plan_on(config, None)
 }
@@ -65,7 +66,12 @@ pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, J
     (Plan { pipeline: config.file.clone(), jobs }, failed)
 }
 
-fn plan_output(config: &Config, output: &OutputFile, index: usize, gpus: Option<Gpus>) -> Result<Job, JobError> {
+fn plan_output(
+    config: &Config,
+    output: &OutputFile,
+    index: usize,
+    gpus: Option<Gpus>,
+) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
     let budget = memory_budget(settings.compute.memory_gib);
     // A picture that cannot be used is better told now than after the first levels.
@@ -77,7 +83,8 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize, gpus: Option<
         probe => Ok(Source::from(&probe)),
     };
     let content = probed(&settings.input.content[output.content])?;
-    let styles = settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
+    let styles =
+        settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
     let start = match &settings.start.from {
         StartFrom::Image(path) => Some(probed(path)?),
         StartFrom::Content | StartFrom::Noise => None,
@@ -85,8 +92,15 @@ fn plan_output(config: &Config, output: &OutputFile, index: usize, gpus: Option<
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let mut job = plan_job(config, output, index, &Sources { content, styles, start }, Machine { memory_bytes: budget, gpus })?;
-    // A job knows its own photograph; a thousand jobs with a thousand names each would be a long plan.
+    let mut job = plan_job(
+        config,
+        output,
+        index,
+        &Sources { content, styles, start },
+        Machine { memory_bytes: budget, gpus },
+    )?;
+    // A job knows its own photograph; a thousand jobs with a thousand names each would be a long
+    // plan.
     job.settings.input.content = vec![job.content.clone()];
     Ok(job)
 }
@@ -108,6 +122,11 @@ pub fn memory_budget(gib: f64) -> u64 {
 }
 
 /// Carries out a plan without a run directory.
-pub fn run(plan: &Plan, engine: &mut Engine, limits: &Limits, watcher: &mut Watcher<'_>) -> Summary {
+pub fn run(
+    plan: &Plan,
+    engine: &mut Engine,
+    limits: &Limits,
+    watcher: &mut Watcher<'_>,
+) -> Summary {
     Conductor::new(&plan.jobs, None, limits, watcher).run(engine)
 }

@@ -8,7 +8,9 @@ use super::conductor::Conductor;
 use crate::config::Config;
 use crate::files;
 use crate::image::Limits;
-use crate::journal::{Change, Fingerprint, JobStanding, JournalError, LockedRun, RunName, Standing, room};
+use crate::journal::{
+    Change, Fingerprint, JobStanding, JournalError, LockedRun, RunName, Standing, room,
+};
 use crate::plan::{Job, Plan};
 use crate::render::{Engine, Watcher, partial_path, preview_path};
 
@@ -36,15 +38,23 @@ pub enum PrepareError {
 
 fn existing(paths: &[PathBuf]) -> String {
     match paths {
-        [one] => format!("{} already exists; move it away, or set output.overwrite = true to replace it", one.display()),
+        [one] => format!(
+            "{} already exists; move it away, or set output.overwrite = true to replace it",
+            one.display()
+        ),
         many => {
-            let list: Vec<String> = many.iter().map(|path| format!("\n  {}", path.display())).collect();
-            format!("these pictures already exist; move them away, or set output.overwrite = true to replace them:{}", list.concat())
+            let list: Vec<String> =
+                many.iter().map(|path| format!("\n  {}", path.display())).collect();
+            format!(
+                "these pictures already exist; move them away, or set output.overwrite = true to replace them:{}",
+                list.concat()
+            )
         }
     }
 }
 
-/// A run that is ready to be worked on: locked, compared with what it began with, and with room on the disk.
+/// A run that is ready to be worked on: locked, compared with what it began with, and with room on
+/// the disk.
 #[derive(Debug)]
 pub struct Collection {
     run: LockedRun,
@@ -54,24 +64,39 @@ pub struct Collection {
     resumed: bool,
 }
 
-/// Takes up the newest run of the configuration's pipeline, or begins one when there is none or `restart` says so. Nothing
-/// is made on disk before everything is checked. `weights` is their SHA-256.
+/// Takes up the newest run of the configuration's pipeline, or begins one when there is none or
+/// `restart` says so. Nothing is made on disk before everything is checked. `weights` is their
+/// SHA-256.
 ///
 /// # Errors
-/// When another process works on the run, what it depends on has changed, pictures are in the way, or the disk is too
-/// small for its checkpoints.
-pub fn prepare(config: &Config, plan: Plan, weights: &str, restart: bool) -> Result<Collection, PrepareError> {
+/// When another process works on the run, what it depends on has changed, pictures are in the way,
+/// or the disk is too small for its checkpoints.
+pub fn prepare(
+    config: &Config,
+    plan: Plan,
+    weights: &str,
+    restart: bool,
+) -> Result<Collection, PrepareError> {
     let output = &config.variants[0].settings.output.directory;
     let name = RunName::new(&config.file, output);
     let photographs: Vec<&Path> = plan.jobs.iter().map(|job| job.content.as_path()).collect();
-    let now = Fingerprint::take(config, photographs, weights).map_err(|(path, source)| PrepareError::Unreadable { path, source })?;
+    let now = Fingerprint::take(config, photographs, weights)
+        .map_err(|(path, source)| PrepareError::Unreadable { path, source })?;
     let old = if restart { None } else { LockedRun::resume(&name)? };
     let Some(mut run) = old else {
         refuse_existing(&plan.jobs)?;
         refuse_small_disk(output, &plan.jobs, 0)?;
-        let recorded = Plan { jobs: plan.jobs.iter().map(|job| as_recorded(job, config)).collect(), ..plan.clone() };
+        let recorded = Plan {
+            jobs: plan.jobs.iter().map(|job| as_recorded(job, config)).collect(),
+            ..plan.clone()
+        };
         let run = LockedRun::begin(&name, recorded, now)?;
-        return Ok(Collection { run, asked: (0..plan.jobs.len()).collect(), pending: plan.jobs, resumed: false });
+        return Ok(Collection {
+            run,
+            asked: (0..plan.jobs.len()).collect(),
+            pending: plan.jobs,
+            resumed: false,
+        });
     };
     let mut changes = run.fingerprint().changes(&now);
     let (mut jobs, mut joining) = (Vec::new(), Vec::new());
@@ -91,7 +116,8 @@ pub fn prepare(config: &Config, plan: Plan, weights: &str, restart: bool) -> Res
     let joined: Vec<Job> = joining.iter().map(|job| as_recorded(job, config)).collect();
     jobs.extend(joining);
     let asked: BTreeSet<usize> = jobs.iter().map(|job| job.index).collect();
-    let finished = |job: &Job| run.standing().jobs.get(&job.index).is_some_and(JobStanding::is_finished);
+    let finished =
+        |job: &Job| run.standing().jobs.get(&job.index).is_some_and(JobStanding::is_finished);
     // A death right after a picture was recorded as finished leaves what it was made from.
     for job in jobs.iter().filter(|job| finished(job)) {
         run.checkpoints(job.index, std::time::Duration::ZERO).clear()?;
@@ -133,7 +159,12 @@ impl Collection {
     }
 
     /// Does what is left to do, as far as it gets.
-    pub fn run(&mut self, engine: &mut Engine, limits: &Limits, watcher: &mut Watcher<'_>) -> Summary {
+    pub fn run(
+        &mut self,
+        engine: &mut Engine,
+        limits: &Limits,
+        watcher: &mut Watcher<'_>,
+    ) -> Summary {
         let standing = self.standing();
         let conductor = Conductor::new(&self.pending, Some(&mut self.run), limits, watcher);
         conductor.with_extent(standing.jobs.len(), standing.work(), standing.done()).run(engine)
@@ -146,23 +177,36 @@ enum Left {
     New(Box<Job>),
 }
 
-/// `job` with what its run decided for it, if it is one of the run's jobs: levels, modes and histories move pixels, and
-/// the memory that decided them may be another tonight.
-fn taken_up(run: &LockedRun, mut job: Job, config: &Config, now: &Fingerprint) -> Result<Job, Left> {
+/// `job` with what its run decided for it, if it is one of the run's jobs: levels, modes and
+/// histories move pixels, and the memory that decided them may be another tonight.
+fn taken_up(
+    run: &LockedRun,
+    mut job: Job,
+    config: &Config,
+    now: &Fingerprint,
+) -> Result<Job, Left> {
     let seen = seen(&job.content, config);
-    // The last of its kind counts: it may have joined in the place of one whose photograph was of no use.
-    let Some(old) = run.jobs().iter().rfind(|old| old.content == seen && old.variant == job.variant) else {
+    // The last of its kind counts: it may have joined in the place of one whose photograph was of
+    // no use.
+    let Some(old) =
+        run.jobs().iter().rfind(|old| old.content == seen && old.variant == job.variant)
+    else {
         return Err(Left::New(Box::new(job)));
     };
     let standing = run.standing().jobs.get(&old.index);
     if let Some(change) = run.fingerprint().photograph_change(now, &seen) {
-        // Nothing was painted from the photograph as it was: the one that is there now may take its place.
+        // Nothing was painted from the photograph as it was: the one that is there now may take its
+        // place.
         let untouched = standing.is_none_or(|job| job.total_evaluations == 0 && !job.is_finished());
         return Err(if untouched { Left::New(Box::new(job)) } else { Left::Changed(change) });
     }
     if old.name != job.name {
         let what = format!("the name of the picture of {}", seen.display());
-        return Err(Left::Changed(Change { what, old: Some(old.name.clone()), new: Some(job.name) }));
+        return Err(Left::Changed(Change {
+            what,
+            old: Some(old.name.clone()),
+            new: Some(job.name),
+        }));
     }
     job.levels.clone_from(&old.levels);
     job.index = old.index;
@@ -179,7 +223,8 @@ fn written(job: &Job) -> [PathBuf; 3] {
     [job.output.clone(), partial_path(&job.output), preview_path(&job.output)]
 }
 
-/// A job as it is written into the run's plan: its photograph as seen from the pipeline's folder, which may be moved.
+/// A job as it is written into the run's plan: its photograph as seen from the pipeline's folder,
+/// which may be moved.
 fn as_recorded(job: &Job, config: &Config) -> Job {
     let content = seen(&job.content, config);
     Job { content, ..job.clone() }
@@ -190,17 +235,24 @@ fn seen(content: &Path, config: &Config) -> PathBuf {
 }
 
 fn refuse_existing(jobs: &[Job]) -> Result<(), PrepareError> {
-    let existing: Vec<PathBuf> =
-        jobs.iter().filter(|job| !job.settings.output.overwrite && job.output.exists()).map(|job| job.output.clone()).collect();
+    let existing: Vec<PathBuf> = jobs
+        .iter()
+        .filter(|job| !job.settings.output.overwrite && job.output.exists())
+        .map(|job| job.output.clone())
+        .collect();
     if existing.is_empty() { Ok(()) } else { Err(PrepareError::Exists(existing)) }
 }
 
-/// Checkpoints of the largest job and all pictures must have room; `used` bytes are the run's own already.
+/// Checkpoints of the largest job and all pictures must have room; `used` bytes are the run's own
+/// already.
 fn refuse_small_disk(directory: &Path, jobs: &[Job], used: u64) -> Result<(), PrepareError> {
     let checkpoints = jobs.iter().map(Job::checkpoint_bytes).max().unwrap_or(0);
-    let needed = checkpoints.saturating_sub(used).saturating_add(jobs.iter().map(Job::picture_bytes).sum());
+    let needed =
+        checkpoints.saturating_sub(used).saturating_add(jobs.iter().map(Job::picture_bytes).sum());
     match room(directory) {
-        Some(free) if free < needed => Err(JournalError::NoRoom { directory: directory.into(), free, needed }.into()),
+        Some(free) if free < needed => {
+            Err(JournalError::NoRoom { directory: directory.into(), free, needed }.into())
+        }
         _ => Ok(()),
     }
 }
@@ -208,6 +260,7 @@ fn refuse_small_disk(directory: &Path, jobs: &[Job], used: u64) -> Result<(), Pr
 /// Bytes that the checkpoints of a run hold.
 fn used(directory: &Path) -> u64 {
     let Ok(jobs) = std::fs::read_dir(directory.join("checkpoints")) else { return 0 };
-    let files = jobs.flatten().filter_map(|job| std::fs::read_dir(job.path()).ok()).flatten().flatten();
+    let files =
+        jobs.flatten().filter_map(|job| std::fs::read_dir(job.path()).ok()).flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
 }

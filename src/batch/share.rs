@@ -1,8 +1,10 @@
-//! Small pictures that share the machine: several are painted at once, each by a part of the threads.
+//! Small pictures that share the machine: several are painted at once, each by a part of the
+//! threads.
 //!
-//! A small picture cannot keep many threads busy. Measured on two cores (`impasto bench`, seconds for an evaluation): at
-//! 128 px one picture takes 0.12 with two threads and as much with one, so that two at once are done in half the time; at
-//! 256 px two at once take 0.69 of the time of one after the other, at 512 px 0.87. What is painted is the same.
+//! A small picture cannot keep many threads busy. Measured on two cores (`impasto bench`, seconds
+//! for an evaluation): at 128 px one picture takes 0.12 with two threads and as much with one, so
+//! that two at once are done in half the time; at 256 px two at once take 0.69 of the time of one
+//! after the other, at 512 px 0.87. What is painted is the same.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,22 +17,34 @@ use crate::event::{Event, Listener};
 use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::Job;
-use crate::render::{Engine, Painted, Photograph, RenderError, TargetStore, Watcher, Workshop, paint};
+use crate::render::{
+    Engine, Painted, Photograph, RenderError, TargetStore, Watcher, Workshop, paint,
+};
 use crate::stop::Stop;
 
 /// The largest canvas that counts as small, pixels.
 const SMALL: usize = 512 * 512;
 
-/// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or, where all are small, as
-/// many as there are threads and memory for.
+/// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or,
+/// where all are small, as many as there are threads and memory for.
 pub(super) fn at_once(jobs: &[Job], threads: usize) -> usize {
     let Some(first) = jobs.first() else { return 1 };
     let wanted = match first.settings.batch.parallel_jobs {
         ParallelJobs::Count(count) => count as usize,
-        ParallelJobs::Auto if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) => 1,
+        ParallelJobs::Auto
+            if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) =>
+        {
+            1
+        }
         ParallelJobs::Auto => {
-            let largest = jobs.iter().flat_map(|job| &job.levels).map(|level| level.memory_bytes).max().unwrap_or(0);
-            threads.min((memory_budget(first.settings.compute.memory_gib) / largest.max(1)) as usize)
+            let largest = jobs
+                .iter()
+                .flat_map(|job| &job.levels)
+                .map(|level| level.memory_bytes)
+                .max()
+                .unwrap_or(0);
+            threads
+                .min((memory_budget(first.settings.compute.memory_gib) / largest.max(1)) as usize)
         }
     };
     wanted.clamp(1, jobs.len())
@@ -72,8 +86,8 @@ impl Listener for Post {
 }
 
 impl Conductor<'_> {
-    /// Paints `count` jobs at once until none is left. Jobs that are to be tried again stay in the queue. Returns the
-    /// picture so far of one that was interrupted.
+    /// Paints `count` jobs at once until none is left. Jobs that are to be tried again stay in the
+    /// queue. Returns the picture so far of one that was interrupted.
     ///
     /// # Errors
     /// When a network cannot be prepared or threads be had.
@@ -85,7 +99,10 @@ impl Conductor<'_> {
     ) -> Result<Option<std::path::PathBuf>, RenderError> {
         for job in self.jobs {
             // Prepared once, the networks are shared.
-            job.spec.deepest().map(|deepest| engine.network(deepest, job.spec.pooling)).transpose()?;
+            job.spec
+                .deepest()
+                .map(|deepest| engine.network(deepest, job.spec.pooling))
+                .transpose()?;
         }
         let engines = engine.shares(count)?;
         let (jobs, limits, stop) = (self.jobs, self.limits, self.stop);
@@ -100,8 +117,9 @@ impl Conductor<'_> {
         }))
     }
 
-    /// Hands out jobs and takes in what comes of them, until all workers have gone. The box of messages goes with this call,
-    /// even if it panics: a worker whose question lay in it then goes home.
+    /// Hands out jobs and takes in what comes of them, until all workers have gone. The box of
+    /// messages goes with this call, even if it panics: a worker whose question lay in it then goes
+    /// home.
     fn lead(&mut self, messages: Receiver<Message>, weights: &str) -> Option<std::path::PathBuf> {
         let mut partial = None;
         for message in messages {
@@ -130,7 +148,9 @@ impl Conductor<'_> {
                 partial.get_or_insert(path);
             }
             Ok((Painted::Finished(painting), photograph)) => {
-                if let Err(error) = self.write(place, failures, started, photograph, painting, weights) {
+                if let Err(error) =
+                    self.write(place, failures, started, photograph, painting, weights)
+                {
                     self.fail(place, failures, error);
                 }
             }
@@ -140,7 +160,14 @@ impl Conductor<'_> {
 }
 
 /// Asks for jobs and paints them, until there are none.
-fn work(mut engine: Engine, jobs: &[Job], limits: &Limits, targets: &Mutex<TargetStore>, stop: &Stop, post: &Sender<Message>) {
+fn work(
+    mut engine: Engine,
+    jobs: &[Job],
+    limits: &Limits,
+    targets: &Mutex<TargetStore>,
+    stop: &Stop,
+    post: &Sender<Message>,
+) {
     loop {
         let (reply, assigned) = mpsc::channel();
         if post.send(Message::Idle(reply)).is_err() {
@@ -152,7 +179,13 @@ fn work(mut engine: Engine, jobs: &[Job], limits: &Limits, targets: &Mutex<Targe
         let mut paint_it = || -> Result<_, RenderError> {
             let photograph = Photograph::open(&job.content, &job.framing, limits)?;
             let mut workshop = Workshop { engine: &mut engine, targets, limits };
-            let painted = paint(job, &photograph, &mut workshop, checkpoints.as_mut(), &mut Watcher { listener: &mut listener, stop })?;
+            let painted = paint(
+                job,
+                &photograph,
+                &mut workshop,
+                checkpoints.as_mut(),
+                &mut Watcher { listener: &mut listener, stop },
+            )?;
             Ok((painted, photograph))
         };
         let result = paint_it();

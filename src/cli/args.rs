@@ -106,7 +106,8 @@ pub struct ScoreArguments {
     /// Compute in tiles with cores of this side, a multiple of 16 px, instead of as a whole.
     #[arg(long, value_name = "N")]
     pub core_px: Option<usize>,
-    /// How far tiles reach beyond their cores: exact, or bitwise for the same bytes with any core, a multiple of 64 px.
+    /// How far tiles reach beyond their cores: exact, or bitwise for the same bytes with any core,
+    /// a multiple of 64 px.
     #[arg(long, default_value = "exact")]
     pub margins: String,
     /// A weights file instead of the weights inside.
@@ -128,7 +129,8 @@ pub struct ScoreArguments {
 pub struct SeamsArguments {
     /// The picture to look at.
     pub image: PathBuf,
-    /// Side of the tiles' cores, px. Blocks mode shifts every second round by half a core: half the core shows both.
+    /// Side of the tiles' cores, px. Blocks mode shifts every second round by half a core: half the
+    /// core shows both.
     #[arg(long, value_name = "N")]
     pub core_px: usize,
     /// The photograph, whose own steps in colour are subtracted; brought to the picture's size.

@@ -12,7 +12,10 @@ use super::{Exit, Failure};
 use crate::config::{self, Choice, DeviceName};
 use crate::kernels::Isa;
 use crate::network::cpu::{CpuNetwork, Precision};
-use crate::network::{Arithmetic, CandleNetwork, Convolutions, Layer, Network, NetworkError, Request, VGG19_WIDTHS, Weights};
+use crate::network::{
+    Arithmetic, CandleNetwork, Convolutions, Layer, Network, NetworkError, Request, VGG19_WIDTHS,
+    Weights,
+};
 use crate::objective::{Spec, StyleTargets};
 use crate::random::Noise;
 use crate::render::{Sweep, tensor_targets};
@@ -20,32 +23,53 @@ use crate::tiling::Grid;
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let asked = config::Precision::ALL.iter().copied().find(|precision| precision.word() == arguments.precision);
+    let asked = config::Precision::ALL
+        .iter()
+        .copied()
+        .find(|precision| precision.word() == arguments.precision);
     let Some(asked) = asked else {
         let other = &arguments.precision;
-        return Err(Failure::Settings(format!("--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32")));
+        return Err(Failure::Settings(format!(
+            "--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32"
+        )));
     };
     let spec = Spec::gatys();
     let deepest = spec.deepest().expect("the preset has taps");
     if arguments.size < deepest.stride() {
-        return Err(Failure::Settings(format!("--size is {}; at least {} px are needed", arguments.size, deepest.stride())));
+        return Err(Failure::Settings(format!(
+            "--size is {}; at least {} px are needed",
+            arguments.size,
+            deepest.stride()
+        )));
     }
     if arguments.evaluations == 0 {
         return Err(Failure::Settings("--evaluations is 0; at least 1 is needed".into()));
     }
     match DeviceName::parse(&arguments.devices) {
-        Some(DeviceName::Cpu) => on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?),
+        Some(DeviceName::Cpu) => {
+            on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
+        }
         Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
-        None => Err(Failure::Settings(format!("--devices is `{}`; accepted are cpu and cuda:N", arguments.devices))),
+        None => Err(Failure::Settings(format!(
+            "--devices is `{}`; accepted are cpu and cuda:N",
+            arguments.devices
+        ))),
     }
 }
 
-fn on_the_cpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, precision: Precision) -> Result<Exit, Failure> {
+fn on_the_cpu(
+    arguments: &BenchArguments,
+    spec: &Spec,
+    deepest: Layer,
+    precision: Precision,
+) -> Result<Exit, Failure> {
     let isa = super::isa(precision)?;
     let pool = super::pool(arguments.threads)?;
     let threads = pool.current_num_threads();
     let weights = Weights::embedded()?;
-    let network = pool.install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa)).map_err(NetworkError::from)?;
+    let network = pool
+        .install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa))
+        .map_err(NetworkError::from)?;
     drop(weights);
     let fixed = peak_memory();
     let begin = || network.reset_profile();
@@ -59,20 +83,38 @@ fn on_the_cpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, precision
     Ok(Exit::Done)
 }
 
-/// The canvas, the photograph's features and the gradient stay on the GPU; a time is taken when it has nothing left to do.
-fn on_a_gpu(arguments: &BenchArguments, spec: &Spec, deepest: Layer, name: DeviceName, arithmetic: Arithmetic) -> Result<Exit, Failure> {
+/// The canvas, the photograph's features and the gradient stay on the GPU; a time is taken when it
+/// has nothing left to do.
+fn on_a_gpu(
+    arguments: &BenchArguments,
+    spec: &Spec,
+    deepest: Layer,
+    name: DeviceName,
+    arithmetic: Arithmetic,
+) -> Result<Exit, Failure> {
     let gpus = super::devices::named(&[name])?;
     let gpu = gpus.first().expect("one was named");
     arithmetic.apply();
     let by = Convolutions::suited(gpu.device(), arithmetic);
-    let network = CandleNetwork::with(&Weights::embedded()?, deepest, spec.pooling, gpu.device(), arithmetic, by)?;
+    let network = CandleNetwork::with(
+        &Weights::embedded()?,
+        deepest,
+        spec.pooling,
+        gpu.device(),
+        arithmetic,
+        by,
+    )?;
     let seconds = seconds(&network, spec, arguments, &|| network.stages().start())?;
     let median = median(&seconds);
     let flops = direct_flops(arguments.size, arguments.forward);
     let gflops = flops / median * 1e-9;
-    // Each evaluation's share, by the GPU's own clock; what is missing from the whole is outside of the network.
+    // Each evaluation's share, by the GPU's own clock; what is missing from the whole is outside of
+    // the network.
     let stages = network.stages().finish().map_err(NetworkError::from)?;
-    let stages = stages.into_iter().map(|(stage, sum)| (stage, sum / seconds.len() as f64)).collect::<BTreeMap<_, _>>();
+    let stages = stages
+        .into_iter()
+        .map(|(stage, sum)| (stage, sum / seconds.len() as f64))
+        .collect::<BTreeMap<_, _>>();
     if arguments.json {
         say!(
             "{}",
@@ -120,12 +162,27 @@ fn picture(size: usize, seed: u64) -> Result<Tensor, NetworkError> {
     Ok(Tensor::from_vec(values, (3, size, size), &Device::Cpu)?)
 }
 
-/// Seconds of every evaluation, or forward sweep. `begin` is called after the one that is not counted.
-fn seconds(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
-    if arguments.forward { forward(network, spec, arguments, begin) } else { evaluations(network, spec, arguments, begin) }
+/// Seconds of every evaluation, or forward sweep. `begin` is called after the one that is not
+/// counted.
+fn seconds(
+    network: &dyn Network,
+    spec: &Spec,
+    arguments: &BenchArguments,
+    begin: &dyn Fn(),
+) -> Result<Vec<f64>, NetworkError> {
+    if arguments.forward {
+        forward(network, spec, arguments, begin)
+    } else {
+        evaluations(network, spec, arguments, begin)
+    }
 }
 
-fn evaluations(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
+fn evaluations(
+    network: &dyn Network,
+    spec: &Spec,
+    arguments: &BenchArguments,
+    begin: &dyn Fn(),
+) -> Result<Vec<f64>, NetworkError> {
     let (size, device) = (arguments.size, network.device());
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets: StyleTargets = tensor_targets(&picture(512.min(size), 3)?, &layers, network)?;
@@ -146,12 +203,25 @@ fn evaluations(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, b
         .collect()
 }
 
-fn forward(network: &dyn Network, spec: &Spec, arguments: &BenchArguments, begin: &dyn Fn()) -> Result<Vec<f64>, NetworkError> {
+fn forward(
+    network: &dyn Network,
+    spec: &Spec,
+    arguments: &BenchArguments,
+    begin: &dyn Fn(),
+) -> Result<Vec<f64>, NetworkError> {
     let device = network.device();
     let canvas = picture(arguments.size, 1)?.to_device(&device)?;
     let moments = spec.style_taps().map(|(layer, _)| layer).collect();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
-    let request = Request { moments, features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false };
+    let request = Request {
+        moments,
+        features: vec![],
+        gradients: vec![],
+        core,
+        wanted: None,
+        same_bits: false,
+        keep: false,
+    };
     let sweep = || -> Result<(), NetworkError> {
         let pass = network.forward(&canvas, &request)?;
         request.moments.iter().try_for_each(|layer| pass.moments(*layer).map(drop))?;
@@ -195,13 +265,31 @@ impl Measured {
     }
 
     fn print_table(&self, arguments: &BenchArguments, network: &CpuNetwork) {
-        say!("{0}x{0} px, {1:?}, {2}, {3} threads", arguments.size, self.precision, self.isa.name(), self.threads);
-        say!("seconds per {}   {:.4} (median of {})", what(arguments), self.median(), self.seconds.len());
+        say!(
+            "{0}x{0} px, {1:?}, {2}, {3} threads",
+            arguments.size,
+            self.precision,
+            self.isa.name(),
+            self.threads
+        );
+        say!(
+            "seconds per {}   {:.4} (median of {})",
+            what(arguments),
+            self.median(),
+            self.seconds.len()
+        );
         say!("GFLOPS               {:.0} (counted as direct convolutions)", self.gflops(arguments));
         if let (Some(fixed), Some(peak)) = (self.fixed, self.peak) {
             let pixels = (arguments.size * arguments.size) as f64;
-            say!("peak memory          {:.0} MiB, of which {:.0} MiB before the first sweep", mib(peak), mib(fixed));
-            say!("bytes a pixel        {:.0} beyond that", (peak - fixed.min(peak)) as f64 / pixels);
+            say!(
+                "peak memory          {:.0} MiB, of which {:.0} MiB before the first sweep",
+                mib(peak),
+                mib(fixed)
+            );
+            say!(
+                "bytes a pixel        {:.0} beyond that",
+                (peak - fixed.min(peak)) as f64 / pixels
+            );
         }
         say!("\n{}", network.profile());
     }
@@ -221,7 +309,8 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1u64 << 20) as f64
 }
 
-/// Multiplications and additions of VGG19 to relu5_1 by direct convolution; the gradient takes as many again.
+/// Multiplications and additions of VGG19 to relu5_1 by direct convolution; the gradient takes as
+/// many again.
 fn direct_flops(size: usize, forward: bool) -> f64 {
     let mut inputs = 3;
     let mut flops = 0.0;
@@ -233,11 +322,12 @@ fn direct_flops(size: usize, forward: bool) -> f64 {
     if forward { flops } else { 2.0 * flops }
 }
 
-/// Bytes that layers computed one after the other move: features written and read once; on the way back read again for the masks,
-/// and gradients written and read once.
+/// Bytes that layers computed one after the other move: features written and read once; on the way
+/// back read again for the masks, and gradients written and read once.
 fn least_bytes(size: usize, value: usize, forward: bool) -> usize {
     let layers = Layer::all().take_while(|layer| layer.block() < 5 || layer.is_first_of_block());
-    let values: usize = layers.map(|layer| VGG19_WIDTHS[layer.block() - 1] * layer.cells(size).pow(2)).sum();
+    let values: usize =
+        layers.map(|layer| VGG19_WIDTHS[layer.block() - 1] * layer.cells(size).pow(2)).sum();
     values * value * if forward { 2 } else { 5 }
 }
 

@@ -14,8 +14,11 @@ pub fn deadline(config: &Config) -> Option<Instant> {
     let now = Instant::now();
     let seconds = config.variants.iter().flat_map(|variant| {
         let budget = &variant.settings.budget;
-        let hours = budget.hours.map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
-        let until = budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
+        let hours = budget
+            .hours
+            .map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
+        let until =
+            budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
         [hours, until]
     });
     seconds.flatten().min().map(|seconds| now + seconds)
@@ -26,13 +29,22 @@ fn until<Z: TimeZone>(now: &DateTime<Z>, time: TimeOfDay) -> TimeDelta {
     let today = now.date_naive();
     (0..3)
         .filter_map(|days| {
-            let wanted = today.checked_add_days(Days::new(days))?.and_hms_opt(time.hour.into(), time.minute.into(), 0)?;
+            let wanted = today.checked_add_days(Days::new(days))?.and_hms_opt(
+                time.hour.into(),
+                time.minute.into(),
+                0,
+            )?;
             match now.timezone().from_local_datetime(&wanted) {
-                LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => Some(moment - now.clone()),
+                LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => {
+                    Some(moment - now.clone())
+                }
                 // In the hour that a clock leaps over, it shows the time after the leap.
                 LocalResult::None => {
                     let later = wanted.checked_add_signed(TimeDelta::hours(1))?;
-                    now.timezone().from_local_datetime(&later).earliest().map(|moment| moment - now.clone())
+                    now.timezone()
+                        .from_local_datetime(&later)
+                        .earliest()
+                        .map(|moment| moment - now.clone())
                 }
             }
         })
@@ -52,6 +64,10 @@ mod tests {
         let seven = TimeOfDay { hour: 7, minute: 0 };
         assert_eq!(until(&at(6, 30), seven), TimeDelta::minutes(30));
         assert_eq!(until(&at(22, 0), seven), TimeDelta::hours(9));
-        assert_eq!(until(&at(7, 0), seven), TimeDelta::hours(24), "a run that starts at seven has the whole day");
+        assert_eq!(
+            until(&at(7, 0), seven),
+            TimeDelta::hours(24),
+            "a run that starts at seven has the whole day"
+        );
     }
 }

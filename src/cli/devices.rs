@@ -16,7 +16,8 @@ pub(super) struct Chosen {
     compute: Compute,
 }
 
-/// Looks for the devices of a pipeline. Variants share one network, and the devices are those of the first.
+/// Looks for the devices of a pipeline. Variants share one network, and the devices are those of
+/// the first.
 ///
 /// # Errors
 /// When a GPU that is named cannot be used, or named beside the CPU.
@@ -39,7 +40,9 @@ pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
         let DeviceName::Cuda(index) = name else { continue };
         found.push(match found.iter().find(|gpu| gpu.index == *index) {
             Some(gpu) => gpu.clone(),
-            None => gpu(*index).map_err(|reason| Failure::Settings(format!("compute.devices names {name}: {reason}")))?,
+            None => gpu(*index).map_err(|reason| {
+                Failure::Settings(format!("compute.devices names {name}: {reason}"))
+            })?,
         });
     }
     if !found.is_empty() && found.len() < names.len() {
@@ -77,7 +80,8 @@ impl Chosen {
     pub(super) fn engine(self, weights: Weights) -> Result<Engine, Failure> {
         let Compute { threads, precision: asked, .. } = self.compute;
         if self.gpus.is_empty() {
-            return Ok(super::engine(weights, precision(asked)?, threads)?.with_workers(self.compute.workers()));
+            return Ok(super::engine(weights, precision(asked)?, threads)?
+                .with_workers(self.compute.workers()));
         }
         let engine = super::engine(weights, crate::network::cpu::Precision::Float32, threads)?;
         Ok(engine.on_gpus(self.gpus, arithmetic(asked)))

@@ -89,8 +89,12 @@ impl Failure {
     /// Tells the user on standard error.
     pub fn print(&self) {
         match self {
-            Failure::Config(problems) => problems.iter().for_each(|problem| complain!("{:?}", miette::Report::new(problem.clone()))),
-            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => complain!("error: {message}"),
+            Failure::Config(problems) => problems
+                .iter()
+                .for_each(|problem| complain!("{:?}", miette::Report::new(problem.clone()))),
+            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => {
+                complain!("error: {message}")
+            }
             Failure::Journal(error) => complain!("error: {error}"),
         }
     }
@@ -116,7 +120,9 @@ impl From<JournalError> for Failure {
 impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
         match error {
-            PrepareError::Journal(JournalError::File(error)) | PrepareError::File(error) => error.into(),
+            PrepareError::Journal(JournalError::File(error)) | PrepareError::File(error) => {
+                error.into()
+            }
             PrepareError::Journal(error) => error.into(),
             PrepareError::Unreadable { .. } => Failure::Input(error.to_string()),
             PrepareError::Exists(_) => Failure::Settings(error.to_string()),
@@ -145,8 +151,12 @@ impl From<crate::files::Error> for Failure {
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Self {
         match error {
-            NetworkError::NoCells { .. } | NetworkError::Shape { .. } => Failure::Input(error.to_string()),
-            NetworkError::Cpu(_) | NetworkError::Mixed | NetworkError::Candle(_) => Failure::Internal(error.to_string()),
+            NetworkError::NoCells { .. } | NetworkError::Shape { .. } => {
+                Failure::Input(error.to_string())
+            }
+            NetworkError::Cpu(_) | NetworkError::Mixed | NetworkError::Candle(_) => {
+                Failure::Internal(error.to_string())
+            }
         }
     }
 }
@@ -163,7 +173,9 @@ impl From<RenderError> for Failure {
             RenderError::Network(error) => error.into(),
             RenderError::Journal(error) => error.into(),
             RenderError::Broken(_) => Failure::Internal(error.to_string()),
-            RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => Failure::Settings(error.to_string()),
+            RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => {
+                Failure::Settings(error.to_string())
+            }
             _ => Failure::Input(error.to_string()),
         }
     }

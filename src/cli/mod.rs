@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit code out.
 //!
-//! Every command is a function of its parsed arguments that returns an [`Exit`] or a [`Failure`]; only this module and
-//! its children print.
+//! Every command is a function of its parsed arguments that returns an [`Exit`] or a [`Failure`];
+//! only this module and its children print.
 
 mod args;
 mod bench;
@@ -69,18 +69,24 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
 /// The instruction set that `IMPASTO_ISA` names, or the best there is.
 fn isa(precision: Precision) -> Result<Isa, Failure> {
     let isa = match std::env::var("IMPASTO_ISA") {
-        Ok(name) => Isa::from_name(&name).map_err(|error| Failure::Settings(format!("IMPASTO_ISA: {error}")))?,
+        Ok(name) => Isa::from_name(&name)
+            .map_err(|error| Failure::Settings(format!("IMPASTO_ISA: {error}")))?,
         Err(_) => Isa::detect(),
     };
     if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
-        return Err(Failure::Settings("the precision is bfloat16, which this processor has no products for; use float32".into()));
+        return Err(Failure::Settings(
+            "the precision is bfloat16, which this processor has no products for; use float32"
+                .into(),
+        ));
     }
     Ok(isa)
 }
 
 /// A pool of `threads` threads; 0 takes all cores.
 fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("impasto-{i}"));
+    let builder = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("impasto-{i}"));
     builder.build().map_err(|error| Failure::Internal(format!("cannot start threads: {error}")))
 }
 

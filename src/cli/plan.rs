@@ -34,7 +34,8 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     Ok(if unplanned.is_empty() { Exit::Done } else { Exit::SomeFailed })
 }
 
-/// The plan as a run would record it, and beside every job and the whole what it would take. Keys only ever get more.
+/// The plan as a run would record it, and beside every job and the whole what it would take. Keys
+/// only ever get more.
 fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
     let internal = |error: serde_json::Error| Failure::Internal(error.to_string());
     let mut document = serde_json::to_value(plan).map_err(internal)?;
@@ -53,13 +54,19 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
 fn print(plan: &Plan, speed: &Speed) {
     let mut groups: Vec<(&Job, Vec<&Job>)> = Vec::new();
     for job in &plan.jobs {
-        match groups.iter_mut().find(|(first, _)| first.levels == job.levels && first.spec == job.spec) {
+        match groups
+            .iter_mut()
+            .find(|(first, _)| first.levels == job.levels && first.spec == job.spec)
+        {
             Some((_, jobs)) => jobs.push(job),
             None => groups.push((job, vec![job])),
         }
     }
     for job in &plan.jobs {
-        job.framing.warning().into_iter().for_each(|words| complain!("warning: {}: {words}", job.name));
+        job.framing
+            .warning()
+            .into_iter()
+            .for_each(|words| complain!("warning: {}: {words}", job.name));
     }
     for (job, alike) in &groups {
         for other in alike.iter().take(NAMED) {
@@ -74,11 +81,19 @@ fn print(plan: &Plan, speed: &Speed) {
         say!();
     }
     let whole = Outlook::of_plan(plan, speed);
-    let pictures = if plan.jobs.len() == 1 { "1 picture".into() } else { format!("{} pictures", plan.jobs.len()) };
+    let pictures = if plan.jobs.len() == 1 {
+        "1 picture".into()
+    } else {
+        format!("{} pictures", plan.jobs.len())
+    };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
     say!("memory  {} at most", bytes(whole.memory_bytes));
-    say!("disk    {} at most, of which {} are finished pictures", bytes(whole.disk.total()), bytes(whole.disk.finished_bytes));
+    say!(
+        "disk    {} at most, of which {} are finished pictures",
+        bytes(whole.disk.total()),
+        bytes(whole.disk.finished_bytes)
+    );
 }
 
 /// How many pictures of a kind are named.
@@ -109,7 +124,9 @@ fn table(job: &Job, outlook: &Outlook) -> Table {
 fn memory(level: &Level) -> String {
     match level.gpu_bytes {
         0 => bytes(level.memory_bytes),
-        gpu if level.held_on_gpu => format!("{}, GPU {} with the canvas", bytes(level.memory_bytes), bytes(gpu)),
+        gpu if level.held_on_gpu => {
+            format!("{}, GPU {} with the canvas", bytes(level.memory_bytes), bytes(gpu))
+        }
         gpu => format!("{}, GPU {}", bytes(level.memory_bytes), bytes(gpu)),
     }
 }
@@ -125,9 +142,13 @@ fn mode(level: &Level) -> String {
 fn tiles(level: &Level, count: usize) -> String {
     match level.execution {
         _ if count == 1 => "whole".into(),
-        Execution::Exact { core, keep, .. } if keep > 1 => format!("{count} of {core} px, {keep} kept"),
+        Execution::Exact { core, keep, .. } if keep > 1 => {
+            format!("{count} of {core} px, {keep} kept")
+        }
         Execution::Exact { core, .. } => format!("{count} of {core} px"),
-        Execution::Blocks(visits) | Execution::Feathered(visits) => format!("{count} of {} px", visits.core),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => {
+            format!("{count} of {} px", visits.core)
+        }
     }
 }
 
@@ -135,7 +156,12 @@ fn evaluations(level: &Level) -> String {
     match level.execution {
         Execution::Exact { .. } => level.evaluations.to_string(),
         Execution::Blocks(visits) | Execution::Feathered(visits) => {
-            format!("{} {} of {}", visits.rounds, if visits.rounds == 1 { "round" } else { "rounds" }, visits.visit)
+            format!(
+                "{} {} of {}",
+                visits.rounds,
+                if visits.rounds == 1 { "round" } else { "rounds" },
+                visits.visit
+            )
         }
     }
 }
@@ -145,7 +171,11 @@ fn reasons(job: &Job) {
     let mut first = 0;
     for at in 1..=job.levels.len() {
         if job.levels.get(at).is_none_or(|level| level.reason != job.levels[first].reason) {
-            let which = if at - first == 1 { format!("level {at}") } else { format!("levels {} to {at}", first + 1) };
+            let which = if at - first == 1 {
+                format!("level {at}")
+            } else {
+                format!("levels {} to {at}", first + 1)
+            };
             say!("{which}: {}", job.levels[first].reason);
             first = at;
         }

@@ -17,15 +17,19 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// The place of the bars on standard error. The log writes through the same handle, so that its lines and the bars do
-/// not mix.
+/// The place of the bars on standard error. The log writes through the same handle, so that its
+/// lines and the bars do not mix.
 #[derive(Clone)]
 pub struct Bars(MultiProgress);
 
 impl Bars {
     /// Bars that are shown or, off a terminal, not.
     pub fn new(shown: bool) -> Self {
-        Self(MultiProgress::with_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }))
+        Self(MultiProgress::with_draw_target(if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        }))
     }
 
     /// Whether nobody sees them.
@@ -44,16 +48,24 @@ fn remark(event: &Event) -> Option<String> {
     match event {
         Event::RunStarted { devices, .. } => Some(format!("computing on {}", devices.join(", "))),
         Event::Warning { message } => Some(format!("warning: {message}")),
-        Event::JobResumed { level, evaluation, .. } => Some(format!("going on at level {}, evaluation {evaluation}", level + 1)),
-        Event::StepRejected { evaluation, .. } => Some(format!("evaluation {evaluation} went astray; back to the best picture so far")),
-        Event::CoreHalved { core, .. } => Some(format!("no memory for a tile; computing in tiles of {core} px")),
+        Event::JobResumed { level, evaluation, .. } => {
+            Some(format!("going on at level {}, evaluation {evaluation}", level + 1))
+        }
+        Event::StepRejected { evaluation, .. } => {
+            Some(format!("evaluation {evaluation} went astray; back to the best picture so far"))
+        }
+        Event::CoreHalved { core, .. } => {
+            Some(format!("no memory for a tile; computing in tiles of {core} px"))
+        }
         Event::DeviceLost { device, reason, left } => {
-            let left = if *left == 1 { "1 worker goes".into() } else { format!("{left} workers go") };
+            let left =
+                if *left == 1 { "1 worker goes".into() } else { format!("{left} workers go") };
             Some(format!("warning: {device} failed and computes no more; {left} on: {reason}"))
         }
-        Event::JobFailed { name, reason, retrying, .. } => {
-            Some(format!("{name}: {reason}{}", if *retrying { "; it will be tried again" } else { "" }))
-        }
+        Event::JobFailed { name, reason, retrying, .. } => Some(format!(
+            "{name}: {reason}{}",
+            if *retrying { "; it will be tried again" } else { "" }
+        )),
         Event::Saved { path, .. } => Some(format!("saved {}", path.display())),
         _ => None,
     }
@@ -70,9 +82,15 @@ pub struct Bar {
 impl Bar {
     /// Bars that begin where the run stands.
     pub fn new(bars: Bars, standing: Standing) -> Self {
-        let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let run = bars.0.add(ProgressBar::new(1).with_style(style("{bar:28.green/blue} {percent:>3}%  {wide_msg}")));
-        let job = bars.0.add(ProgressBar::new(1).with_style(style("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}")));
+        let style = |template: &str| {
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let run = bars.0.add(
+            ProgressBar::new(1).with_style(style("{bar:28.green/blue} {percent:>3}%  {wide_msg}")),
+        );
+        let job = bars.0.add(
+            ProgressBar::new(1).with_style(style("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}")),
+        );
         Self { bars, run, job, standing }
     }
 }

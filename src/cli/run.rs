@@ -38,7 +38,8 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let mut engine = devices.engine(weights)?;
 
     let stop = Stop::new();
-    watch_signals(&stop).map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
+    watch_signals(&stop)
+        .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
     let deadline = budget::deadline(&config);
     let limited = deadline.map_or_else(|| stop.clone(), |deadline| stop.with_deadline(deadline));
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
@@ -52,9 +53,17 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
         _ => listeners.add(Bar::new(bars, collection.standing())),
     }
     // What is too large to be decoded has been refused with the plan.
-    let limits = config.variants.iter().map(|variant| batch::memory_budget(variant.settings.compute.memory_gib)).max();
+    let limits = config
+        .variants
+        .iter()
+        .map(|variant| batch::memory_budget(variant.settings.compute.memory_gib))
+        .max();
     let limits = limits.map_or_else(Limits::default, Limits::bytes);
-    let summary = collection.run(&mut engine, &limits, &mut Watcher { listener: &mut listeners, stop: &limited });
+    let summary = collection.run(
+        &mut engine,
+        &limits,
+        &mut Watcher { listener: &mut listeners, stop: &limited },
+    );
     drop(listeners);
     finish(summary, &collection, &unplanned, arguments, stop.is_raised())
 }
@@ -98,7 +107,11 @@ fn finish(
     let finished = standing.jobs.values().filter(|job| job.is_finished()).count();
     Ok(match (summary.failed.len() + unplanned.len(), finished) {
         (0, _) => Exit::Done,
-        (_, 0) => summary.failed.into_iter().next().map_or(Exit::Inputs, |(_, error)| Failure::from(error).exit()),
+        (_, 0) => summary
+            .failed
+            .into_iter()
+            .next()
+            .map_or(Exit::Inputs, |(_, error)| Failure::from(error).exit()),
         _ => Exit::SomeFailed,
     })
 }
@@ -115,12 +128,25 @@ fn tell_pictures(summary: &Summary, standing: &Standing, unplanned: &[(OutputFil
 /// All pictures are there already.
 fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArguments) -> Exit {
     let standing = collection.standing();
-    let gone = standing.jobs.values().filter(|job| job.output.as_ref().is_some_and(|path| !path.exists())).count();
+    let gone = standing
+        .jobs
+        .values()
+        .filter(|job| job.output.as_ref().is_some_and(|path| !path.exists()))
+        .count();
     if !arguments.quiet && !arguments.json {
-        let pictures = |count: usize| if count == 1 { "1 picture".to_string() } else { format!("{count} pictures") };
-        say!("nothing to do: {} done in {}", pictures(standing.jobs.len()), collection.directory().display());
+        let pictures = |count: usize| {
+            if count == 1 { "1 picture".to_string() } else { format!("{count} pictures") }
+        };
+        say!(
+            "nothing to do: {} done in {}",
+            pictures(standing.jobs.len()),
+            collection.directory().display()
+        );
         if gone > 0 {
-            say!("{} of them no longer where it was painted to", if gone == 1 { "1 is".into() } else { format!("{gone} are") });
+            say!(
+                "{} of them no longer where it was painted to",
+                if gone == 1 { "1 is".into() } else { format!("{gone} are") }
+            );
         }
         say!("to paint again, use --restart");
     }
@@ -129,7 +155,8 @@ fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArgume
 
 /// The command that goes on with this run.
 fn resume_command(arguments: &RunArguments) -> String {
-    let mut words = vec!["impasto".to_string(), "run".into(), quoted(&arguments.pipeline.to_string_lossy())];
+    let mut words =
+        vec!["impasto".to_string(), "run".into(), quoted(&arguments.pipeline.to_string_lossy())];
     words.extend(arguments.overrides.iter().flat_map(|pair| ["--set".to_string(), quoted(pair)]));
     words.join(" ")
 }
@@ -137,7 +164,11 @@ fn resume_command(arguments: &RunArguments) -> String {
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
@@ -146,19 +177,29 @@ pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     reasons.iter().for_each(|reason| complain!("error: {reason}"));
 }
 
-/// The exit code of a run of which nothing can be done: the settings' fault when only memory is wanting.
+/// The exit code of a run of which nothing can be done: the settings' fault when only memory is
+/// wanting.
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
-    let memory = |error: &JobError| matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }));
-    if unplanned.iter().all(|(_, error)| memory(error)) { Exit::Configuration } else { Exit::Inputs }
+    let memory = |error: &JobError| {
+        matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }))
+    };
+    if unplanned.iter().all(|(_, error)| memory(error)) {
+        Exit::Configuration
+    } else {
+        Exit::Inputs
+    }
 }
 
 /// The weights that the pipeline names, or those inside. Variants share one network.
 pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
-    let paths: BTreeSet<Option<&PathBuf>> = config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
+    let paths: BTreeSet<Option<&PathBuf>> =
+        config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
     match paths.into_iter().collect::<Vec<_>>().as_slice() {
         [] | [None] => Ok(Weights::embedded()?),
         [Some(path)] => Ok(Weights::open(path)?),
-        _ => Err(Failure::Settings("variants name different network.weights; a pipeline renders with one network".into())),
+        _ => Err(Failure::Settings(
+            "variants name different network.weights; a pipeline renders with one network".into(),
+        )),
     }
 }
 
@@ -166,22 +207,28 @@ pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, 
     match precision {
         config::Precision::Float32 => Ok(cpu::Precision::Float32),
         config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
-        config::Precision::Tf32 => {
-            Err(Failure::Settings("compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16".into()))
-        }
+        config::Precision::Tf32 => Err(Failure::Settings(
+            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
+                .into(),
+        )),
     }
 }
 
 /// Ctrl-C and SIGTERM ask to stop; a second one ends the program at once.
 fn watch_signals(stop: &Stop) -> std::io::Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(Exit::Interrupted.code()), stop.flag())?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::Interrupted.code()),
+            stop.flag(),
+        )?;
         signal_hook::flag::register(signal, stop.flag())?;
     }
     Ok(())
 }
 
-/// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is set.
+/// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is
+/// set.
 pub fn start_log(verbose: u8, bars: Bars) {
     let level = match verbose {
         0 => "warn",
@@ -189,10 +236,15 @@ pub fn start_log(verbose: u8, bars: Bars) {
         2 => "impasto=debug",
         _ => "trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let writer = move || LogWriter { bars: bars.clone() };
     // A log that is already there (in tests) stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(writer)
+        .try_init();
 }
 
 /// Writes log lines above the bars.

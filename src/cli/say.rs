@@ -1,7 +1,8 @@
 //! Printing that survives a reader who has left: `impasto weights info | head -1` is no fault.
 //!
-//! `println!` and `eprintln!` panic when the other end of a pipe is closed. The commands print through these two
-//! instead; what nobody reads is dropped, and the exit code still tells how the command went.
+//! `println!` and `eprintln!` panic when the other end of a pipe is closed. The commands print
+//! through these two instead; what nobody reads is dropped, and the exit code still tells how the
+//! command went.
 
 use std::fmt::Arguments;
 use std::io::Write;

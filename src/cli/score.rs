@@ -31,12 +31,17 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     if let Some(core) = arguments.core_px
         && (core == 0 || !core.is_multiple_of(unit))
     {
-        return Err(Failure::Settings(format!("--core-px is {core}; accepted are multiples of {unit}{with}")));
+        return Err(Failure::Settings(format!(
+            "--core-px is {core}; accepted are multiples of {unit}{with}"
+        )));
     }
     if let Some(path) = &arguments.gradient
         && path.exists()
     {
-        return Err(Failure::Input(format!("{} already exists; move it away or name another file", path.display())));
+        return Err(Failure::Input(format!(
+            "{} already exists; move it away or name another file",
+            path.display()
+        )));
     }
     let weights = match &arguments.weights {
         Some(path) => Weights::open(path)?,
@@ -72,12 +77,21 @@ fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
         None => {}
         Some("max") => spec.pooling = Pooling::Max,
         Some("average") => spec.pooling = Pooling::Average,
-        Some(other) => return Err(Failure::Settings(format!("--pooling is `{other}`; accepted are max and average"))),
+        Some(other) => {
+            return Err(Failure::Settings(format!(
+                "--pooling is `{other}`; accepted are max and average"
+            )));
+        }
     }
     Ok(spec)
 }
 
-fn evaluate(arguments: &ScoreArguments, margins: TilingMargins, spec: &Spec, network: &dyn Network) -> Result<Evaluation, RenderError> {
+fn evaluate(
+    arguments: &ScoreArguments,
+    margins: TilingMargins,
+    spec: &Spec,
+    network: &dyn Network,
+) -> Result<Evaluation, RenderError> {
     let limits = Limits::default();
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
@@ -85,8 +99,11 @@ fn evaluate(arguments: &ScoreArguments, margins: TilingMargins, spec: &Spec, net
     let content = picture_tensor(&image::decode(&arguments.content, &limits)?, width, height)?;
     let style = image::decode(&arguments.style, &limits)?;
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
-    let grid = arguments.core_px.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
+    let targets =
+        style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
+    let grid = arguments
+        .core_px
+        .map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
     let sweep = match margins {
         TilingMargins::Exact => Sweep::by,
         TilingMargins::Bitwise => Sweep::bitwise,
@@ -98,9 +115,10 @@ fn evaluate(arguments: &ScoreArguments, margins: TilingMargins, spec: &Spec, net
 fn write_gradient(path: &std::path::Path, gradient: &Tensor) -> Result<(), Failure> {
     let view = HostView::new(gradient)?;
     let bytes: Vec<u8> = view.values().iter().flat_map(|v| v.to_le_bytes()).collect();
-    let tensor = TensorView::new(Dtype::F32, gradient.dims().to_vec(), &bytes).map_err(|e| Failure::Internal(e.to_string()))?;
-    let file =
-        safetensors::serialize([("gradient", tensor)], None::<HashMap<String, String>>).map_err(|e| Failure::Internal(e.to_string()))?;
+    let tensor = TensorView::new(Dtype::F32, gradient.dims().to_vec(), &bytes)
+        .map_err(|e| Failure::Internal(e.to_string()))?;
+    let file = safetensors::serialize([("gradient", tensor)], None::<HashMap<String, String>>)
+        .map_err(|e| Failure::Internal(e.to_string()))?;
     files::write(path, &file, Overwrite::Refuse)?;
     Ok(())
 }
@@ -127,7 +145,12 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
 fn print_table(evaluation: &Evaluation) {
     say!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
     for (layer, tap) in &evaluation.taps {
-        say!("{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}", tap.content, tap.style.gram, tap.style.statistics);
+        say!(
+            "{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}",
+            tap.content,
+            tap.style.gram,
+            tap.style.statistics
+        );
     }
     let losses = &evaluation.losses;
     say!();

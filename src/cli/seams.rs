@@ -12,7 +12,10 @@ use crate::tensor::HostView;
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
     if arguments.core_px < 4 {
-        return Err(Failure::Settings(format!("--core-px is {}; accepted are sides of at least 4 px", arguments.core_px)));
+        return Err(Failure::Settings(format!(
+            "--core-px is {}; accepted are sides of at least 4 px",
+            arguments.core_px
+        )));
     }
     let limits = Limits::default();
     let picture = image::decode(&arguments.image, &limits)?;
@@ -22,7 +25,12 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
         None => None,
     };
     let view = content.as_ref().map(HostView::new).transpose()?;
-    let found = measure(&picture.pixels, (width, height), view.as_ref().map(HostView::values), arguments.core_px);
+    let found = measure(
+        &picture.pixels,
+        (width, height),
+        view.as_ref().map(HostView::values),
+        arguments.core_px,
+    );
     let Some(found) = found else {
         return Err(Failure::Settings(format!(
             "{} measures {width}x{height} px; cores of {} px have no boundaries in it that are {LINES} px from its border",
@@ -31,7 +39,10 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
         )));
     };
     if arguments.json {
-        println!("{:#}", json!({ "image": arguments.image, "core-px": arguments.core_px, "grid": found.grid, "control": found.control }));
+        println!(
+            "{:#}",
+            json!({ "image": arguments.image, "core-px": arguments.core_px, "grid": found.grid, "control": found.control })
+        );
     } else {
         print_table(&found, arguments.content.is_some());
     }
@@ -49,7 +60,9 @@ fn print_table(found: &Seams, less_content: bool) {
     row("colour step, worst", |b| b.worst_step);
     row("colour step, mean", |b| b.mean_step);
     println!();
-    println!("difference: mean |difference| across a boundary over the median of the {LINES} lines on each side; 1 is no seam");
+    println!(
+        "difference: mean |difference| across a boundary over the median of the {LINES} lines on each side; 1 is no seam"
+    );
     let less = if less_content { ", less the photograph's own" } else { "" };
     println!(
         "colour step: distance in Lab between the means of small squares on both sides{less}; the worst is at {}",

@@ -23,7 +23,16 @@ pub fn line(job: &JobStanding) -> String {
 
 /// The whole run: pictures, megapixel-evaluations, time left.
 pub fn overall(standing: &Standing) -> String {
-    let over = standing.jobs.values().filter(|job| matches!(job.state, JobState::Finished | JobState::Failed)).count();
+    let over = standing
+        .jobs
+        .values()
+        .filter(|job| matches!(job.state, JobState::Finished | JobState::Failed))
+        .count();
     let left = standing.left().map_or_else(|| "estimating".into(), duration);
-    format!("{over}/{} pictures  {:.1}/{:.1} Mpx-evaluations  left {left}", standing.jobs.len(), standing.done(), standing.work())
+    format!(
+        "{over}/{} pictures  {:.1}/{:.1} Mpx-evaluations  left {left}",
+        standing.jobs.len(),
+        standing.done(),
+        standing.work()
+    )
 }

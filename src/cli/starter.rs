@@ -15,6 +15,9 @@ pub fn init(arguments: &InitArguments) -> Result<Exit, Failure> {
     let path = directory.join("pipeline.toml");
     files::write(&path, STARTER.as_bytes(), Overwrite::Refuse)?;
     say!("{}", path.display());
-    say!("Put a photograph and a painting beside it, name them in it, and: impasto run {}", path.display());
+    say!(
+        "Put a photograph and a painting beside it, name them in it, and: impasto run {}",
+        path.display()
+    );
     Ok(Exit::Done)
 }

@@ -24,7 +24,11 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
         let reading = journal::open(&directory)?;
         if arguments.json {
             let status = Status::new(&reading);
-            say!("{}", serde_json::to_string_pretty(&status).map_err(|error| Failure::Internal(error.to_string()))?);
+            say!(
+                "{}",
+                serde_json::to_string_pretty(&status)
+                    .map_err(|error| Failure::Internal(error.to_string()))?
+            );
         } else {
             tell(&reading);
         }
@@ -83,7 +87,10 @@ impl<'a> Status<'a> {
         let standing = &reading.standing;
         let job = |(job, standing): (&usize, &JobStanding)| JobStatus {
             job: *job,
-            seconds_left: standing.speed.filter(|_| !standing.is_finished()).map(|speed| speed * (standing.work - standing.done).max(0.0)),
+            seconds_left: standing
+                .speed
+                .filter(|_| !standing.is_finished())
+                .map(|speed| speed * (standing.work - standing.done).max(0.0)),
             checkpoint_age: standing.checkpoint.map(|at| (now() - at).max(0.0)),
             standing: standing.clone().now(state(standing, reading)),
         };
@@ -115,7 +122,9 @@ fn overall_state(reading: &Reading) -> &'static str {
     match &reading.holder {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
-        None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => "finished, with failures",
+        None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
+            "finished, with failures"
+        }
         None => "interrupted",
     }
 }
@@ -143,7 +152,13 @@ fn details(job: &JobStanding) -> String {
         // Nothing of it has begun.
         _ if job.evaluations == 0 => {}
         _ => {
-            parts.push(format!("level {}/{} {}x{}", job.level + 1, job.levels, job.level_size.0, job.level_size.1));
+            parts.push(format!(
+                "level {}/{} {}x{}",
+                job.level + 1,
+                job.levels,
+                job.level_size.0,
+                job.level_size.1
+            ));
             parts.push(format!("evaluation {}/{}", job.evaluation, job.evaluations));
         }
     }
@@ -163,6 +178,8 @@ fn details(job: &JobStanding) -> String {
         parts.push(duration(job.seconds));
     }
     parts.extend(job.reason.clone().filter(|_| !job.is_finished()));
-    parts.extend(job.output.as_ref().filter(|_| job.is_finished()).map(|path| path.display().to_string()));
+    parts.extend(
+        job.output.as_ref().filter(|_| job.is_finished()).map(|path| path.display().to_string()),
+    );
     parts.join("  ")
 }

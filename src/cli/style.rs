@@ -13,7 +13,11 @@ pub fn duration(seconds: f64) -> String {
 /// Bytes as `350 MiB` or `2.41 GiB`.
 pub fn bytes(bytes: u64) -> String {
     let mebibytes = bytes as f64 / (1u64 << 20) as f64;
-    if mebibytes < 1000.0 { format!("{mebibytes:.0} MiB") } else { format!("{:.2} GiB", mebibytes / 1024.0) }
+    if mebibytes < 1000.0 {
+        format!("{mebibytes:.0} MiB")
+    } else {
+        format!("{:.2} GiB", mebibytes / 1024.0)
+    }
 }
 
 /// A loss in four figures: `1.234e6`.

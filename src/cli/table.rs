@@ -6,7 +6,8 @@ use crate::config::OutputFile;
 use crate::journal::{JobStanding, Standing};
 
 /// What the columns are called.
-const HEAD: [&str; 7] = ["picture", "state", "size", "evaluations", "loss", "time", "where, or why not"];
+const HEAD: [&str; 7] =
+    ["picture", "state", "size", "evaluations", "loss", "time", "where, or why not"];
 
 /// The pictures of `standing` and those that could not be planned, aligned in columns.
 pub fn table(standing: &Standing, unplanned: &[(OutputFile, JobError)]) -> String {
@@ -14,9 +15,19 @@ pub fn table(standing: &Standing, unplanned: &[(OutputFile, JobError)]) -> Strin
     rows.extend(standing.jobs.values().map(row));
     rows.extend(unplanned.iter().map(|(output, error)| {
         let name = output.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        [name, "failed".into(), String::new(), String::new(), String::new(), String::new(), error.to_string()]
+        [
+            name,
+            "failed".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            error.to_string(),
+        ]
     }));
-    let widths: Vec<usize> = (0..HEAD.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
     let lines: Vec<String> = rows.iter().map(|row| aligned(row, &widths)).collect();
     lines.join("\n")
 }
@@ -27,17 +38,26 @@ fn aligned(row: &[String; 7], widths: &[usize]) -> String {
         .iter()
         .zip(widths)
         .enumerate()
-        .map(|(column, (cell, width))| if (2..6).contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") })
+        .map(|(column, (cell, width))| {
+            if (2..6).contains(&column) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        })
         .collect();
     cells.join("  ").trim_end().to_string()
 }
 
 fn row(job: &JobStanding) -> [String; 7] {
-    let size = if job.size == (0, 0) { String::new() } else { format!("{}x{}", job.size.0, job.size.1) };
-    let evaluations = if job.total_evaluations == 0 { String::new() } else { job.total_evaluations.to_string() };
+    let size =
+        if job.size == (0, 0) { String::new() } else { format!("{}x{}", job.size.0, job.size.1) };
+    let evaluations =
+        if job.total_evaluations == 0 { String::new() } else { job.total_evaluations.to_string() };
     let losses = job.losses.map_or_else(String::new, |losses| loss(losses.total));
     let time = if job.seconds > 0.0 { duration(job.seconds) } else { String::new() };
     let output = job.output.as_ref().map(|path| path.display().to_string());
-    let last = output.filter(|_| job.is_finished()).or_else(|| job.reason.clone()).unwrap_or_default();
+    let last =
+        output.filter(|_| job.is_finished()).or_else(|| job.reason.clone()).unwrap_or_default();
     [job.name.clone(), job.state.word().into(), size, evaluations, losses, time, last]
 }

@@ -48,10 +48,16 @@ impl Listener for LossLog {
                 }
             }
             Event::Targets { style, width, height, origin, seconds } => {
-                tracing::info!("style {} at {width}x{height}: {origin:?} in {seconds:.2} s", style.display());
+                tracing::info!(
+                    "style {} at {width}x{height}: {origin:?} in {seconds:.2} s",
+                    style.display()
+                );
             }
             Event::LevelStarted { level, levels, width, height, evaluations, tiles, .. } => {
-                tracing::info!("level {}/{levels}: {width}x{height}, {evaluations} evaluations, {tiles} tiles", level + 1);
+                tracing::info!(
+                    "level {}/{levels}: {width}x{height}, {evaluations} evaluations, {tiles} tiles",
+                    level + 1
+                );
             }
             _ => {}
         }

@@ -8,25 +8,37 @@ use super::{Exit, Failure};
 use crate::files::{self, Overwrite};
 use crate::network::{Layer, Weights, WeightsDtype};
 
-/// What every weights file made by impasto says of itself, unless the file it was made from says otherwise.
+/// What every weights file made by impasto says of itself, unless the file it was made from says
+/// otherwise.
 const METADATA: [(&str, &str); 4] = [
     ("network", "VGG19, the sixteen convolution layers conv1_1 .. conv5_4"),
-    ("source", "Karen Simonyan and Andrew Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556"),
+    (
+        "source",
+        "Karen Simonyan and Andrew Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556",
+    ),
     ("licence", "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"),
-    ("input", "BGR, 0..255, minus (103.939, 116.779, 123.68); zero padding; weights [out, in, 3, 3]"),
+    (
+        "input",
+        "BGR, 0..255, minus (103.939, 116.779, 123.68); zero padding; weights [out, in, 3, 3]",
+    ),
 ];
 
 /// `impasto weights import`.
 pub fn import(arguments: &ImportArguments) -> Result<Exit, Failure> {
-    let dtype = WeightsDtype::parse(&arguments.dtype)
-        .ok_or_else(|| Failure::Settings(format!("--dtype is `{}`; accepted are f16 and f32", arguments.dtype)))?;
+    let dtype = WeightsDtype::parse(&arguments.dtype).ok_or_else(|| {
+        Failure::Settings(format!("--dtype is `{}`; accepted are f16 and f32", arguments.dtype))
+    })?;
     let weights = Weights::open(&arguments.file)?;
-    let mut metadata: BTreeMap<String, String> = METADATA.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let mut metadata: BTreeMap<String, String> =
+        METADATA.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     metadata.extend(weights.metadata().iter().map(|(k, v)| (k.clone(), v.clone())));
     metadata.insert("imported-from-sha256".into(), weights.sha256().into());
     metadata.insert("weights-dtype".into(), format!("{dtype}, biases float32"));
     let bytes = weights.to_safetensors(dtype, &metadata)?;
-    let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_file_name("vgg19.safetensors"));
+    let output = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| arguments.file.with_file_name("vgg19.safetensors"));
     let overwrite = if arguments.overwrite { Overwrite::Allow } else { Overwrite::Refuse };
     files::write(&output, &bytes, overwrite)?;
     say!("{}", output.display());

@@ -1,4 +1,5 @@
-//! The checked settings as a flat list of keys and values, for fingerprints and for telling what changed.
+//! The checked settings as a flat list of keys and values, for fingerprints and for telling what
+//! changed.
 
 use std::fmt::{Debug, Display};
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +14,8 @@ use super::settings::LayerWeights;
 pub struct Listed {
     /// `table.key`; of styles `style.N.key`, counted from 0.
     pub key: String,
-    /// The value as TOML. Paths are relative to the pipeline file where they can be, so that a moved folder lists the same.
+    /// The value as TOML. Paths are relative to the pipeline file where they can be, so that a
+    /// moved folder lists the same.
     pub value: String,
     /// What the value changes.
     pub effect: Effect,
@@ -82,12 +84,16 @@ impl Listing {
 
     pub(crate) fn paths(&mut self, key: &str, paths: &[PathBuf]) {
         let base = self.base.clone();
-        self.texts(key, paths.iter().map(|path| relative(&base, path).to_string_lossy().into_owned()));
+        self.texts(
+            key,
+            paths.iter().map(|path| relative(&base, path).to_string_lossy().into_owned()),
+        );
     }
 
     pub(crate) fn layers(&mut self, key: &str, layers: Option<&LayerWeights>) {
         if let Some(LayerWeights(layers)) = layers {
-            let items: Vec<_> = layers.iter().map(|(layer, weight)| format!("{layer} = {weight:?}")).collect();
+            let items: Vec<_> =
+                layers.iter().map(|(layer, weight)| format!("{layer} = {weight:?}")).collect();
             self.push(key, format!("{{ {} }}", items.join(", ")));
         }
     }
@@ -107,9 +113,11 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// `path` as seen from `base`, if both are relative or both absolute and `base` goes up nowhere; else `path`.
+/// `path` as seen from `base`, if both are relative or both absolute and `base` goes up nowhere;
+/// else `path`.
 fn relative(base: &Path, path: &Path) -> PathBuf {
-    let common = base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
+    let common =
+        base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
     let up: Vec<_> = base.components().skip(common).collect();
     let named = up.iter().all(|part| matches!(part, Component::Normal(_)));
     if base.is_absolute() != path.is_absolute() || !named {

@@ -12,7 +12,8 @@ use super::settings::WAYS;
 use super::source::{Origin, Source, read_text};
 use super::tree::{self, Node, Table};
 
-/// The most files that one pipeline may be made of; a diamond of `extends` could otherwise double with every file.
+/// The most files that one pipeline may be made of; a diamond of `extends` could otherwise double
+/// with every file.
 const MOST_FILES: usize = 256;
 
 /// Reads files and keeps what it finds wrong with them.
@@ -30,15 +31,24 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// The merged tree of a file and all that it extends, with the file's own text. `None` if it cannot be read.
+    /// The merged tree of a file and all that it extends, with the file's own text. `None` if it
+    /// cannot be read.
     ///
     /// `asked` is where another file's `extends` names this one.
-    pub(crate) fn load(&mut self, path: &Path, asked: Option<&Origin>) -> Option<(Table, Arc<Source>)> {
+    pub(crate) fn load(
+        &mut self,
+        path: &Path,
+        asked: Option<&Origin>,
+    ) -> Option<(Table, Arc<Source>)> {
         let name = path.display().to_string();
         let text = match read_text(path) {
             Ok(text) => text,
             Err(error) => {
-                self.refuse(format!("cannot read `{name}`: {}", paths::reason(&error)), asked, "not readable");
+                self.refuse(
+                    format!("cannot read `{name}`: {}", paths::reason(&error)),
+                    asked,
+                    "not readable",
+                );
                 return None;
             }
         };
@@ -48,7 +58,8 @@ impl Loader {
         let Some(extends) = own.remove("extends") else {
             return Some((own, source));
         };
-        // A path that was just read can be resolved, or else it only fails to be recognised in a circle.
+        // A path that was just read can be resolved, or else it only fails to be recognised in a
+        // circle.
         self.chain.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let mut merged = Table::new();
         for base in self.extended(&extends) {
@@ -87,9 +98,17 @@ impl Loader {
             };
             let path = paths::resolve(&item.origin.source.directory, text);
             if path.canonicalize().is_ok_and(|real| self.chain.contains(&real)) {
-                self.refuse(format!("`{}` extends itself", shorten(text)), Some(&item.origin), "leads back to this file");
+                self.refuse(
+                    format!("`{}` extends itself", shorten(text)),
+                    Some(&item.origin),
+                    "leads back to this file",
+                );
             } else if self.count >= MOST_FILES {
-                self.refuse(format!("more than {MOST_FILES} files are extended"), Some(&item.origin), "one too many");
+                self.refuse(
+                    format!("more than {MOST_FILES} files are extended"),
+                    Some(&item.origin),
+                    "one too many",
+                );
                 break;
             } else if let Some((tree, _)) = self.load(&path, Some(&item.origin)) {
                 trees.push(tree);
@@ -98,12 +117,15 @@ impl Loader {
         trees
     }
 
-    /// The tree of one text. Every syntax error becomes a problem; what could be understood is kept, so that it is checked too.
+    /// The tree of one text. Every syntax error becomes a problem; what could be understood is
+    /// kept, so that it is checked too.
     fn parse(&mut self, source: &Arc<Source>) -> Table {
         let (document, errors) = DeTable::parse_recoverable(source.text());
         for error in errors {
             self.torn = true;
-            let origin = error.span().map_or_else(|| Origin::first_line(source), |span| Origin::new(source, span));
+            let origin = error
+                .span()
+                .map_or_else(|| Origin::first_line(source), |span| Origin::new(source, span));
             let message = format!("not TOML: {}", error.message().trim());
             self.syntax.push(Problem::new(message).at(&origin, "here"));
         }

@@ -1,11 +1,13 @@
 //! Pipeline files: from TOML to checked settings, with every problem told at once.
 //!
-//! The way of a setting: the text of a file, parsed with the place of every value (`source`, `tree`); merged over the
-//! files that it `extends` (`load`); with each `[[variant]]` laid over it, and `--set key=value` over that (`overrides`);
-//! its keys known (`shape`, `schema`); read and checked by table ([`Settings`], `reader`). Nothing is created on disk.
+//! The way of a setting: the text of a file, parsed with the place of every value (`source`,
+//! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` laid over it,
+//! and `--set key=value` over that (`overrides`); its keys known (`shape`, `schema`); read and
+//! checked by table ([`Settings`], `reader`). Nothing is created on disk.
 //!
-//! Owns the names of keys, their ranges and their defaults, save those that a preset or the planner decides: such
-//! settings are `None` here. Does not open pictures: that a file exists is all that is asked of it.
+//! Owns the names of keys, their ranges and their defaults, save those that a preset or the planner
+//! decides: such settings are `None` here. Does not open pictures: that a file exists is all that
+//! is asked of it.
 
 mod choice;
 mod listing;
@@ -56,7 +58,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Variant {
-    /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of its letters.
+    /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of
+    /// its letters.
     pub name: Option<String>,
     /// The settings.
     pub settings: Settings,
@@ -79,19 +82,24 @@ impl Config {
         self.file.parent().unwrap_or(Path::new(""))
     }
 
-    /// Every picture, variant by variant in the order of the content. No two have the same path, nor paths that differ
-    /// only in the case of letters.
+    /// Every picture, variant by variant in the order of the content. No two have the same path,
+    /// nor paths that differ only in the case of letters.
     pub fn outputs(&self) -> Vec<OutputFile> {
         let mut outputs = Vec::new();
         for (variant, one) in self.variants.iter().enumerate() {
-            outputs.extend(one.paths().enumerate().map(|(content, path)| OutputFile { variant, content, path }));
+            outputs.extend(one.paths().enumerate().map(|(content, path)| OutputFile {
+                variant,
+                content,
+                path,
+            }));
         }
         outputs
     }
 }
 
 impl Variant {
-    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the pipeline's folder.
+    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the
+    /// pipeline's folder.
     pub fn listing(&self, base: &Path) -> Vec<Listed> {
         self.settings.listing(base)
     }
@@ -107,7 +115,8 @@ impl Variant {
         let style = self.style_name();
         let variant = self.name.as_deref().unwrap_or_default();
         self.settings.input.content.iter().enumerate().map(move |(at, content)| {
-            let names = NameParts { content: &stem(content), style: &style, variant, index: at + 1 };
+            let names =
+                NameParts { content: &stem(content), style: &style, variant, index: at + 1 };
             paths::normalise(&directory.join(name.fill(&names)))
         })
     }
@@ -121,7 +130,8 @@ fn stem(path: &Path) -> String {
 ///
 /// # Errors
 ///
-/// All problems of the pipeline. What cannot be known because a text is torn or missing is not complained of.
+/// All problems of the pipeline. What cannot be known because a text is torn or missing is not
+/// complained of.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
     let mut loader = Loader::default();
     let name = path.display().to_string();
@@ -147,19 +157,26 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
     if problems.is_empty() && syntax.is_empty() {
         check_outputs(&config, &origins, &mut problems);
     }
-    if problems.is_empty() && syntax.is_empty() { Ok(config) } else { Err(Problems::with_syntax(name, problems, syntax)) }
+    if problems.is_empty() && syntax.is_empty() {
+        Ok(config)
+    } else {
+        Err(Problems::with_syntax(name, problems, syntax))
+    }
 }
 
 /// What decides the names of a variant's pictures: the template, else the content.
 fn name_origin(tree: &Table, main: &Arc<Source>) -> Origin {
     let value = |table: &str, key: &str| Some(tree.get(table)?.table()?.get(key)?.origin.clone());
-    value("output", "name").or_else(|| value("input", "content")).unwrap_or_else(|| Origin::first_line(main))
+    value("output", "name")
+        .or_else(|| value("input", "content"))
+        .unwrap_or_else(|| Origin::first_line(main))
 }
 
 /// How many clashes of names are told in full.
 const CLASHES_TOLD: usize = 5;
 
-/// Names must tell pictures apart on any file system, and no picture may take the place of one it is made from.
+/// Names must tell pictures apart on any file system, and no picture may take the place of one it
+/// is made from.
 fn check_outputs(config: &Config, origins: &[Origin], problems: &mut Vec<Problem>) {
     let mut taken: BTreeMap<String, OutputFile> = BTreeMap::new();
     let mut clashes = 0;
@@ -168,19 +185,31 @@ fn check_outputs(config: &Config, origins: &[Origin], problems: &mut Vec<Problem
         let content = &settings.input.content[output.content];
         let origin = &origins[output.variant];
         let from = |of: &OutputFile| describe(config, of);
-        let own = settings.input.content.iter().chain(settings.styles.iter().map(|style| &style.image));
+        let own =
+            settings.input.content.iter().chain(settings.styles.iter().map(|style| &style.image));
         let shown = output.path.display().to_string();
         let long = output.path.file_name().is_some_and(|name| name.len() > 240);
         let problem = if let Some(other) = taken.get(&shown.to_lowercase()) {
-            let message = format!("{} and {} would both become `{shown}`", from(other), from(&output));
+            let message =
+                format!("{} and {} would both become `{shown}`", from(other), from(&output));
             Problem::new(message)
-                .help("tell them apart in `output.name` by {content}, {style}, {variant} or {index}")
+                .help(
+                    "tell them apart in `output.name` by {content}, {style}, {variant} or {index}",
+                )
                 .at(origin, "not unique")
         } else if own.into_iter().any(|input| *input == output.path) {
-            let message = format!("the picture of `{}` would take the place of the input `{shown}`", content.display());
-            Problem::new(message).help("choose another `output.directory` or `output.name`").at(origin, "the name of an input")
+            let message = format!(
+                "the picture of `{}` would take the place of the input `{shown}`",
+                content.display()
+            );
+            Problem::new(message)
+                .help("choose another `output.directory` or `output.name`")
+                .at(origin, "the name of an input")
         } else if long {
-            let message = format!("the name of the picture of `{}` has more than 240 bytes", content.display());
+            let message = format!(
+                "the name of the picture of `{}` has more than 240 bytes",
+                content.display()
+            );
             Problem::new(message).help("choose a shorter `output.name`").at(origin, "too long")
         } else {
             taken.insert(shown.to_lowercase(), output);

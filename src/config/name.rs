@@ -1,4 +1,5 @@
-//! Names of finished pictures: a template with placeholders, checked once and filled for each picture.
+//! Names of finished pictures: a template with placeholders, checked once and filled for each
+//! picture.
 
 use std::fmt;
 
@@ -39,8 +40,12 @@ enum Placeholder {
     Index,
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 4] =
-    [("content", Placeholder::Content), ("style", Placeholder::Style), ("variant", Placeholder::Variant), ("index", Placeholder::Index)];
+const PLACEHOLDERS: [(&str, Placeholder); 4] = [
+    ("content", Placeholder::Content),
+    ("style", Placeholder::Style),
+    ("variant", Placeholder::Variant),
+    ("index", Placeholder::Index),
+];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -48,7 +53,8 @@ enum Part {
     Fill(Placeholder),
 }
 
-/// A file name with placeholders, such as `{content}-{style}.png`; its extension is that of a known format.
+/// A file name with placeholders, such as `{content}-{style}.png`; its extension is that of a known
+/// format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NameTemplate {
@@ -65,7 +71,8 @@ pub struct NameParts<'a> {
     pub style: &'a str,
     /// Name of the variant; empty if it has none.
     pub variant: &'a str,
-    /// Place of the photograph in the sorted list, counted from 1; written with at least four digits.
+    /// Place of the photograph in the sorted list, counted from 1; written with at least four
+    /// digits.
     pub index: usize,
 }
 
@@ -73,7 +80,9 @@ pub struct NameParts<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     /// It has a separator, a control character, or begins with a dot or a space.
-    #[error("a file name has no `/`, `\\`, `:` or control characters and does not begin with a dot or a space")]
+    #[error(
+        "a file name has no `/`, `\\`, `:` or control characters and does not begin with a dot or a space"
+    )]
     Characters,
     /// A brace without its partner.
     #[error("a `{{` or `}}` stands alone")]
@@ -93,7 +102,10 @@ impl NameTemplate {
     ///
     /// [`BadName`] says which rule the text breaks.
     pub fn parse(text: &str) -> Result<NameTemplate, BadName> {
-        if text.contains(['/', '\\', ':']) || text.chars().any(char::is_control) || text.starts_with(['.', ' ']) {
+        if text.contains(['/', '\\', ':'])
+            || text.chars().any(char::is_control)
+            || text.starts_with(['.', ' '])
+        {
             return Err(BadName::Characters);
         }
         let (stem, extension) = text.rsplit_once('.').ok_or(BadName::Extension)?;
@@ -101,13 +113,18 @@ impl NameTemplate {
         let mut rest = stem;
         while let Some(start) = rest.find(['{', '}']) {
             let (before, braced) = rest.split_at(start);
-            let (name, after) = braced.strip_prefix('{').and_then(|inner| inner.split_once('}')).ok_or(BadName::Brace)?;
+            let (name, after) = braced
+                .strip_prefix('{')
+                .and_then(|inner| inner.split_once('}'))
+                .ok_or(BadName::Brace)?;
             let known = PLACEHOLDERS.iter().find(|(word, _)| *word == name);
             let (_, placeholder) = known.ok_or_else(|| BadName::Placeholder(shorten(name)))?;
             parts.extend([Part::Text(before.to_owned()), Part::Fill(*placeholder)]);
             rest = after;
         }
-        let format = Format::of_extension(extension).filter(|_| !stem.is_empty()).ok_or(BadName::Extension)?;
+        let format = Format::of_extension(extension)
+            .filter(|_| !stem.is_empty())
+            .ok_or(BadName::Extension)?;
         parts.push(Part::Text(format!("{rest}.{extension}")));
         parts.retain(|part| *part != Part::Text(String::new()));
         Ok(NameTemplate { parts, format })
@@ -137,19 +154,33 @@ impl NameTemplate {
             Ok(template) => {
                 let uses = |placeholder| template.parts.contains(&Part::Fill(placeholder));
                 if uses(Placeholder::Style) && !styled && !reader.torn {
-                    reader.bad(KEY, Some(origin.clone()), "the name has {style}, but there is no style", "leave `{style}` out");
+                    reader.bad(
+                        KEY,
+                        Some(origin.clone()),
+                        "the name has {style}, but there is no style",
+                        "leave `{style}` out",
+                    );
                 }
                 if uses(Placeholder::Variant) && !variant {
-                    reader.bad(KEY, Some(origin), "the name has {variant}, but there is no [[variant]]", "leave `{variant}` out");
+                    reader.bad(
+                        KEY,
+                        Some(origin),
+                        "the name has {variant}, but there is no [[variant]]",
+                        "leave `{variant}` out",
+                    );
                 }
                 template
             }
             Err(error) => {
                 let label = match &error {
-                    BadName::Placeholder(name) => schema::nearest(name, PLACEHOLDERS.map(|(word, _)| word)),
+                    BadName::Placeholder(name) => {
+                        schema::nearest(name, PLACEHOLDERS.map(|(word, _)| word))
+                    }
                     _ => None,
                 };
-                let label = label.map_or("not a name for pictures".to_owned(), |near| format!("did you mean `{{{near}}}`?"));
+                let label = label.map_or("not a name for pictures".to_owned(), |near| {
+                    format!("did you mean `{{{near}}}`?")
+                });
                 let help = format!("`{KEY}` takes {}", schema::find(KEY).accepts.text());
                 let problem = Problem::new(format!("`{KEY}`: {error}")).help(help);
                 reader.tell(problem, Some(origin), label);
@@ -184,7 +215,10 @@ impl fmt::Display for NameTemplate {
         self.parts.iter().try_for_each(|part| match part {
             Part::Text(text) => f.write_str(text),
             Part::Fill(placeholder) => {
-                let word = PLACEHOLDERS.iter().find(|(_, known)| known == placeholder).map_or("", |(word, _)| word);
+                let word = PLACEHOLDERS
+                    .iter()
+                    .find(|(_, known)| known == placeholder)
+                    .map_or("", |(word, _)| word);
                 write!(f, "{{{word}}}")
             }
         })
@@ -209,11 +243,13 @@ impl TryFrom<String> for NameTemplate {
 mod tests {
     use super::*;
 
-    const NAMES: NameParts<'static> = NameParts { content: "cat", style: "night", variant: "soft", index: 7 };
+    const NAMES: NameParts<'static> =
+        NameParts { content: "cat", style: "night", variant: "soft", index: 7 };
 
     #[test]
     fn placeholders_are_filled_and_written_again() {
-        let template = NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
+        let template =
+            NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
         assert_eq!(template.fill(&NAMES), "0007_catnight-x-soft.v2.TIF");
         assert_eq!(template.format(), Format::Tiff);
         assert_eq!(template.to_string(), "{index}_{content}{style}-x-{variant}.v2.TIF");
@@ -222,7 +258,10 @@ mod tests {
 
     #[test]
     fn standard_names_tell_apart_what_there_is() {
-        assert_eq!(NameTemplate::standard(true, true).to_string(), "{content}-{style}-{variant}.png");
+        assert_eq!(
+            NameTemplate::standard(true, true).to_string(),
+            "{content}-{style}-{variant}.png"
+        );
         assert_eq!(NameTemplate::standard(true, false).to_string(), "{content}-{style}.png");
         assert_eq!(NameTemplate::standard(false, false).fill(&NAMES), "cat.png");
     }
@@ -236,8 +275,14 @@ mod tests {
             assert_eq!(NameTemplate::parse(text), Err(BadName::Extension), "{text:?}");
         }
         for text in ["{content.png", "content}.png", "{{content}}.png"] {
-            assert!(matches!(NameTemplate::parse(text), Err(BadName::Brace | BadName::Placeholder(_))), "{text:?}");
+            assert!(
+                matches!(NameTemplate::parse(text), Err(BadName::Brace | BadName::Placeholder(_))),
+                "{text:?}"
+            );
         }
-        assert_eq!(NameTemplate::parse("{photo}.png"), Err(BadName::Placeholder("photo".to_owned())));
+        assert_eq!(
+            NameTemplate::parse("{photo}.png"),
+            Err(BadName::Placeholder("photo".to_owned()))
+        );
     }
 }

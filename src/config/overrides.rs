@@ -19,10 +19,11 @@ pub(crate) struct Override {
     node: Node,
 }
 
-/// Reads the arguments of `--set`. They make one text, a line each, in which problems are shown; its paths are relative to
-/// the current directory, where they were typed.
+/// Reads the arguments of `--set`. They make one text, a line each, in which problems are shown;
+/// its paths are relative to the current directory, where they were typed.
 pub(crate) fn read(loader: &mut Loader, arguments: &[String]) -> Vec<Override> {
-    let lines: Vec<_> = arguments.iter().map(|argument| argument.replace(['\n', '\r'], " ")).collect();
+    let lines: Vec<_> =
+        arguments.iter().map(|argument| argument.replace(['\n', '\r'], " ")).collect();
     let source = loader.source("--set", &lines.join("\n"), Path::new(""));
     let mut overrides = Vec::new();
     let mut start = 0;
@@ -40,11 +41,15 @@ fn read_line(source: &Arc<Source>, line: &str, start: usize) -> Result<Override,
     let whole = || Origin::new(source, start..start + line.len());
     let help = "`--set` takes key=value, such as output.long-side-px=1024";
     let Some((key, value)) = line.split_once('=') else {
-        return Err(Problem::new(format!("`{}` sets nothing", shorten(line))).help(help).at(&whole(), "no `=`"));
+        return Err(Problem::new(format!("`{}` sets nothing", shorten(line)))
+            .help(help)
+            .at(&whole(), "no `=`"));
     };
     let parts: Vec<_> = key.split('.').map(|part| part.trim().to_owned()).collect();
     if parts.len() < 2 || parts.len() > 8 || parts.iter().any(String::is_empty) {
-        return Err(Problem::new(format!("`{}` is no key", shorten(key))).help(help).at(&whole(), "not `table.key`"));
+        return Err(Problem::new(format!("`{}` is no key", shorten(key)))
+            .help(help)
+            .at(&whole(), "not `table.key`"));
     }
     let key = Origin::new(source, start..start + key.trim_end().len());
     let text = value.trim();
@@ -56,14 +61,25 @@ fn read_line(source: &Arc<Source>, line: &str, start: usize) -> Result<Override,
 fn read_value(source: &Arc<Source>, text: &str, span: Range<usize>, key: Origin) -> Node {
     match DeValue::parse(text) {
         Ok(value) => Node::new(source, span.start, Some(key), &value),
-        Err(_) => Node { key, origin: Origin::new(source, span), value: Value::Text(text.to_owned()) },
+        Err(_) => {
+            Node { key, origin: Origin::new(source, span), value: Value::Text(text.to_owned()) }
+        }
     }
 }
 
-/// Lays the overrides on the tree. Those of `variant.*` are for the tree before its variants are told apart.
-pub(crate) fn apply(tree: &mut Table, overrides: &[Override], of_variants: bool, problems: &mut Vec<Problem>) {
-    let ours: Vec<_> = overrides.iter().filter(|one| (one.parts[0] == "variant") == of_variants).collect();
-    tree::drop_other_groups(tree, &WAYS, |table, key| ours.iter().any(|one| one.parts == [table, key]));
+/// Lays the overrides on the tree. Those of `variant.*` are for the tree before its variants are
+/// told apart.
+pub(crate) fn apply(
+    tree: &mut Table,
+    overrides: &[Override],
+    of_variants: bool,
+    problems: &mut Vec<Problem>,
+) {
+    let ours: Vec<_> =
+        overrides.iter().filter(|one| (one.parts[0] == "variant") == of_variants).collect();
+    tree::drop_other_groups(tree, &WAYS, |table, key| {
+        ours.iter().any(|one| one.parts == [table, key])
+    });
     for one in ours {
         if let Err(problem) = set(tree, &one.parts, &one.node) {
             problems.push(problem);
@@ -77,18 +93,25 @@ fn set(table: &mut Table, parts: &[String], node: &Node) -> Result<(), Problem> 
         table.insert(first.clone(), node.clone());
         return Ok(());
     }
-    let empty = || Node { key: node.key.clone(), origin: node.key.clone(), value: Value::Table(Table::new()) };
+    let empty = || Node {
+        key: node.key.clone(),
+        origin: node.key.clone(),
+        value: Value::Table(Table::new()),
+    };
     set_below(table.entry(first.clone()).or_insert_with(empty), first, rest, node)
 }
 
-/// Goes on into what `name` holds: a table, or one item of an array. An array of one needs no number.
+/// Goes on into what `name` holds: a table, or one item of an array. An array of one needs no
+/// number.
 fn set_below(below: &mut Node, name: &str, parts: &[String], node: &Node) -> Result<(), Problem> {
     match &mut below.value {
         Value::Table(table) => set(table, parts, node),
         Value::Array(items) => {
             let count = items.len();
             let (index, parts) = match parts {
-                [number, rest @ ..] if number.parse::<usize>().is_ok() => (number.parse().unwrap_or(0), rest),
+                [number, rest @ ..] if number.parse::<usize>().is_ok() => {
+                    (number.parse().unwrap_or(0), rest)
+                }
                 parts => (if count == 1 { 0 } else { count }, parts),
             };
             match items.get_mut(index) {
@@ -99,7 +122,9 @@ fn set_below(below: &mut Node, name: &str, parts: &[String], node: &Node) -> Res
                 Some(item) => set_below(item, name, parts, node),
                 None => {
                     let problem = Problem::new(format!("`{name}` is an array of {count}"));
-                    Err(problem.help(format!("name one by its number from 0, as in {name}.0.key")).at(&node.key, "which one?"))
+                    Err(problem
+                        .help(format!("name one by its number from 0, as in {name}.0.key"))
+                        .at(&node.key, "which one?"))
                 }
             }
         }

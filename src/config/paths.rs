@@ -1,4 +1,5 @@
-//! Paths as pipeline files write them: relative to the file that says them, with folders and globs for many pictures.
+//! Paths as pipeline files write them: relative to the file that says them, with folders and globs
+//! for many pictures.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,25 +11,32 @@ use glob::{MatchOptions, Pattern};
 use super::reader::{Reader, shorten};
 use super::source::Origin;
 
-/// Extensions by which folders and globs tell pictures from other files. Formats that cannot be decoded are among them:
-/// leaving a photograph out without a word would be worse than the error that says how to convert it.
+/// Extensions by which folders and globs tell pictures from other files. Formats that cannot be
+/// decoded are among them: leaving a photograph out without a word would be worse than the error
+/// that says how to convert it.
 const PICTURES: [&str; 33] = [
-    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "webp", "bmp", "gif", "ppm", "pgm", "pbm", "pnm", "pam", "tga", "qoi",
-    "exr", "hdr", "ff", "avif", "heic", "heif", "jxl", "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2",
+    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "webp", "bmp", "gif", "ppm", "pgm",
+    "pbm", "pnm", "pam", "tga", "qoi", "exr", "hdr", "ff", "avif", "heic", "heif", "jxl", "dng",
+    "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2",
 ];
 
 /// The most pictures that one pattern may name.
 const MOST_MATCHES: usize = 1_000_000;
 
 /// `.JPG` is a `.jpg`; what begins with a dot is hidden, and so are the run directories.
-const OPTIONS: MatchOptions = MatchOptions { case_sensitive: false, require_literal_separator: true, require_literal_leading_dot: true };
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: false,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// `text` as a path seen from `directory`, without needless `.` and `..`.
 pub(crate) fn resolve(directory: &Path, text: &str) -> PathBuf {
     normalise(&directory.join(text))
 }
 
-/// Takes out `.` and each `..` together with the folder before it, unless that folder is a link: then `..` leads elsewhere.
+/// Takes out `.` and each `..` together with the folder before it, unless that folder is a link:
+/// then `..` leads elsewhere.
 pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -56,14 +64,21 @@ pub(crate) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// The pictures that the patterns name, sorted, each once. Files below `output` are left out of folders and globs, unless
-/// the pattern itself points there: last night's prints are not tonight's photographs.
-pub(crate) fn expand(reader: &mut Reader<'_>, patterns: &[(String, Origin)], output: &Path) -> Vec<PathBuf> {
+/// The pictures that the patterns name, sorted, each once. Files below `output` are left out of
+/// folders and globs, unless the pattern itself points there: last night's prints are not tonight's
+/// photographs.
+pub(crate) fn expand(
+    reader: &mut Reader<'_>,
+    patterns: &[(String, Origin)],
+    output: &Path,
+) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     for (text, origin) in patterns {
         match matches(&origin.source.directory, text, output) {
             Ok(paths) => found.extend(paths),
-            Err((message, label)) => reader.bad("input.content", Some(origin.clone()), message, label),
+            Err((message, label)) => {
+                reader.bad("input.content", Some(origin.clone()), message, label)
+            }
         }
     }
     found.into_iter().collect()
@@ -82,19 +97,36 @@ fn matches(directory: &Path, text: &str, output: &Path) -> Result<Vec<PathBuf>, 
         // A file is taken at its word even if its name looks like a glob.
         Ok(_) => return Ok(vec![path]),
         Err(_) if is_glob(text) => {
-            let cut = text.find(['*', '?', '[']).and_then(|meta| text[..meta].rfind('/')).map_or(0, |slash| slash + 1);
+            let cut = text
+                .find(['*', '?', '['])
+                .and_then(|meta| text[..meta].rfind('/'))
+                .map_or(0, |slash| slash + 1);
             let base = resolve(directory, &text[..cut]);
             let found = glob(&base, &text[cut..])?;
             (base, found)
         }
-        Err(error) => return Err((format!("cannot find `{}`: {}", shorten(&path.display().to_string()), reason(&error)), "no such file")),
+        Err(error) => {
+            return Err((
+                format!(
+                    "cannot find `{}`: {}",
+                    shorten(&path.display().to_string()),
+                    reason(&error)
+                ),
+                "no such file",
+            ));
+        }
     };
     let asked_for = base.starts_with(output);
     let ours = |path: &PathBuf| path.starts_with(output) && output != Path::new(".");
     let below = output != base;
-    let kept: Vec<_> = found.into_iter().filter(|path| is_picture(path) && (asked_for || !below || !ours(path))).collect();
+    let kept: Vec<_> = found
+        .into_iter()
+        .filter(|path| is_picture(path) && (asked_for || !below || !ours(path)))
+        .collect();
     match kept.is_empty() {
-        true if is_glob(text) => Err((format!("no picture matches `{}`", shorten(text)), "matches nothing")),
+        true if is_glob(text) => {
+            Err((format!("no picture matches `{}`", shorten(text)), "matches nothing"))
+        }
         true => Err((format!("there is no picture in `{}`", path.display()), "an empty folder")),
         false => Ok(kept),
     }
@@ -107,7 +139,9 @@ fn is_picture(path: &Path) -> bool {
 
 /// The files of a folder that are not hidden.
 fn folder(path: &Path) -> Result<Vec<PathBuf>, Complaint> {
-    let complaint = |error: io::Error| (format!("cannot read `{}`: {}", path.display(), reason(&error)), "not readable");
+    let complaint = |error: io::Error| {
+        (format!("cannot read `{}`: {}", path.display(), reason(&error)), "not readable")
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(complaint)? {
         let file = entry.map_err(complaint)?.path();
@@ -120,18 +154,33 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Complaint> {
 }
 
 fn glob(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, Complaint> {
-    let base = base.to_str().ok_or_else(|| ("the folder's name is not UTF-8".to_owned(), "globs need UTF-8 names"))?;
-    let whole = if base == "." { pattern.to_owned() } else { format!("{}/{pattern}", Pattern::escape(base.trim_end_matches('/'))) };
-    let bad = |error: glob::PatternError| (format!("`{}` is no glob: {}", shorten(pattern), error.msg), "not a glob");
+    let base = base
+        .to_str()
+        .ok_or_else(|| ("the folder's name is not UTF-8".to_owned(), "globs need UTF-8 names"))?;
+    let whole = if base == "." {
+        pattern.to_owned()
+    } else {
+        format!("{}/{pattern}", Pattern::escape(base.trim_end_matches('/')))
+    };
+    let bad = |error: glob::PatternError| {
+        (format!("`{}` is no glob: {}", shorten(pattern), error.msg), "not a glob")
+    };
     let mut files = Vec::new();
     for found in glob::glob_with(&whole, OPTIONS).map_err(bad)? {
-        let file =
-            found.map_err(|error| (format!("cannot read `{}`: {}", error.path().display(), reason(error.error())), "not readable"))?;
+        let file = found.map_err(|error| {
+            (
+                format!("cannot read `{}`: {}", error.path().display(), reason(error.error())),
+                "not readable",
+            )
+        })?;
         if file.is_file() {
             files.push(normalise(&file));
         }
         if files.len() > MOST_MATCHES {
-            return Err((format!("`{}` matches more than {MOST_MATCHES} pictures", shorten(pattern)), "too many"));
+            return Err((
+                format!("`{}` matches more than {MOST_MATCHES} pictures", shorten(pattern)),
+                "too many",
+            ));
         }
     }
     Ok(files)
@@ -143,7 +192,14 @@ mod tests {
 
     #[test]
     fn needless_parts_are_taken_out() {
-        for (text, clean) in [("a/./b", "a/b"), ("a/../b", "b"), ("../../a", "../../a"), ("/../a", "/a"), ("a/..", "."), ("", ".")] {
+        for (text, clean) in [
+            ("a/./b", "a/b"),
+            ("a/../b", "b"),
+            ("../../a", "../../a"),
+            ("/../a", "/a"),
+            ("a/..", "."),
+            ("", "."),
+        ] {
             assert_eq!(normalise(Path::new(text)), Path::new(clean), "{text:?}");
         }
     }
@@ -153,7 +209,8 @@ mod tests {
     fn the_parent_of_a_link_is_the_systems() {
         let root = tempfile::tempdir().expect("temporary folder");
         std::fs::create_dir_all(root.path().join("far/inner")).expect("made");
-        std::os::unix::fs::symlink(root.path().join("far/inner"), root.path().join("link")).expect("linked");
+        std::os::unix::fs::symlink(root.path().join("far/inner"), root.path().join("link"))
+            .expect("linked");
         std::fs::write(root.path().join("far/x.png"), "").expect("written");
         assert!(resolve(root.path(), "link/../x.png").exists());
     }

@@ -139,9 +139,13 @@ impl Problems {
         Problems { file, list: kept }
     }
 
-    /// Like [`Problems::new`], for texts that could not be parsed as a whole. What was found wrong in lines that are not
-    /// TOML is an echo of that and left out.
-    pub(crate) fn with_syntax(file: String, mut found: Vec<Problem>, mut syntax: Vec<Problem>) -> Problems {
+    /// Like [`Problems::new`], for texts that could not be parsed as a whole. What was found wrong
+    /// in lines that are not TOML is an echo of that and left out.
+    pub(crate) fn with_syntax(
+        file: String,
+        mut found: Vec<Problem>,
+        mut syntax: Vec<Problem>,
+    ) -> Problems {
         let place = |problem: &Problem| Some((problem.origin()?.source.rank, problem.line()?));
         found.sort_by_key(Problem::rank);
         syntax.truncate(MOST_TOLD);

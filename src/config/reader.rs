@@ -21,12 +21,18 @@ pub(crate) struct Reader<'a> {
     main: &'a std::sync::Arc<Source>,
     /// What was found so far, here and by whoever came before.
     pub(crate) problems: &'a mut Vec<Problem>,
-    /// Set if some text could not be parsed: what is missing may be in the part that was not understood.
+    /// Set if some text could not be parsed: what is missing may be in the part that was not
+    /// understood.
     pub(crate) torn: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(root: &'a Table, main: &'a std::sync::Arc<Source>, torn: bool, problems: &'a mut Vec<Problem>) -> Reader<'a> {
+    pub(crate) fn new(
+        root: &'a Table,
+        main: &'a std::sync::Arc<Source>,
+        torn: bool,
+        problems: &'a mut Vec<Problem>,
+    ) -> Reader<'a> {
         Reader { root, style: None, main, problems, torn }
     }
 
@@ -76,14 +82,25 @@ impl<'a> Reader<'a> {
     }
 
     /// A bad value of a key; the help says what the key accepts.
-    pub(crate) fn bad(&mut self, path: &str, origin: Option<Origin>, message: impl Into<String>, label: impl Into<String>) {
+    pub(crate) fn bad(
+        &mut self,
+        path: &str,
+        origin: Option<Origin>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) {
         let accepts = schema::find(path).accepts.text();
         let help = if accepts.is_empty() { accepts } else { format!("`{path}` takes {accepts}") };
         self.tell(Problem::new(message).help(help), origin, label);
     }
 
     /// A problem at a place, or at the pipeline's first line if there is none.
-    pub(crate) fn tell(&mut self, problem: Problem, origin: Option<Origin>, label: impl Into<String>) {
+    pub(crate) fn tell(
+        &mut self,
+        problem: Problem,
+        origin: Option<Origin>,
+        label: impl Into<String>,
+    ) {
         let origin = origin.unwrap_or_else(|| Origin::first_line(self.main));
         self.problems.push(problem.at(&origin, label));
     }
@@ -92,19 +109,31 @@ impl<'a> Reader<'a> {
     pub(crate) fn missing(&mut self, table: &str, key: &str, message: &str) {
         let header = match (table, self.style) {
             ("style", Some(index)) => self.root.get("style").map(|node| match node.items() {
-                Some(items) => items.iter().filter(|item| item.table().is_some()).nth(index).unwrap_or(node).key.clone(),
+                Some(items) => items
+                    .iter()
+                    .filter(|item| item.table().is_some())
+                    .nth(index)
+                    .unwrap_or(node)
+                    .key
+                    .clone(),
                 None => node.key.clone(),
             }),
             _ => self.root.get(table).map(|node| node.key.clone()),
         };
         // A table of a wrong kind has been told of; that its keys are missing follows from it.
-        let value = self.root.get(table).filter(|node| node.table().is_none() && self.style.is_none());
-        if self.torn || self.has_problem_at(header.as_ref()) || self.has_problem_at(value.map(|node| &node.origin)) {
+        let value =
+            self.root.get(table).filter(|node| node.table().is_none() && self.style.is_none());
+        if self.torn
+            || self.has_problem_at(header.as_ref())
+            || self.has_problem_at(value.map(|node| &node.origin))
+        {
             return;
         }
         let place = match (&header, table) {
             (Some(_), _) => format!("`{key}` belongs here"),
-            (None, "style") => "nothing in this file or those it extends names a [[style]]".to_owned(),
+            (None, "style") => {
+                "nothing in this file or those it extends names a [[style]]".to_owned()
+            }
             (None, _) => format!("nothing in this file or those it extends has a table [{table}]"),
         };
         self.bad(&format!("{table}.{key}"), header, message, place);
@@ -112,11 +141,14 @@ impl<'a> Reader<'a> {
 
     /// Keys that exclude each other, underlined together.
     pub(crate) fn contradiction(&mut self, message: &str, keys: &[&str], help: &str) {
-        let nodes = keys.iter().filter_map(|path| Some((path.rsplit_once('.')?.1, self.node(path)?)));
+        let nodes =
+            keys.iter().filter_map(|path| Some((path.rsplit_once('.')?.1, self.node(path)?)));
         let mut places: Vec<_> = nodes.map(|(name, node)| (name, node.key.clone())).collect();
         places.sort_by_key(|(_, origin)| (origin.source.rank, origin.span.start));
         let problem =
-            places.iter().fold(Problem::new(message).help(help), |problem, (name, origin)| problem.at(origin, format!("`{name}`")));
+            places.iter().fold(Problem::new(message).help(help), |problem, (name, origin)| {
+                problem.at(origin, format!("`{name}`"))
+            });
         self.problems.push(problem);
     }
 
@@ -148,7 +180,12 @@ impl<'a> Reader<'a> {
             Value::Integer(number) => Some(number),
             Value::HugeInteger => None,
             Value::Float(number) => {
-                self.bad(path, Some(node.origin.clone()), format!("`{path}` is {number}"), "not a whole number");
+                self.bad(
+                    path,
+                    Some(node.origin.clone()),
+                    format!("`{path}` is {number}"),
+                    "not a whole number",
+                );
                 return None;
             }
             _ => {
@@ -157,10 +194,14 @@ impl<'a> Reader<'a> {
             }
         };
         let (least, most) = schema::find(path).accepts.whole_range().unwrap_or((0, u64::MAX));
-        let fitting = number.and_then(|number| u64::try_from(number).ok()).filter(|number| (least..=most).contains(number));
+        let fitting = number
+            .and_then(|number| u64::try_from(number).ok())
+            .filter(|number| (least..=most).contains(number));
         let value = fitting.and_then(|number| T::try_from(number).ok());
         if value.is_none() {
-            let message = number.map_or(format!("`{path}` is beyond all bounds"), |number| format!("`{path}` is {number}"));
+            let message = number.map_or(format!("`{path}` is beyond all bounds"), |number| {
+                format!("`{path}` is {number}")
+            });
             self.bad(path, Some(node.origin.clone()), message, "out of range");
         }
         value
@@ -198,7 +239,8 @@ impl<'a> Reader<'a> {
             Value::Integer(number) => Some(number as f64),
             _ => None,
         };
-        let numbers: Option<Vec<_>> = node.items().and_then(|items| items.iter().map(number).collect());
+        let numbers: Option<Vec<_>> =
+            node.items().and_then(|items| items.iter().map(number).collect());
         match numbers.as_deref() {
             Some(&[x, y]) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => Some([x, y]),
             _ => {
@@ -277,7 +319,12 @@ impl<'a> Reader<'a> {
             }
         }
         if node.items().is_some_and(<[Node]>::is_empty) {
-            self.bad(path, Some(node.origin.clone()), format!("`{path}` is empty"), "at least one is needed");
+            self.bad(
+                path,
+                Some(node.origin.clone()),
+                format!("`{path}` is empty"),
+                "at least one is needed",
+            );
         }
         Some(texts)
     }
@@ -303,7 +350,12 @@ impl<'a> Reader<'a> {
         };
         let folder = paths::resolve(&origin.source.directory, &text);
         if std::fs::metadata(&folder).is_ok_and(|found| !found.is_dir()) {
-            self.bad(path, Some(origin), format!("`{}` is a file", folder.display()), "not a folder");
+            self.bad(
+                path,
+                Some(origin),
+                format!("`{}` is a file", folder.display()),
+                "not a folder",
+            );
         } else if text.is_empty() || text.contains('\0') {
             self.bad(path, Some(origin), format!("`{path}` is no path"), "not a folder");
         }
@@ -338,7 +390,8 @@ impl<'a> Reader<'a> {
         };
         if no_layer {
             let weight = path.replace("layers", "weight");
-            let problem = Problem::new(format!("`{path}` is empty")).help(format!("to leave the term out, set `{weight} = 0`"));
+            let problem = Problem::new(format!("`{path}` is empty"))
+                .help(format!("to leave the term out, set `{weight} = 0`"));
             self.tell(problem, Some(node.origin.clone()), "at least one layer");
         }
         Some(LayerWeights(weights))
@@ -354,17 +407,30 @@ impl<'a> Reader<'a> {
             }
         };
         if !Accepts::Number(0.0, f64::MAX).holds(number) {
-            let problem = Problem::new(format!("a layer's weight is {number}")).help("a weight is a finite number, 0 or more");
+            let problem = Problem::new(format!("a layer's weight is {number}"))
+                .help("a weight is a finite number, 0 or more");
             self.tell(problem, Some(item.origin.clone()), "out of range");
         }
         Some(number)
     }
 
-    fn add_layer(&mut self, path: &str, weights: &mut BTreeMap<Layer, f64>, name: &str, origin: &Origin, weight: f64) {
+    fn add_layer(
+        &mut self,
+        path: &str,
+        weights: &mut BTreeMap<Layer, f64>,
+        name: &str,
+        origin: &Origin,
+        weight: f64,
+    ) {
         match Layer::parse(name) {
             Some(layer) => {
                 if weights.insert(layer, weight).is_some() {
-                    self.bad(path, Some(origin.clone()), format!("`{layer}` is named twice"), "again");
+                    self.bad(
+                        path,
+                        Some(origin.clone()),
+                        format!("`{layer}` is named twice"),
+                        "again",
+                    );
                 }
             }
             None => {
@@ -373,7 +439,12 @@ impl<'a> Reader<'a> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "not a layer".to_owned(),
                 };
-                self.bad(path, Some(origin.clone()), format!("`{}` is no layer", shorten(name)), label);
+                self.bad(
+                    path,
+                    Some(origin.clone()),
+                    format!("`{}` is no layer", shorten(name)),
+                    label,
+                );
             }
         }
     }
@@ -381,6 +452,7 @@ impl<'a> Reader<'a> {
 
 /// At most the first 60 characters, for quoting in a message.
 pub(crate) fn shorten(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(60).collect();
+    let line: String =
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(60).collect();
     if line.chars().count() < text.chars().count() { line + "…" } else { line }
 }

@@ -1,5 +1,5 @@
-//! Every key of a pipeline file, what it accepts and what it affects: the one list from which unknown keys, ranges,
-//! help texts and fingerprints are made.
+//! Every key of a pipeline file, what it accepts and what it affects: the one list from which
+//! unknown keys, ranges, help texts and fingerprints are made.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Effect {
     /// The finished file, directly.
     Pixels,
-    /// The finished file, through the bytes of a file that the value names: hash those, not the name.
+    /// The finished file, through the bytes of a file that the value names: hash those, not the
+    /// name.
     Input,
     /// Where the finished file lies.
     Destination,
@@ -18,7 +19,8 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether another value makes another picture. Files that a value names count by their bytes, so their names do not.
+    /// Whether another value makes another picture. Files that a value names count by their bytes,
+    /// so their names do not.
     pub fn affects_pixels(self) -> bool {
         self == Effect::Pixels
     }
@@ -57,7 +59,8 @@ const fn key(path: &'static str, accepts: Accepts, effect: Effect) -> Key {
 const NO_RANGE: (u64, u64) = (0, 0);
 const WEIGHT: Accepts = Accepts::Number(0.0, f64::MAX);
 const COUNT: Accepts = Accepts::Whole(0, u32::MAX as u64);
-const PICTURE: Accepts = Accepts::Other("the path of a picture, relative to the file that says it", NO_RANGE);
+const PICTURE: Accepts =
+    Accepts::Other("the path of a picture, relative to the file that says it", NO_RANGE);
 const LAYERS: Accepts = Accepts::Other(
     "an array of layers such as [\"relu4_2\"] or a table such as { relu4_2 = 1.0 }; layers are relu1_1 to relu5_4",
     NO_RANGE,
@@ -68,24 +71,43 @@ use Effect::{Destination, Input, Nothing, Pixels};
 
 /// All keys, by table.
 pub(crate) const KEYS: &[Key] = &[
-    key("input.content", Other("paths, folders or globs of pictures, such as [\"photos/*.jpg\"]", NO_RANGE), Input),
+    key(
+        "input.content",
+        Other("paths, folders or globs of pictures, such as [\"photos/*.jpg\"]", NO_RANGE),
+        Input,
+    ),
     key("style.image", PICTURE, Input),
     key("style.weight", Above(0.0, f64::MAX), Pixels),
     key("style.scale", Number(0.05, 20.0), Pixels),
-    key("output.directory", Other("the path of a folder, relative to the file that says it", NO_RANGE), Destination),
+    key(
+        "output.directory",
+        Other("the path of a folder, relative to the file that says it", NO_RANGE),
+        Destination,
+    ),
     key(
         "output.name",
-        Other("a file name ending in .png, .tiff, .tif, .jpg or .jpeg, with {content}, {style}, {variant} and {index}", NO_RANGE),
+        Other(
+            "a file name ending in .png, .tiff, .tif, .jpg or .jpeg, with {content}, {style}, {variant} and {index}",
+            NO_RANGE,
+        ),
         Destination,
     ),
     key("output.long-side-px", Whole(16, 200_000), Pixels),
     key("output.width-mm", Above(0.0, 10_000.0), Pixels),
     key("output.height-mm", Above(0.0, 10_000.0), Pixels),
-    key("output.size", Other("A0 to A6, or a size such as \"24x36in\", \"30x40cm\" or \"300x400mm\"", NO_RANGE), Pixels),
+    key(
+        "output.size",
+        Other("A0 to A6, or a size such as \"24x36in\", \"30x40cm\" or \"300x400mm\"", NO_RANGE),
+        Pixels,
+    ),
     key("output.scale", Number(0.01, 100.0), Pixels),
     key("output.dpi", Number(1.0, 10_000.0), Pixels),
     key("output.fit", Word, Pixels),
-    key("output.crop-focus", Other("two numbers from 0 to 1, such as [0.5, 0.5]", NO_RANGE), Pixels),
+    key(
+        "output.crop-focus",
+        Other("two numbers from 0 to 1, such as [0.5, 0.5]", NO_RANGE),
+        Pixels,
+    ),
     key("output.bleed-mm", Number(0.0, 100.0), Pixels),
     key("output.overwrite", Boolean, Nothing),
     key("output.color", Word, Pixels),
@@ -97,7 +119,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("output.pyramid", Word, Pixels),
     key("output.preview", Boolean, Pixels),
     key("color.working-space", Word, Pixels),
-    key("color.output-profile", Other("\"srgb\", \"input\" or the path of an ICC profile", NO_RANGE), Pixels),
+    key(
+        "color.output-profile",
+        Other("\"srgb\", \"input\" or the path of an ICC profile", NO_RANGE),
+        Pixels,
+    ),
     key("color.intent", Word, Pixels),
     key("objective.preset", Word, Pixels),
     key("objective.content-weight", WEIGHT, Pixels),
@@ -112,21 +138,40 @@ pub(crate) const KEYS: &[Key] = &[
     key("start.noise-ratio", Number(0.0, 1.0), Pixels),
     key("start.seed", Whole(0, u64::MAX), Pixels),
     key("pyramid.short-side-px", Whole(64, 65_536), Pixels),
-    key("pyramid.evaluations", Other("a whole number from 1 to 1000000, or an array with one for each level", (1, 1_000_000)), Pixels),
+    key(
+        "pyramid.evaluations",
+        Other(
+            "a whole number from 1 to 1000000, or an array with one for each level",
+            (1, 1_000_000),
+        ),
+        Pixels,
+    ),
     key("optimise.method", Word, Pixels),
     key("optimise.history", Whole(1, 1000), Pixels),
     key("optimise.learning-rate", Above(0.0, 1000.0), Pixels),
     key("tiling.mode", Word, Pixels),
-    key("tiling.core-px", Other("\"auto\" or a multiple of 16 from 16 to 65536", (16, 65_536)), Nothing),
+    key(
+        "tiling.core-px",
+        Other("\"auto\" or a multiple of 16 from 16 to 65536", (16, 65_536)),
+        Nothing,
+    ),
     key("tiling.margins", Word, Pixels),
     key("tiling.rounds", Whole(1, 10_000), Pixels),
     key("tiling.visit", Whole(1, 100_000), Pixels),
     key("tiling.overlap-px", Whole(0, 4096), Pixels),
-    key("compute.devices", Other("\"auto\" or an array of \"cpu\", \"cuda:0\", \"cuda:1\" and so on", NO_RANGE), Nothing),
+    key(
+        "compute.devices",
+        Other("\"auto\" or an array of \"cpu\", \"cuda:0\", \"cuda:1\" and so on", NO_RANGE),
+        Nothing,
+    ),
     key("compute.threads", Whole(0, 4096), Nothing),
     key("compute.memory-gib", Number(0.0, 65_536.0), Nothing),
     key("compute.precision", Word, Pixels),
-    key("network.weights", Other("the path of a safetensors file, relative to the file that says it", NO_RANGE), Input),
+    key(
+        "network.weights",
+        Other("the path of a safetensors file, relative to the file that says it", NO_RANGE),
+        Input,
+    ),
     key("watch.print-every", COUNT, Nothing),
     key("watch.save-every", COUNT, Nothing),
     key("checkpoint.every-seconds", Whole(0, 86_400), Nothing),
@@ -140,28 +185,37 @@ pub(crate) const KEYS: &[Key] = &[
 ///
 /// # Panics
 ///
-/// On paths that are not in [`KEYS`]: only this module's neighbours ask, with paths written in them.
+/// On paths that are not in [`KEYS`]: only this module's neighbours ask, with paths written in
+/// them.
 pub(crate) fn find(path: &str) -> &'static Key {
     let index = KEYS.iter().position(|key| key.path == path);
-    &KEYS[index.expect("every path that the reader is asked for is in KEYS, as a test of all keys shows")]
+    &KEYS[index
+        .expect("every path that the reader is asked for is in KEYS, as a test of all keys shows")]
 }
 
 /// The names of all tables, in the order of [`KEYS`].
 pub(crate) fn tables() -> Vec<&'static str> {
-    let mut names: Vec<_> = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).collect();
+    let mut names: Vec<_> =
+        KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).collect();
     names.dedup();
     names
 }
 
 /// The keys of one table, without the table's name.
 pub(crate) fn keys_of(table: &str) -> Vec<&'static str> {
-    let split = |key: &'static Key| key.path.split_once('.').filter(|(of, _)| *of == table).map(|(_, key)| key);
+    let split = |key: &'static Key| {
+        key.path.split_once('.').filter(|(of, _)| *of == table).map(|(_, key)| key)
+    };
     KEYS.iter().filter_map(split).collect()
 }
 
 /// The tables that have a key of this name.
 pub(crate) fn tables_with(name: &str) -> Vec<&'static str> {
-    KEYS.iter().filter_map(|key| key.path.split_once('.')).filter(|(_, key)| *key == name).map(|(table, _)| table).collect()
+    KEYS.iter()
+        .filter_map(|key| key.path.split_once('.'))
+        .filter(|(_, key)| *key == name)
+        .map(|(table, _)| table)
+        .collect()
 }
 
 impl Accepts {
@@ -200,15 +254,24 @@ impl Accepts {
 }
 
 /// The candidate nearest to `word` by edit distance, if it is near enough to be a slip.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let lower = word.to_lowercase().replace('_', "-");
-    let distance = |candidate: &&str| strsim::damerau_levenshtein(&lower, &candidate.replace('_', "-"));
+    let distance =
+        |candidate: &&str| strsim::damerau_levenshtein(&lower, &candidate.replace('_', "-"));
     let near = |(distance, candidate): &(usize, &str)| *distance <= 1 + candidate.len() / 4;
     // Long texts are no slips, and their distance would take long.
     if word.len() > 64 {
         return None;
     }
-    candidates.into_iter().map(|candidate| (distance(&candidate), candidate)).filter(near).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&candidate), candidate))
+        .filter(near)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
 }
 
 #[cfg(test)]

@@ -17,9 +17,14 @@ pub(crate) fn check(root: &Table, problems: &mut Vec<Problem>) {
             Value::Table(table) => check_keys(name, table, problems),
             Value::Array(items) if name == "style" => check_items(name, items, problems),
             value => {
-                let header = if name == "style" { "[[style]]".to_owned() } else { format!("[{name}]") };
+                let header =
+                    if name == "style" { "[[style]]".to_owned() } else { format!("[{name}]") };
                 let problem = Problem::new(format!("`{name}` is {}", value.kind()));
-                problems.push(problem.help(format!("`{name}` is a table: {header}")).at(&node.key, "not a table"));
+                problems.push(
+                    problem
+                        .help(format!("`{name}` is a table: {header}"))
+                        .at(&node.key, "not a table"),
+                );
             }
         }
     }
@@ -31,7 +36,11 @@ fn check_items(name: &str, items: &[Node], problems: &mut Vec<Problem>) {
             Some(table) => check_keys(name, table, problems),
             None => {
                 let problem = Problem::new(format!("an item of `{name}` is {}", item.value.kind()));
-                problems.push(problem.help(format!("write [[{name}]] once for each")).at(&item.origin, "not a table"));
+                problems.push(
+                    problem
+                        .help(format!("write [[{name}]] once for each"))
+                        .at(&item.origin, "not a table"),
+                );
             }
         }
     }
@@ -50,12 +59,15 @@ fn check_keys(name: &str, table: &Table, problems: &mut Vec<Problem>) {
             (None, []) => "unknown key".to_owned(),
         };
         let problem = Problem::new(format!("[{name}] has no key `{}`", shorten(key)));
-        problems.push(problem.help(format!("keys of [{name}]: {}", keys.join(", "))).at(&node.key, label));
+        problems.push(
+            problem.help(format!("keys of [{name}]: {}", keys.join(", "))).at(&node.key, label),
+        );
     }
 }
 
 fn unknown_table(name: &str, node: &Node, tables: &[&str]) -> Problem {
-    let nearest = schema::nearest(name, tables.iter().copied().chain(["variant", "extends"])).filter(|near| *near != name);
+    let nearest = schema::nearest(name, tables.iter().copied().chain(["variant", "extends"]))
+        .filter(|near| *near != name);
     let label = match (nearest, schema::tables_with(name).as_slice()) {
         (_, [table, ..]) => format!("belongs in [{table}]"),
         (Some(near), []) => format!("did you mean `{near}`?"),

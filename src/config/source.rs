@@ -92,7 +92,9 @@ impl Origin {
 
     /// Whether this stretch and the other have a character in common, or are the same empty one.
     pub(crate) fn touches(&self, other: &Origin) -> bool {
-        self.same_source(other) && (self.span == other.span || (self.span.start < other.span.end && other.span.start < self.span.end))
+        self.same_source(other)
+            && (self.span == other.span
+                || (self.span.start < other.span.end && other.span.start < self.span.end))
     }
 
     /// The line of the first character, counted from 1.

@@ -77,18 +77,26 @@ impl Node {
     }
 
     /// A parsed value, moved by `offset` bytes in its text, under the key at `key`.
-    pub(crate) fn new(source: &Arc<Source>, offset: usize, key: Option<Origin>, spanned: &Spanned<DeValue<'_>>) -> Node {
+    pub(crate) fn new(
+        source: &Arc<Source>,
+        offset: usize,
+        key: Option<Origin>,
+        spanned: &Spanned<DeValue<'_>>,
+    ) -> Node {
         let span = spanned.span();
         let origin = Origin::new(source, span.start + offset..span.end + offset);
         let key = key.unwrap_or_else(|| origin.clone());
         let value = match spanned.get_ref() {
             DeValue::String(text) => Value::Text(text.to_string()),
-            DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).map_or(Value::HugeInteger, Value::Integer),
+            DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+                .map_or(Value::HugeInteger, Value::Integer),
             // Whatever the parser let through as a float and is none is caught as "not finite".
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(boolean) => Value::Boolean(*boolean),
             DeValue::Datetime(time) => Value::Time(time.to_string()),
-            DeValue::Array(items) => Value::Array(items.iter().map(|item| Node::new(source, offset, None, item)).collect()),
+            DeValue::Array(items) => Value::Array(
+                items.iter().map(|item| Node::new(source, offset, None, item)).collect(),
+            ),
             DeValue::Table(table) => Value::Table(read_table(source, offset, table)),
         };
         Node { key, origin, value }
@@ -113,7 +121,9 @@ const WHOLE: [&str; 2] = ["content-layers", "style-layers"];
 /// Lays `over` on `under`: tables merge, everything else replaces. `exclusive` names groups of keys
 /// `table.key` of which a later group drops the earlier groups.
 pub(crate) fn merge(under: &mut Table, over: Table, exclusive: &[&[&str]]) {
-    drop_other_groups(under, exclusive, |table, key| over.get(table).and_then(Node::table).is_some_and(|table| table.contains_key(key)));
+    drop_other_groups(under, exclusive, |table, key| {
+        over.get(table).and_then(Node::table).is_some_and(|table| table.contains_key(key))
+    });
     merge_tables(under, over);
 }
 
@@ -137,7 +147,11 @@ fn merge_tables(under: &mut Table, over: Table) {
 }
 
 /// If any key of any group is `given`, removes from `tree` the groups of which none is.
-pub(crate) fn drop_other_groups(tree: &mut Table, groups: &[&[&str]], given: impl Fn(&str, &str) -> bool) {
+pub(crate) fn drop_other_groups(
+    tree: &mut Table,
+    groups: &[&[&str]],
+    given: impl Fn(&str, &str) -> bool,
+) {
     let split = |path: &&str| path.split_once('.').map(|(t, k)| (t.to_owned(), k.to_owned()));
     let is_given = |group: &&[&str]| group.iter().filter_map(split).any(|(t, k)| given(&t, &k));
     if !groups.iter().any(is_given) {

@@ -30,8 +30,15 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// For stored pixels of `width` x `height` whose channels are `model`'s followed by alpha where there is one.
-    pub(crate) fn new((width, height): (u32, u32), orientation: Orientation, model: Model, alpha: Alpha, to_working: ToWorking) -> Self {
+    /// For stored pixels of `width` x `height` whose channels are `model`'s followed by alpha where
+    /// there is one.
+    pub(crate) fn new(
+        (width, height): (u32, u32),
+        orientation: Orientation,
+        model: Model,
+        alpha: Alpha,
+        to_working: ToWorking,
+    ) -> Self {
         let pixels = width as usize * height as usize;
         Assembler {
             width,
@@ -50,14 +57,15 @@ impl Assembler {
         self.model.channels() + usize::from(self.alpha != Alpha::None)
     }
 
-    /// Places a block of stored pixels whose left upper corner is `(x0, y0)`, `width` wide; interleaved, whole rows.
-    /// What lies outside the picture is left aside.
+    /// Places a block of stored pixels whose left upper corner is `(x0, y0)`, `width` wide;
+    /// interleaved, whole rows. What lies outside the picture is left aside.
     pub(crate) fn put(&mut self, (x0, y0): (u32, u32), width: usize, samples: &mut [f32]) {
         let channels = self.channels();
         if width == 0 || x0 >= self.width {
             return;
         }
-        let rows = (samples.len() / (width * channels)).min(self.height.saturating_sub(y0) as usize);
+        let rows =
+            (samples.len() / (width * channels)).min(self.height.saturating_sub(y0) as usize);
         let colours = self.model.channels();
         let mut rgb = vec![0.0f32; rows * width * 3];
         let mut opacity = vec![0.0f32; if self.alpha == Alpha::None { 0 } else { rows * width }];
@@ -72,7 +80,10 @@ impl Assembler {
         };
         let row = width * channels;
         if alpha == Alpha::None {
-            samples[..rows * row].par_chunks_mut(row).zip(rgb.par_chunks_mut(width * 3)).for_each(|(from, to)| convert(from, to, &mut []));
+            samples[..rows * row]
+                .par_chunks_mut(row)
+                .zip(rgb.par_chunks_mut(width * 3))
+                .for_each(|(from, to)| convert(from, to, &mut []));
         } else {
             samples[..rows * row]
                 .par_chunks_mut(row)
@@ -102,7 +113,12 @@ impl Assembler {
         let opacity = self.opacity.take().filter(|a| a.iter().any(|v| *v < 1.0));
         if let Some(opacity) = &opacity {
             let (width, height) = orientation.oriented(self.width, self.height);
-            bleed::extend_visible_colours(&mut self.planes, opacity, width as usize, height as usize);
+            bleed::extend_visible_colours(
+                &mut self.planes,
+                opacity,
+                width as usize,
+                height as usize,
+            );
         }
         (self.planes, opacity)
     }

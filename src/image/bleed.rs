@@ -1,13 +1,19 @@
 //! Colour under transparent pixels, extended from the visible ones.
 //!
-//! Files hide arbitrary colour (often black) under transparent pixels. A network would see it and every filter would
-//! drag it over the edge, so it is replaced by the mean of the visible colours nearby: opacity-weighted means are
-//! taken over ever larger squares (pull), and each hidden pixel gets the finest mean that exists (push); Gortler et
-//! al., "The Lumigraph", 1996, section 3.4.3.
+//! Files hide arbitrary colour (often black) under transparent pixels. A network would see it and
+//! every filter would drag it over the edge, so it is replaced by the mean of the visible colours
+//! nearby: opacity-weighted means are taken over ever larger squares (pull), and each hidden pixel
+//! gets the finest mean that exists (push); Gortler et al., "The Lumigraph", 1996, section 3.4.3.
 
-/// Replaces colour where `alpha` is 0, and blends it in below 1/16, where files' colours are mostly rounding.
-/// `planes` is `[3, H, W]`, `alpha` `[H, W]`. A picture without any visible pixel becomes mid-grey.
-pub(crate) fn extend_visible_colours(planes: &mut [f32], alpha: &[f32], width: usize, height: usize) {
+/// Replaces colour where `alpha` is 0, and blends it in below 1/16, where files' colours are mostly
+/// rounding. `planes` is `[3, H, W]`, `alpha` `[H, W]`. A picture without any visible pixel becomes
+/// mid-grey.
+pub(crate) fn extend_visible_colours(
+    planes: &mut [f32],
+    alpha: &[f32],
+    width: usize,
+    height: usize,
+) {
     let plane = width * height;
     for colour in planes.chunks_exact_mut(plane) {
         let fill = pull_push(colour, alpha, width, height);
@@ -45,11 +51,13 @@ fn pull_push(colour: &[f32], weight: &[f32], width: usize, height: usize) -> Vec
     let mut out = Vec::with_capacity(width * height);
     for y in 0..height {
         for x in 0..width {
-            // The neighbour on the side of this pixel's own quarter, weights 3:1, as in bilinear doubling.
+            // The neighbour on the side of this pixel's own quarter, weights 3:1, as in bilinear
+            // doubling.
             let (cx, cy) = (x / 2, y / 2);
             let nx = if x % 2 == 0 { cx.saturating_sub(1) } else { cx + 1 };
             let ny = if y % 2 == 0 { cy.saturating_sub(1) } else { cy + 1 };
-            let smooth = (9.0 * at(cx, cy) + 3.0 * at(nx, cy) + 3.0 * at(cx, ny) + at(nx, ny)) / 16.0;
+            let smooth =
+                (9.0 * at(cx, cy) + 3.0 * at(nx, cy) + 3.0 * at(cx, ny) + at(nx, ny)) / 16.0;
             let w = weight[y * width + x].min(1.0);
             out.push(smooth + w * (colour[y * width + x] - smooth));
         }

@@ -1,11 +1,14 @@
-//! Colour: from what a file holds to the canvas's sRGB, and from the canvas to the output's profile.
+//! Colour: from what a file holds to the canvas's sRGB, and from the canvas to the output's
+//! profile.
 //!
-//! The working space is display-coded sRGB, channels in 0..1 (IEC 61966-2-1). Profiles are converted by moxcms;
-//! colours outside the destination's gamut are clipped to it.
+//! The working space is display-coded sRGB, channels in 0..1 (IEC 61966-2-1). Profiles are
+//! converted by moxcms; colours outside the destination's gamut are clipped to it.
 
 use std::sync::Arc;
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformF32Executor, TransformOptions};
+use moxcms::{
+    ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformF32Executor, TransformOptions,
+};
 
 /// How colours that the destination cannot show are brought into it (ICC.1, section 6.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +35,8 @@ impl Intent {
     }
 }
 
-/// sRGB's transfer function: display-coded 0..1 to linear light 0..1; odd-symmetric for negative values.
+/// sRGB's transfer function: display-coded 0..1 to linear light 0..1; odd-symmetric for negative
+/// values.
 pub fn linear_from_coded(v: f32) -> f32 {
     let a = v.abs();
     let linear = if a <= 0.040_45 { a / 12.92 } else { ((a + 0.055) / 1.055).powf(2.4) };
@@ -46,11 +50,13 @@ pub fn coded_from_linear(v: f32) -> f32 {
     coded.copysign(v)
 }
 
-/// Replaces the chroma of `styled` by that of `content`, keeping its luma; both `[3, H, W]`, planar, display-coded.
+/// Replaces the chroma of `styled` by that of `content`, keeping its luma; both `[3, H, W]`,
+/// planar, display-coded.
 ///
-/// Luma and chroma are those of Rec. 601 (`Y = 0.299 R + 0.587 G + 0.114 B`, chroma = colour minus luma), the space in
-/// which neural style transfer's colour preservation is defined (Gatys et al. 2016, "Preserving Color in Neural
-/// Artistic Style Transfer", luminance-only transfer). Results are not clamped.
+/// Luma and chroma are those of Rec. 601 (`Y = 0.299 R + 0.587 G + 0.114 B`, chroma = colour minus
+/// luma), the space in which neural style transfer's colour preservation is defined (Gatys et al.
+/// 2016, "Preserving Color in Neural Artistic Style Transfer", luminance-only transfer). Results
+/// are not clamped.
 ///
 /// # Panics
 ///
@@ -107,8 +113,8 @@ pub(crate) enum ToWorking {
 }
 
 impl ToWorking {
-    /// The conversion for pixels of `model` with the embedded `icc` profile, and a note when that profile could not be
-    /// used.
+    /// The conversion for pixels of `model` with the embedded `icc` profile, and a note when that
+    /// profile could not be used.
     ///
     /// # Errors
     ///
@@ -118,19 +124,27 @@ impl ToWorking {
             Model::Grey => Ok(ToWorking::Grey),
             Model::Rgb => Ok(ToWorking::Same),
             Model::LinearRgb => Ok(ToWorking::Linear),
-            Model::Cmyk => Err("without an embedded profile, so that its colours are unknown".to_owned()),
+            Model::Cmyk => {
+                Err("without an embedded profile, so that its colours are unknown".to_owned())
+            }
         };
-        let Some(icc) = icc.filter(|_| model != Model::LinearRgb) else { return Ok((plain()?, None)) };
+        let Some(icc) = icc.filter(|_| model != Model::LinearRgb) else {
+            return Ok((plain()?, None));
+        };
         match profile_to_srgb(model, icc) {
             Ok(Some(transform)) => Ok((ToWorking::Profile(transform), None)),
             Ok(None) => Ok((plain()?, None)),
-            Err(reason) if model == Model::Cmyk => Err(format!("whose profile cannot be used ({reason})")),
-            Err(reason) => Ok((plain()?, Some(format!("the embedded colour profile is ignored: {reason}")))),
+            Err(reason) if model == Model::Cmyk => {
+                Err(format!("whose profile cannot be used ({reason})"))
+            }
+            Err(reason) => {
+                Ok((plain()?, Some(format!("the embedded colour profile is ignored: {reason}"))))
+            }
         }
     }
 
-    /// Converts a run of pixels: `from` holds the model's channels interleaved, `to` gets R, G, B interleaved, 0..1.
-    /// Values that are not finite become 0, values outside 0..1 are clamped.
+    /// Converts a run of pixels: `from` holds the model's channels interleaved, `to` gets R, G, B
+    /// interleaved, 0..1. Values that are not finite become 0, values outside 0..1 are clamped.
     pub(crate) fn run(&self, from: &[f32], to: &mut [f32]) {
         match self {
             ToWorking::Grey => {
@@ -145,7 +159,8 @@ impl ToWorking {
                 }
             }
             ToWorking::Profile(transform) => {
-                // Lengths always fit: the caller hands whole pixels of the model that the transform was made for.
+                // Lengths always fit: the caller hands whole pixels of the model that the transform
+                // was made for.
                 if transform.transform(from, to).is_err() {
                     to.fill(0.0);
                 }
@@ -157,7 +172,8 @@ impl ToWorking {
     }
 }
 
-/// The transform from an embedded profile to sRGB; none when the profile changes nothing worth changing.
+/// The transform from an embedded profile to sRGB; none when the profile changes nothing worth
+/// changing.
 fn profile_to_srgb(model: Model, icc: &[u8]) -> Result<Option<Arc<TransformF32Executor>>, String> {
     let profile = ColorProfile::new_from_slice(icc).map_err(|e| format!("{e}"))?;
     let (space, layout) = match model {
@@ -166,16 +182,22 @@ fn profile_to_srgb(model: Model, icc: &[u8]) -> Result<Option<Arc<TransformF32Ex
         Model::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba),
     };
     if profile.color_space != space {
-        return Err(format!("it describes {:?} colours, the pixels are {model:?}", profile.color_space));
+        return Err(format!(
+            "it describes {:?} colours, the pixels are {model:?}",
+            profile.color_space
+        ));
     }
     let options = transform_options(Intent::Relative);
     let srgb = ColorProfile::new_srgb();
-    let transform = profile.create_transform_f32(layout, &srgb, Layout::Rgb, options).map_err(|e| format!("{e}"))?;
+    let transform = profile
+        .create_transform_f32(layout, &srgb, Layout::Rgb, options)
+        .map_err(|e| format!("{e}"))?;
     let same = model == Model::Rgb && is_identity(&*transform);
     Ok(if same { None } else { Some(transform) })
 }
 
-/// Floating point with profiles' curves evaluated as functions, so that 16-bit pictures keep their depth.
+/// Floating point with profiles' curves evaluated as functions, so that 16-bit pictures keep their
+/// depth.
 fn transform_options(intent: Intent) -> TransformOptions {
     TransformOptions {
         rendering_intent: intent.moxcms(),
@@ -185,9 +207,9 @@ fn transform_options(intent: Intent) -> TransformOptions {
     }
 }
 
-/// Whether a transform from RGB to RGB moves no colour by a whole 8-bit step: then pixels are kept as they are, to the
-/// last bit, instead of making a round trip through a matrix. The common "sRGB IEC61966-2.1" profile is such a one: its
-/// curve is a table whose darkest entries are rounded.
+/// Whether a transform from RGB to RGB moves no colour by a whole 8-bit step: then pixels are kept
+/// as they are, to the last bit, instead of making a round trip through a matrix. The common "sRGB
+/// IEC61966-2.1" profile is such a one: its curve is a table whose darkest entries are rounded.
 fn is_identity(transform: &TransformF32Executor) -> bool {
     let levels = 9;
     let mut grid = Vec::with_capacity(levels * levels * levels * 3);
@@ -197,7 +219,8 @@ fn is_identity(transform: &TransformF32Executor) -> bool {
         }
     }
     let mut out = vec![0.0; grid.len()];
-    transform.transform(&grid, &mut out).is_ok() && grid.iter().zip(&out).all(|(a, b)| (a - b).abs() < 1.0 / 255.0)
+    transform.transform(&grid, &mut out).is_ok()
+        && grid.iter().zip(&out).all(|(a, b)| (a - b).abs() < 1.0 / 255.0)
 }
 
 /// Converts interleaved sRGB rows to the output's profile.
@@ -211,9 +234,13 @@ impl FromWorking {
     /// Why the profile cannot be used for output.
     pub(crate) fn new(icc: Option<&[u8]>, intent: Intent) -> Result<Self, String> {
         let Some(icc) = icc else { return Ok(FromWorking(None)) };
-        let profile = ColorProfile::new_from_slice(icc).map_err(|e| format!("it is not a usable ICC profile: {e}"))?;
+        let profile = ColorProfile::new_from_slice(icc)
+            .map_err(|e| format!("it is not a usable ICC profile: {e}"))?;
         if profile.color_space != DataColorSpace::Rgb {
-            return Err(format!("it describes {:?} colours; only RGB profiles can be written", profile.color_space));
+            return Err(format!(
+                "it describes {:?} colours; only RGB profiles can be written",
+                profile.color_space
+            ));
         }
         let transform = ColorProfile::new_srgb()
             .create_transform_f32(Layout::Rgb, &profile, Layout::Rgb, transform_options(intent))

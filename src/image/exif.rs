@@ -1,6 +1,7 @@
 //! EXIF: what a picture's blob says, and the same blob made true for another picture.
 //!
-//! A blob is what files carry: a TIFF header (`II*\0` or `MM\0*`) with directories, without JPEG's `Exif\0\0`.
+//! A blob is what files carry: a TIFF header (`II*\0` or `MM\0*`) with directories, without JPEG's
+//! `Exif\0\0`.
 
 use super::Orientation;
 use super::ifd::{Appender, Field, ratio, size_of_kind, to_little_endian};
@@ -65,7 +66,8 @@ impl<'a> Blob<'a> {
         let mut entries = Vec::new();
         for i in 0..count {
             let entry = at + 2 + 12 * i;
-            let (tag, kind, n) = (self.u16(entry)?, self.u16(entry + 2)?, self.u32(entry + 4)? as usize);
+            let (tag, kind, n) =
+                (self.u16(entry)?, self.u16(entry + 2)?, self.u32(entry + 4)? as usize);
             let size = n.saturating_mul(size_of_kind(kind));
             let value = if size <= 4 { entry + 8 } else { self.u32(entry + 8)? as usize };
             if value.checked_add(size).is_some_and(|end| end <= self.bytes.len()) {
@@ -118,23 +120,33 @@ pub(crate) fn dpi(blob: &[u8]) -> Option<(f64, f64)> {
         3 => 2.54,
         _ => return None,
     };
-    let (x, y) = (blob.rational(find(tag::X_RESOLUTION)?)?, blob.rational(find(tag::Y_RESOLUTION)?)?);
+    let (x, y) =
+        (blob.rational(find(tag::X_RESOLUTION)?)?, blob.rational(find(tag::Y_RESOLUTION)?)?);
     (x > 0.0 && y > 0.0).then_some((x * per_inch, y * per_inch))
 }
 
-/// The blob made true for an upright picture of `width` x `height` pixels at `dpi`: orientation 1, pixel sizes and
-/// resolution replaced where they are stated, the thumbnail (second directory) cut off and its bytes blanked. Nothing
-/// moves, so that makers' notes, which count offsets from the blob's start, stay readable.
+/// The blob made true for an upright picture of `width` x `height` pixels at `dpi`: orientation 1,
+/// pixel sizes and resolution replaced where they are stated, the thumbnail (second directory) cut
+/// off and its bytes blanked. Nothing moves, so that makers' notes, which count offsets from the
+/// blob's start, stay readable.
 ///
 /// Its colour space becomes sRGB or, for any other profile, "uncalibrated".
 ///
 /// Returns nothing when the blob is not readable as EXIF.
-pub(crate) fn refreshed(blob: &[u8], (width, height): (u32, u32), dpi: Option<f64>, srgb: bool) -> Option<Vec<u8>> {
+pub(crate) fn refreshed(
+    blob: &[u8],
+    (width, height): (u32, u32),
+    dpi: Option<f64>,
+    srgb: bool,
+) -> Option<Vec<u8>> {
     let view = Blob::new(blob)?;
     let (first, link) = view.first()?;
     let mut out = Patch { bytes: blob.to_vec(), big_endian: view.big_endian };
     let sub = first.iter().find(|e| e.tag == tag::EXIF_IFD).and_then(|e| view.number(e));
-    let sub = sub.and_then(|at| view.directory(at as usize)).map(|(entries, _)| entries).unwrap_or_default();
+    let sub = sub
+        .and_then(|at| view.directory(at as usize))
+        .map(|(entries, _)| entries)
+        .unwrap_or_default();
     for entry in first.iter().chain(&sub) {
         match entry.tag {
             tag::ORIENTATION => out.number(entry, 1),
@@ -195,7 +207,11 @@ impl Patch {
         if let (Some(at), Some(length)) = (value(0x0201), value(0x0202)) {
             let (at, end) = (at as usize, at as usize + length as usize);
             // Within a few bytes of the end: blobs are often padded.
-            if at > link + 4 && at > next as usize && end <= self.bytes.len() && self.bytes.len() - end < 8 {
+            if at > link + 4
+                && at > next as usize
+                && end <= self.bytes.len()
+                && self.bytes.len() - end < 8
+            {
                 self.bytes.truncate(at);
             } else if let Some(thumbnail) = self.bytes.get_mut(at..end) {
                 thumbnail.fill(0);
@@ -205,7 +221,8 @@ impl Patch {
     }
 }
 
-/// The fields of a blob by the directory that they belong in, for files that hold directories of their own (TIFF).
+/// The fields of a blob by the directory that they belong in, for files that hold directories of
+/// their own (TIFF).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Groups {
     /// About the photograph: maker, author, date.
@@ -216,16 +233,26 @@ pub(crate) struct Groups {
     pub gps: Vec<Field>,
 }
 
-/// Fields of the first directory that say something about the photograph rather than about its pixels: description,
-/// make, model, date, artist, host, rating, copyright, Windows' title to subject.
-pub(crate) const CARRIED: [u16; 14] =
-    [0x010e, 0x010f, 0x0110, 0x0132, 0x013b, 0x013c, 0x4746, 0x4749, 0x8298, 0x9c9b, 0x9c9c, 0x9c9d, 0x9c9e, 0x9c9f];
+/// Fields of the first directory that say something about the photograph rather than about its
+/// pixels: description, make, model, date, artist, host, rating, copyright, Windows' title to
+/// subject.
+pub(crate) const CARRIED: [u16; 14] = [
+    0x010e, 0x010f, 0x0110, 0x0132, 0x013b, 0x013c, 0x4746, 0x4749, 0x8298, 0x9c9b, 0x9c9c, 0x9c9d,
+    0x9c9e, 0x9c9f,
+];
 
 impl Groups {
-    /// Whether a field of the EXIF directory goes into a TIFF: not makers' notes, which count offsets from where they
-    /// lay, nor what TIFF itself says of its pixels.
+    /// Whether a field of the EXIF directory goes into a TIFF: not makers' notes, which count
+    /// offsets from where they lay, nor what TIFF itself says of its pixels.
     pub fn movable(tag: u16) -> bool {
-        const STAYING: [u16; 6] = [0x9101, 0x9102, tag::MAKER_NOTE, tag::PIXEL_X, tag::PIXEL_Y, tag::INTEROPERABILITY_IFD];
+        const STAYING: [u16; 6] = [
+            0x9101,
+            0x9102,
+            tag::MAKER_NOTE,
+            tag::PIXEL_X,
+            tag::PIXEL_Y,
+            tag::INTEROPERABILITY_IFD,
+        ];
         !STAYING.contains(&tag)
     }
 
@@ -235,10 +262,13 @@ impl Groups {
         let Some((first, _)) = view.first() else { return Groups::default() };
         let sub = |pointer: u16| {
             let at = first.iter().find(|e| e.tag == pointer).and_then(|e| view.number(e));
-            at.and_then(|at| view.directory(at as usize)).map(|(entries, _)| entries).unwrap_or_default()
+            at.and_then(|at| view.directory(at as usize))
+                .map(|(entries, _)| entries)
+                .unwrap_or_default()
         };
-        let fields =
-            |entries: &[Entry], keep: fn(u16) -> bool| entries.iter().filter(|e| keep(e.tag)).filter_map(|e| view.field(e)).collect();
+        let fields = |entries: &[Entry], keep: fn(u16) -> bool| {
+            entries.iter().filter(|e| keep(e.tag)).filter_map(|e| view.field(e)).collect()
+        };
         Groups {
             main: fields(&first, |tag| CARRIED.contains(&tag)),
             exif: fields(&sub(tag::EXIF_IFD), Groups::movable),
@@ -259,7 +289,8 @@ impl Groups {
         Some(out)
     }
 
-    /// Writes the EXIF and GPS directories. Returns the first directory's fields with pointers to them.
+    /// Writes the EXIF and GPS directories. Returns the first directory's fields with pointers to
+    /// them.
     pub fn with_directories(&self, appender: &mut Appender) -> std::io::Result<Vec<Field>> {
         let mut fields = self.main.clone();
         for (pointer, group) in [(tag::EXIF_IFD, &self.exif), (tag::GPS_IFD, &self.gps)] {
@@ -280,6 +311,11 @@ impl Blob<'_> {
         if self.big_endian {
             to_little_endian(entry.kind, &mut bytes);
         }
-        (!bytes.is_empty()).then_some(Field { tag: entry.tag, kind: entry.kind, count: entry.count, bytes })
+        (!bytes.is_empty()).then_some(Field {
+            tag: entry.tag,
+            kind: entry.kind,
+            count: entry.count,
+            bytes,
+        })
     }
 }

@@ -54,20 +54,26 @@ impl fmt::Display for Format {
     }
 }
 
-/// Extensions of cameras' raw files; most of them are TIFF inside and would otherwise open as their thumbnail.
+/// Extensions of cameras' raw files; most of them are TIFF inside and would otherwise open as their
+/// thumbnail.
 const RAW_EXTENSIONS: [&str; 30] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "k25", "kdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef",
-    "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f", "gpr", "mdc", "bay",
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "k25", "kdc", "mef",
+    "mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw",
+    "x3f", "gpr", "mdc", "bay",
 ];
 
-/// Tells the format from the first bytes of a file (64 are enough) and, where there is no signature, its extension.
+/// Tells the format from the first bytes of a file (64 are enough) and, where there is no
+/// signature, its extension.
 ///
 /// # Errors
 ///
-/// The error that fits best when the format is not read: HEIC, camera raw, another known kind, or not a picture.
+/// The error that fits best when the format is not read: HEIC, camera raw, another known kind, or
+/// not a picture.
 pub(crate) fn sniff(path: &Path, head: &[u8]) -> Result<Format, Error> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    let at = |offset: usize, bytes: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
+    let at = |offset: usize, bytes: &[u8]| {
+        head.get(offset..).is_some_and(|rest| rest.starts_with(bytes))
+    };
     let starts = |bytes: &[u8]| at(0, bytes);
     if let Some(error) = refused(path, head, &extension) {
         return Err(error);
@@ -92,7 +98,11 @@ pub(crate) fn sniff(path: &Path, head: &[u8]) -> Result<Format, Error> {
         Format::Exr
     } else if starts(b"farbfeld") {
         Format::Farbfeld
-    } else if head.len() > 2 && head[0] == b'P' && (b'1'..=b'7').contains(&head[1]) && head[2].is_ascii_whitespace() {
+    } else if head.len() > 2
+        && head[0] == b'P'
+        && (b'1'..=b'7').contains(&head[1])
+        && head[2].is_ascii_whitespace()
+    {
         Format::Pnm
     } else if extension == "tga" {
         Format::Tga
@@ -105,14 +115,18 @@ pub(crate) fn sniff(path: &Path, head: &[u8]) -> Result<Format, Error> {
 /// The error for a file of a known kind that is not read.
 fn refused(path: &Path, head: &[u8], extension: &str) -> Option<Error> {
     let path_buf = || path.to_path_buf();
-    let at = |offset: usize, bytes: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
+    let at = |offset: usize, bytes: &[u8]| {
+        head.get(offset..).is_some_and(|rest| rest.starts_with(bytes))
+    };
     let starts = |bytes: &[u8]| at(0, bytes);
     if at(4, b"ftyp") {
         let brand = head.get(8..12).unwrap_or_default();
         return Some(match brand {
             b"crx " => Error::Raw { path: path_buf(), kind: "Canon CR3" },
             b"avif" | b"avis" => Error::Heif { path: path_buf(), kind: "AVIF" },
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Error::Heif { path: path_buf(), kind: "HEIC" },
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                Error::Heif { path: path_buf(), kind: "HEIC" }
+            }
             _ => Error::Foreign {
                 path: path_buf(),
                 kind: "a video or another MP4-like container",
@@ -121,7 +135,9 @@ fn refused(path: &Path, head: &[u8], extension: &str) -> Option<Error> {
         });
     }
     let raw = |kind: &'static str| Some(Error::Raw { path: path.to_path_buf(), kind });
-    let foreign = |kind: &'static str, advice: &'static str| Some(Error::Foreign { path: path.to_path_buf(), kind, advice });
+    let foreign = |kind: &'static str, advice: &'static str| {
+        Some(Error::Foreign { path: path.to_path_buf(), kind, advice })
+    };
     let export = "export it as a TIFF or PNG first";
     if starts(b"FUJIFILMCCD-RAW") {
         return raw("Fujifilm RAF");
@@ -140,16 +156,25 @@ fn refused(path: &Path, head: &[u8], extension: &str) -> Option<Error> {
     } else if starts(b"8BPS") {
         return foreign("a Photoshop document", export);
     } else if starts(b"%PDF") || starts(b"%!PS") {
-        return foreign("a PDF or PostScript document", "render it to a TIFF or PNG first, for example with pdftoppm");
+        return foreign(
+            "a PDF or PostScript document",
+            "render it to a TIFF or PNG first, for example with pdftoppm",
+        );
     } else if starts(b"\xff\x0a") || at(4, b"JXL \r\n\x87\n") {
         return foreign("a JPEG XL picture", "convert it first, for example with djxl");
     } else if starts(b"\xff\x4f\xff\x51") || at(4, b"jP  \r\n\x87\n") {
         return foreign("a JPEG 2000 picture", "convert it first, for example with opj_decompress");
     } else if starts(b"<svg") || (starts(b"<?xml") && extension == "svg") {
-        return foreign("an SVG drawing", "render it to a PNG first, for example with rsvg-convert");
+        return foreign(
+            "an SVG drawing",
+            "render it to a PNG first, for example with rsvg-convert",
+        );
     } else if starts(b"gimp xcf") {
         return foreign("a GIMP document", export);
-    } else if matches!(extension, "heic" | "heif") && !starts(b"\xff\xd8\xff") && !starts(b"\x89PNG") {
+    } else if matches!(extension, "heic" | "heif")
+        && !starts(b"\xff\xd8\xff")
+        && !starts(b"\x89PNG")
+    {
         return Some(Error::Heif { path: path_buf(), kind: "HEIC" });
     }
     // A JPEG or PNG that is only named like a raw file is read for what it is.

@@ -1,6 +1,8 @@
-//! ICC profiles that are embedded in outputs: small matrix profiles in version 2, which every reader knows.
+//! ICC profiles that are embedded in outputs: small matrix profiles in version 2, which every
+//! reader knows.
 //!
-//! Written here, byte by byte, because the values of one and the same profile must not change with a library's version.
+//! Written here, byte by byte, because the values of one and the same profile must not change with
+//! a library's version.
 
 use moxcms::{ColorProfile, ProfileText, Xyzd};
 
@@ -33,7 +35,8 @@ pub(crate) fn name(profile: &[u8]) -> String {
         ProfileText::Localizable(list) => list.into_iter().next().map(|l| l.value),
         ProfileText::Description(text) => Some(text.ascii_string),
     });
-    let text: String = text.unwrap_or_default().chars().filter(|c| (' '..='~').contains(c)).take(79).collect();
+    let text: String =
+        text.unwrap_or_default().chars().filter(|c| (' '..='~').contains(c)).take(79).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() { "ICC profile".to_owned() } else { text }
 }
@@ -57,7 +60,8 @@ fn srgb_curve() -> Vec<u8> {
 fn build(name: &str, colorants: &ColorProfile, curve: &[u8]) -> Vec<u8> {
     let description = {
         let ascii = [name.as_bytes(), &[0]].concat();
-        let mut tag = [b"desc".as_slice(), &[0; 4], &(ascii.len() as u32).to_be_bytes(), &ascii].concat();
+        let mut tag =
+            [b"desc".as_slice(), &[0; 4], &(ascii.len() as u32).to_be_bytes(), &ascii].concat();
         // No Unicode and no Macintosh version of the name.
         tag.extend([0; 4 + 4 + 2 + 1 + 67]);
         tag
@@ -136,13 +140,22 @@ mod tests {
 
     #[test]
     fn built_profiles_are_readable_and_sum_to_white() {
-        for (bytes, expected) in [(srgb(), "sRGB"), (display_p3(), "Display P3"), (adobe_rgb(), "Compatible with Adobe RGB (1998)")] {
+        for (bytes, expected) in [
+            (srgb(), "sRGB"),
+            (display_p3(), "Display P3"),
+            (adobe_rgb(), "Compatible with Adobe RGB (1998)"),
+        ] {
             assert_eq!(name(&bytes), expected);
             let profile = ColorProfile::new_from_slice(&bytes).unwrap();
             assert!(profile.is_matrix_shaper());
-            let sum =
-                |f: fn(&Xyzd) -> f64| [profile.red_colorant, profile.green_colorant, profile.blue_colorant].iter().map(f).sum::<f64>();
-            for (got, want) in [(sum(|c| c.x), 0.9642), (sum(|c| c.y), 1.0), (sum(|c| c.z), 0.8249)] {
+            let sum = |f: fn(&Xyzd) -> f64| {
+                [profile.red_colorant, profile.green_colorant, profile.blue_colorant]
+                    .iter()
+                    .map(f)
+                    .sum::<f64>()
+            };
+            for (got, want) in [(sum(|c| c.x), 0.9642), (sum(|c| c.y), 1.0), (sum(|c| c.z), 0.8249)]
+            {
                 assert!((got - want).abs() < 5e-4, "{expected}: {got} for {want}");
             }
         }

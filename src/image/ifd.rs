@@ -112,8 +112,8 @@ impl Appender<'_> {
         if self.position % 2 == 1 { self.put(&[0]) } else { Ok(()) }
     }
 
-    /// Writes the values that do not fit in the directory, then the directory, sorted, without a successor. Returns
-    /// the directory's offset.
+    /// Writes the values that do not fit in the directory, then the directory, sorted, without a
+    /// successor. Returns the directory's offset.
     pub fn directory(&mut self, mut fields: Vec<Field>) -> io::Result<u64> {
         fields.sort_by_key(|f| f.tag);
         let width = if self.big { 8 } else { 4 };

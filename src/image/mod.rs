@@ -1,7 +1,7 @@
 //! Pictures in and out: decoding, colour, resizing, encoding.
 //!
-//! Owns everything between a file and a planar float canvas, in both directions. It does not know what the pictures
-//! are for, how large a print is, or where jobs keep their files.
+//! Owns everything between a file and a planar float canvas, in both directions. It does not know
+//! what the pictures are for, how large a print is, or where jobs keep their files.
 //!
 //! The working space is display-coded sRGB in 0..1 as `f32`, planar `[3, H, W]`.
 
@@ -27,4 +27,7 @@ pub use orientation::Orientation;
 pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
 pub use read::{decode, probe};
 pub use resize::{Filter, Light, Window, resize, resize_rows};
-pub use write::{Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Tiling, Writer, encode_picture};
+pub use write::{
+    Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Tiling,
+    Writer, encode_picture,
+};

@@ -28,8 +28,8 @@ impl Orientation {
         if self.transposes() { (height, width) } else { (width, height) }
     }
 
-    /// Where stored pixels go: the index in the upright picture (row-major, `[H, W]` as seen) of the stored pixel
-    /// `(x, y)` is `origin + x * step_x + y * step_y`.
+    /// Where stored pixels go: the index in the upright picture (row-major, `[H, W]` as seen) of
+    /// the stored pixel `(x, y)` is `origin + x * step_x + y * step_y`.
     pub(crate) fn strides(self, width: u32, height: u32) -> Strides {
         let (w, h) = (i64::from(width), i64::from(height));
         let (origin, step_x, step_y) = match self.exif() {

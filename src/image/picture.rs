@@ -51,8 +51,8 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// `[3, H, W]`, planar R, G, B, display-coded sRGB, 0..1. Under transparent pixels lies the colour of the nearest
-    /// visible ones, never what the file hid there.
+    /// `[3, H, W]`, planar R, G, B, display-coded sRGB, 0..1. Under transparent pixels lies the
+    /// colour of the nearest visible ones, never what the file hid there.
     pub pixels: Vec<f32>,
     /// `[H, W]`, 0 transparent .. 1 opaque; none when every pixel is opaque.
     pub alpha: Option<Vec<f32>>,

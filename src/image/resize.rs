@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::colour::{coded_from_linear, linear_from_coded};
 
-/// The kernel of a resize. When a picture shrinks, every kernel is widened to cover the pixels that fall together.
+/// The kernel of a resize. When a picture shrinks, every kernel is widened to cover the pixels that
+/// fall together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Filter {
     /// Windowed sinc over six pixels: sharpest, slight ringing at edges.
@@ -47,7 +48,8 @@ impl Filter {
 /// In which light neighbours are averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Light {
-    /// As physical light: fine bright and dark detail keeps its brightness. For photographs that are shrunk.
+    /// As physical light: fine bright and dark detail keeps its brightness. For photographs that
+    /// are shrunk.
     #[default]
     Linear,
     /// As coded: for canvases between pyramid levels, and planes that are no colours (alpha).
@@ -76,20 +78,28 @@ impl Window {
 
 /// Scales planar `[C, H, W]` from `(width, height)` `from` to `to`, each plane on its own.
 ///
-/// Nothing is clamped: values outside 0..1 survive, and Lanczos and Catmull-Rom may overshoot by their ringing. The
-/// same size gives the same values. Planes and their rows are computed on rayon's threads; the result does not depend
-/// on how many there are.
+/// Nothing is clamped: values outside 0..1 survive, and Lanczos and Catmull-Rom may overshoot by
+/// their ringing. The same size gives the same values. Planes and their rows are computed on
+/// rayon's threads; the result does not depend on how many there are.
 ///
 /// # Panics
 ///
-/// If a size is zero or `planes` does not hold whole planes of `from`: the caller's mistake, not the user's.
-pub fn resize(planes: &[f32], from: (u32, u32), to: (u32, u32), filter: Filter, light: Light) -> Vec<f32> {
+/// If a size is zero or `planes` does not hold whole planes of `from`: the caller's mistake, not
+/// the user's.
+pub fn resize(
+    planes: &[f32],
+    from: (u32, u32),
+    to: (u32, u32),
+    filter: Filter,
+    light: Light,
+) -> Vec<f32> {
     resize_rows(planes, from, Window::whole(from), to, 0..to.1, filter, light)
 }
 
-/// The rows `rows` of what `window` of a picture becomes at size `to`: planes `[C, rows, W]`. At the window's borders
-/// the filter sees the pixels beyond it, where the picture has some. For the rest as [`resize`]; a picture taken in
-/// several pieces is the same to rounding, and only the rows that a piece needs are touched.
+/// The rows `rows` of what `window` of a picture becomes at size `to`: planes `[C, rows, W]`. At
+/// the window's borders the filter sees the pixels beyond it, where the picture has some. For the
+/// rest as [`resize`]; a picture taken in several pieces is the same to rounding, and only the rows
+/// that a piece needs are touched.
 ///
 /// # Panics
 ///
@@ -110,7 +120,10 @@ pub fn resize_rows(
     let (width, piece) = (from.0 as usize, (to.0, rows.end - rows.start));
     if from == to && window == Window::whole(from) {
         let range = rows.start as usize * width..rows.end as usize * width;
-        return planes.chunks_exact(plane).flat_map(|plane| plane[range.clone()].iter().copied()).collect();
+        return planes
+            .chunks_exact(plane)
+            .flat_map(|plane| plane[range.clone()].iter().copied())
+            .collect();
     }
     let step = window.height / f64::from(to.1);
     let top = window.top + f64::from(rows.start) * step;
@@ -121,27 +134,52 @@ pub fn resize_rows(
     let last = ((top + height + reach).ceil() as usize).min(from.1 as usize);
     let seen = Window { top: top - first as f64, height, ..window };
     let mut out = vec![0.0f32; planes.len() / plane * piece.0 as usize * piece.1 as usize];
-    for (source, target) in planes.chunks_exact(plane).zip(out.chunks_exact_mut(piece.0 as usize * piece.1 as usize)) {
-        resize_plane(&source[first * width..last * width], (from.0, (last - first) as u32), seen, target, piece, filter, light);
+    for (source, target) in
+        planes.chunks_exact(plane).zip(out.chunks_exact_mut(piece.0 as usize * piece.1 as usize))
+    {
+        resize_plane(
+            &source[first * width..last * width],
+            (from.0, (last - first) as u32),
+            seen,
+            target,
+            piece,
+            filter,
+            light,
+        );
     }
     out
 }
 
-fn resize_plane(source: &[f32], from: (u32, u32), window: Window, target: &mut [f32], to: (u32, u32), filter: Filter, light: Light) {
+fn resize_plane(
+    source: &[f32],
+    from: (u32, u32),
+    window: Window,
+    target: &mut [f32],
+    to: (u32, u32),
+    filter: Filter,
+    light: Light,
+) {
     let pixels: Vec<F32> = match light {
         Light::Coded => source.par_iter().map(|v| F32::new(*v)).collect(),
         Light::Linear => source.par_iter().map(|v| F32::new(linear_from_coded(*v))).collect(),
     };
-    let source = TypedImageRef::new(from.0, from.1, &pixels).expect("the buffer has the size it was made with");
+    let source = TypedImageRef::new(from.0, from.1, &pixels)
+        .expect("the buffer has the size it was made with");
     let mut scaled = TypedImage::<F32>::new(to.0, to.1);
-    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter.kernel())).use_alpha(false);
+    let mut options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter.kernel())).use_alpha(false);
     if window != Window::whole(from) {
         // Borders computed in floating point may lie a rounding outside, which the library refuses.
         let (left, top) = (window.left.max(0.0), window.top.max(0.0));
-        let (width, height) = (window.width.min(f64::from(from.0) - left), window.height.min(f64::from(from.1) - top));
+        let (width, height) = (
+            window.width.min(f64::from(from.0) - left),
+            window.height.min(f64::from(from.1) - top),
+        );
         options = options.crop(left, top, width, height);
     }
-    Resizer::new().resize_typed(&source, &mut scaled, &options).expect("a part of at least one pixel, inside the picture");
+    Resizer::new()
+        .resize_typed(&source, &mut scaled, &options)
+        .expect("a part of at least one pixel, inside the picture");
     target.par_iter_mut().zip(scaled.pixels()).for_each(|(out, v)| {
         *out = match light {
             Light::Coded => v.0,

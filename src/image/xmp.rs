@@ -18,11 +18,17 @@ fn properties(width: u32, height: u32, dpi: Option<f64>) -> Vec<(&'static str, S
     list
 }
 
-/// The packet with orientation, sizes and resolution replaced where they are stated, thumbnails and padding dropped.
-/// Properties are found under the prefixes that every writer uses, as attributes or as elements.
+/// The packet with orientation, sizes and resolution replaced where they are stated, thumbnails and
+/// padding dropped. Properties are found under the prefixes that every writer uses, as attributes
+/// or as elements.
 ///
 /// Returns nothing when the packet is no text.
-pub(crate) fn refreshed(packet: &[u8], width: u32, height: u32, dpi: Option<f64>) -> Option<String> {
+pub(crate) fn refreshed(
+    packet: &[u8],
+    width: u32,
+    height: u32,
+    dpi: Option<f64>,
+) -> Option<String> {
     let mut text = String::from_utf8(packet.to_vec()).ok()?;
     for (name, value) in properties(width, height, dpi) {
         text = replace_between(&text, &format!("<{name}>"), &format!("</{name}>"), &value);
@@ -84,7 +90,10 @@ mod tests {
             
             <?xpacket end="w"?>"#;
         let out = refreshed(packet.as_bytes(), 4000, 3000, Some(299.5)).unwrap();
-        assert!(out.contains(r#"tiff:Orientation="1" dc:x="6" exif:PixelXDimension='4000'"#), "{out}");
+        assert!(
+            out.contains(r#"tiff:Orientation="1" dc:x="6" exif:PixelXDimension='4000'"#),
+            "{out}"
+        );
         assert!(out.contains("<tiff:ImageWidth>4000</tiff:ImageWidth>"));
         assert!(out.contains("<tiff:XResolution>299500/1000</tiff:XResolution>"));
         assert!(!out.contains("Thumbnails") && !out.contains("AAAA"));

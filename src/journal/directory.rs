@@ -1,8 +1,9 @@
 //! Where runs lie and what they are called.
 //!
-//! The runs of a pipeline are `<output.directory>/.impasto/<stem>-<hash>-<number>`: the pipeline file's name, eight hex
-//! digits of the way from the output directory to the pipeline file, and a number from 1. The newest is the one that is
-//! gone on with. The way is relative, so that a folder that is moved as a whole finds its runs again.
+//! The runs of a pipeline are `<output.directory>/.impasto/<stem>-<hash>-<number>`: the pipeline
+//! file's name, eight hex digits of the way from the output directory to the pipeline file, and a
+//! number from 1. The newest is the one that is gone on with. The way is relative, so that a folder
+//! that is moved as a whole finds its runs again.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -21,7 +22,8 @@ pub struct RunName {
 impl RunName {
     /// The runs of `pipeline` whose pictures go to `output`.
     pub fn new(pipeline: &Path, output: &Path) -> Self {
-        let stem: String = pipeline.file_stem().unwrap_or_default().to_string_lossy().chars().take(60).collect();
+        let stem: String =
+            pipeline.file_stem().unwrap_or_default().to_string_lossy().chars().take(60).collect();
         let way = relative(&whole(output), &whole(pipeline));
         let hash = Sha256::digest(way.to_string_lossy().as_bytes());
         let hex: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -65,10 +67,15 @@ pub fn find(path: &Path) -> Option<PathBuf> {
     if path.join("plan.json").is_file() {
         return Some(path.to_path_buf());
     }
-    runs(path).pop().or_else(|| path.parent().filter(|_| path.file_name().is_some_and(|name| name == FOLDER)).and_then(|p| runs(p).pop()))
+    runs(path).pop().or_else(|| {
+        path.parent()
+            .filter(|_| path.file_name().is_some_and(|name| name == FOLDER))
+            .and_then(|p| runs(p).pop())
+    })
 }
 
-/// Bytes that may still be written where `directory` is or will be; nothing where the system does not tell.
+/// Bytes that may still be written where `directory` is or will be; nothing where the system does
+/// not tell.
 pub fn room(directory: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
@@ -105,7 +112,8 @@ fn whole(path: &Path) -> PathBuf {
 
 /// The way from `base` to `path`, both from the root.
 fn relative(base: &Path, path: &Path) -> PathBuf {
-    let common = base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
+    let common =
+        base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
     let up = base.components().skip(common).map(|_| Component::ParentDir.as_os_str());
     up.chain(path.components().skip(common).map(Component::as_os_str)).collect()
 }
@@ -117,7 +125,12 @@ mod tests {
     #[test]
     fn a_moved_folder_finds_its_runs_and_two_pipelines_do_not_share_theirs() {
         let folder = tempfile::tempdir().unwrap();
-        let name = |root: &str, file: &str| RunName::new(&folder.path().join(root).join(file), &folder.path().join(root).join("out"));
+        let name = |root: &str, file: &str| {
+            RunName::new(
+                &folder.path().join(root).join(file),
+                &folder.path().join(root).join("out"),
+            )
+        };
         assert_eq!(name("a", "p.toml").prefix, name("b", "p.toml").prefix);
         assert_ne!(name("a", "p.toml").prefix, name("a", "sub/p.toml").prefix);
         let runs = name("a", "p.toml");

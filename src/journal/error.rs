@@ -69,7 +69,10 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> JournalError {
+    pub(super) fn io(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> JournalError {
         let path = path.to_path_buf();
         move |source| JournalError::File(crate::files::Error::Io { action, path, source })
     }

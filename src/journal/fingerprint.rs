@@ -1,7 +1,8 @@
 //! What the pictures of a run depend on, and what of it has changed.
 //!
-//! Settings count when they change the finished file (see [`crate::config::Effect`]), files that settings name count by
-//! their bytes. What only decides how fast or where the work is done does not count, and neither do pictures that join.
+//! Settings count when they change the finished file (see [`crate::config::Effect`]), files that
+//! settings name count by their bytes. What only decides how fast or where the work is done does
+//! not count, and neither do pictures that join.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -51,7 +52,8 @@ impl fmt::Display for Change {
 }
 
 impl Fingerprint {
-    /// The fingerprint of `photographs` (as the configuration names them) under `config`, with weights of this SHA-256.
+    /// The fingerprint of `photographs` (as the configuration names them) under `config`, with
+    /// weights of this SHA-256.
     ///
     /// # Errors
     /// When a file cannot be read: its path and the system's reason.
@@ -62,7 +64,10 @@ impl Fingerprint {
     ) -> Result<Self, (PathBuf, std::io::Error)> {
         let mut variants = BTreeMap::new();
         for variant in &config.variants {
-            variants.insert(variant.name.clone().unwrap_or_default(), settings(variant, config.directory())?);
+            variants.insert(
+                variant.name.clone().unwrap_or_default(),
+                settings(variant, config.directory())?,
+            );
         }
         let mut hashes = BTreeMap::new();
         for path in photographs {
@@ -74,7 +79,8 @@ impl Fingerprint {
         Ok(Self { algorithm: ALGORITHM, weights: weights.into(), variants, photographs: hashes })
     }
 
-    /// What has changed from `self` to `now`, but for the photographs. Variants that are only in one of them are no change.
+    /// What has changed from `self` to `now`, but for the photographs. Variants that are only in
+    /// one of them are no change.
     pub fn changes(&self, now: &Fingerprint) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut compare = |what: String, old: Option<String>, new: Option<String>| {
@@ -84,19 +90,26 @@ impl Fingerprint {
         };
         let version = |number: u32| Some(format!("version {number}"));
         compare("the program's algorithm".into(), version(self.algorithm), version(now.algorithm));
-        compare("the network's weights".into(), Some(short(&self.weights)), Some(short(&now.weights)));
+        compare(
+            "the network's weights".into(),
+            Some(short(&self.weights)),
+            Some(short(&now.weights)),
+        );
         for (name, old) in &self.variants {
             let Some(new) = now.variants.get(name) else { continue };
             let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
             keys.sort();
             keys.dedup();
             let of = if name.is_empty() { String::new() } else { format!(" of variant {name}") };
-            keys.into_iter().for_each(|key| compare(format!("{key}{of}"), old.get(key).cloned(), new.get(key).cloned()));
+            keys.into_iter().for_each(|key| {
+                compare(format!("{key}{of}"), old.get(key).cloned(), new.get(key).cloned())
+            });
         }
         changes
     }
 
-    /// How a photograph, named as in [`Fingerprint::photographs`], has changed from `self` to `now`, if it is in both.
+    /// How a photograph, named as in [`Fingerprint::photographs`], has changed from `self` to
+    /// `now`, if it is in both.
     pub fn photograph_change(&self, now: &Fingerprint, path: &Path) -> Option<Change> {
         let (old, new) = (self.photographs.get(path)?, now.photographs.get(path)?);
         let what = format!("the photograph {}", path.display());
@@ -114,9 +127,13 @@ impl Fingerprint {
 }
 
 /// The settings that change pixels, and the hashes of files that settings name.
-fn settings(variant: &Variant, base: &Path) -> Result<BTreeMap<String, String>, (PathBuf, std::io::Error)> {
+fn settings(
+    variant: &Variant,
+    base: &Path,
+) -> Result<BTreeMap<String, String>, (PathBuf, std::io::Error)> {
     let listed = variant.listing(base).into_iter().filter(|listed| listed.effect == Effect::Pixels);
-    let mut keys: BTreeMap<String, String> = listed.map(|listed| (listed.key, listed.value)).collect();
+    let mut keys: BTreeMap<String, String> =
+        listed.map(|listed| (listed.key, listed.value)).collect();
     let settings = &variant.settings;
     let mut file = |key: String, path: &Path| -> Result<(), (PathBuf, std::io::Error)> {
         keys.insert(format!("the file of {key}"), short(&hash(path)?));
@@ -141,7 +158,13 @@ fn hash(path: &Path) -> Result<String, (PathBuf, std::io::Error)> {
         let (mut hasher, mut buffer) = (Sha256::new(), vec![0u8; 1 << 18]);
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+                0 => {
+                    return Ok(hasher
+                        .finalize()
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect());
+                }
                 count => hasher.update(&buffer[..count]),
             }
         }

@@ -1,7 +1,8 @@
 //! One process for each run directory.
 //!
-//! The lock is the system's own on the file `lock`, so that it ends with its process however that ends: a file left
-//! behind by a dead process is simply taken over. What is in the file only serves to tell who holds it.
+//! The lock is the system's own on the file `lock`, so that it ends with its process however that
+//! ends: a file left behind by a dead process is simply taken over. What is in the file only serves
+//! to tell who holds it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 
-/// How often a lock is tried again, 20 ms apart: somebody who only asks who holds it has it for a moment.
+/// How often a lock is tried again, 20 ms apart: somebody who only asks who holds it has it for a
+/// moment.
 const PATIENCE: usize = 5;
 
 /// The process that holds a run.
@@ -58,8 +60,13 @@ impl Lock {
     /// [`JournalError::Locked`] when a living process holds it; when the file cannot be made.
     pub(super) fn take(directory: &Path) -> Result<Self, JournalError> {
         let path = path(directory);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(JournalError::io("open", &path))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(JournalError::io("open", &path))?;
         let mut locked = file.try_lock();
         for _ in 0..PATIENCE {
             if !matches!(locked, Err(TryLockError::WouldBlock)) {
@@ -71,12 +78,20 @@ impl Lock {
         match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::Locked { directory: directory.into(), holder: read(&mut file).unwrap_or_default() });
+                return Err(JournalError::Locked {
+                    directory: directory.into(),
+                    holder: read(&mut file).unwrap_or_default(),
+                });
             }
-            Err(TryLockError::Error(source)) => return Err(JournalError::io("lock", &path)(source)),
+            Err(TryLockError::Error(source)) => {
+                return Err(JournalError::io("lock", &path)(source));
+            }
         }
         let text = serde_json::to_string(&Holder::own()).unwrap_or_default();
-        let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| writeln!(file, "{text}"));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(file, "{text}"));
         // On a full disk the lock holds all the same; it only cannot tell by whom.
         drop(written);
         Ok(Self { _file: file })
@@ -115,7 +130,10 @@ mod tests {
         let lock = Lock::take(folder.path()).unwrap();
         assert_eq!(holder(folder.path()).unwrap().pid, std::process::id());
         let refused = Lock::take(folder.path()).unwrap_err();
-        assert!(matches!(&refused, JournalError::Locked { holder, .. } if holder.pid == std::process::id()), "{refused}");
+        assert!(
+            matches!(&refused, JournalError::Locked { holder, .. } if holder.pid == std::process::id()),
+            "{refused}"
+        );
         drop(lock);
         Lock::take(folder.path()).unwrap();
     }

@@ -4,9 +4,10 @@
 //! {"n":3,"at":1764000000.25,"record":{"event":{"event":"job-started",...}},"crc":"1a2b3c4d"}
 //! ```
 //!
-//! `n` counts lines from 0, `at` is seconds since 1970, and `crc` is the CRC-32 of the line's bytes before `,"crc"`. The
-//! first line tells the format. A process that dies leaves at worst a torn end, which is dropped; anything else that is
-//! wrong is an error, for then events are missing that were once there.
+//! `n` counts lines from 0, `at` is seconds since 1970, and `crc` is the CRC-32 of the line's bytes
+//! before `,"crc"`. The first line tells the format. A process that dies leaves at worst a torn
+//! end, which is dropped; anything else that is wrong is an error, for then events are missing that
+//! were once there.
 //!
 //! Format 1: as above.
 
@@ -53,7 +54,15 @@ pub enum Record {
 impl Record {
     /// Whether what is recorded must survive a loss of power from here on.
     fn is_durable(&self) -> bool {
-        !matches!(self, Record::Event(Event::Evaluated { .. } | Event::StepRejected { .. } | Event::Warning { .. } | Event::Targets { .. }))
+        !matches!(
+            self,
+            Record::Event(
+                Event::Evaluated { .. }
+                    | Event::StepRejected { .. }
+                    | Event::Warning { .. }
+                    | Event::Targets { .. }
+            )
+        )
     }
 }
 
@@ -95,7 +104,8 @@ pub struct Replay {
     pub whole: usize,
 }
 
-/// Reads the bytes of a journal. What cannot be read at the end, with nothing whole behind it, is a torn end and dropped.
+/// Reads the bytes of a journal. What cannot be read at the end, with nothing whole behind it, is a
+/// torn end and dropped.
 ///
 /// # Errors
 /// When a line that is followed by a whole one is damaged, or lines are missing.
@@ -107,7 +117,12 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
         match (parse(line), &bad) {
             (Ok(_), Some(bad)) => return Err(bad.clone()),
             (Ok(line), None) if line.n == replay.lines => replay.take(line),
-            (Ok(_), None) => return Err(BadLine { line: number + 1, reason: "it has another number than its place; lines are missing" }),
+            (Ok(_), None) => {
+                return Err(BadLine {
+                    line: number + 1,
+                    reason: "it has another number than its place; lines are missing",
+                });
+            }
             (Err(reason), None) => bad = Some(BadLine { line: number + 1, reason }),
             (Err(_), Some(_)) => continue,
         }
@@ -136,13 +151,21 @@ impl Replay {
 fn parse(line: &[u8]) -> Result<Line, &'static str> {
     let line = line.strip_suffix(b"\n").ok_or("it has no end")?;
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-    let at = line.len().checked_sub(TAIL).filter(|at| text.is_char_boundary(*at)).ok_or("it is too short")?;
+    let at = line
+        .len()
+        .checked_sub(TAIL)
+        .filter(|at| text.is_char_boundary(*at))
+        .ok_or("it is too short")?;
     let (body, tail) = text.split_at(at);
-    let crc = tail.strip_prefix(",\"crc\":\"").and_then(|tail| tail.strip_suffix("\"}")).ok_or("it has no checksum")?;
+    let crc = tail
+        .strip_prefix(",\"crc\":\"")
+        .and_then(|tail| tail.strip_suffix("\"}"))
+        .ok_or("it has no checksum")?;
     if crc != checksum(body) {
         return Err("its checksum is wrong");
     }
-    serde_json::from_str(&format!("{body}}}")).map_err(|_| "its checksum is right and its content is unknown")
+    serde_json::from_str(&format!("{body}}}"))
+        .map_err(|_| "its checksum is right and its content is unknown")
 }
 
 fn checksum(body: &str) -> String {
@@ -181,12 +204,16 @@ pub(super) fn read(path: &Path) -> Result<Replay, JournalError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
         Err(error) => return Err(JournalError::io("read", path)(error)),
     };
-    let replay = replay(&bytes).map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
+    let replay = replay(&bytes)
+        .map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
     match replay.format {
-        Some(found) if found > FORMAT => Err(JournalError::Newer { path: path.into(), found, known: FORMAT }),
-        None if replay.lines > 0 => {
-            Err(JournalError::Damaged { path: path.into(), reason: "its first line does not tell its format".into() })
+        Some(found) if found > FORMAT => {
+            Err(JournalError::Newer { path: path.into(), found, known: FORMAT })
         }
+        None if replay.lines > 0 => Err(JournalError::Damaged {
+            path: path.into(),
+            reason: "its first line does not tell its format".into(),
+        }),
         _ => Ok(replay),
     }
 }
@@ -197,12 +224,21 @@ impl Log {
     /// # Errors
     /// When the file cannot be opened or written.
     pub(super) fn open(path: &Path, replay: &Replay) -> Result<Self, JournalError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(JournalError::io("open", path))?;
-        let mut log = Self { file, path: path.into(), lines: replay.lines, whole: replay.whole as u64 };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(JournalError::io("open", path))?;
+        let mut log =
+            Self { file, path: path.into(), lines: replay.lines, whole: replay.whole as u64 };
         log.cut().map_err(JournalError::io("cut the torn end off", path))?;
         if log.lines == 0 {
-            log.append(&Record::Format { version: FORMAT, program: format!("impasto {}", env!("CARGO_PKG_VERSION")) })?;
+            log.append(&Record::Format {
+                version: FORMAT,
+                program: format!("impasto {}", env!("CARGO_PKG_VERSION")),
+            })?;
         }
         Ok(log)
     }
@@ -244,7 +280,9 @@ mod tests {
             let losses = Losses::new(1.5, f64::INFINITY, 0.0);
             Record::Event(Event::Evaluated { job: 0, level: 1, evaluation, losses, seconds: 0.5 })
         };
-        (0..count).map(|n| line(n as u64, 1e9, &if n == 0 { format.clone() } else { event(n) }).unwrap()).collect()
+        (0..count)
+            .map(|n| line(n as u64, 1e9, &if n == 0 { format.clone() } else { event(n) }).unwrap())
+            .collect()
     }
 
     #[test]
@@ -269,9 +307,17 @@ mod tests {
             bytes[at] ^= 4;
             let bad = replay(&bytes).unwrap_err();
             let line = 1 + whole[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
-            assert!(bad.line == line || bytes[at] == b'\n' || whole[at] == b'\n', "byte {at}: {bad}");
+            assert!(
+                bad.line == line || bytes[at] == b'\n' || whole[at] == b'\n',
+                "byte {at}: {bad}"
+            );
         }
-        let without: String = text(4).split_inclusive('\n').enumerate().filter(|(n, _)| *n != 2).map(|(_, line)| line).collect();
+        let without: String = text(4)
+            .split_inclusive('\n')
+            .enumerate()
+            .filter(|(n, _)| *n != 2)
+            .map(|(_, line)| line)
+            .collect();
         assert_eq!(replay(without.as_bytes()).unwrap_err().line, 3, "a missing line");
     }
 
@@ -283,7 +329,10 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() - 7]).unwrap();
         let before = read(&path).unwrap();
         let mut log = Log::open(&path, &before).unwrap();
-        log.append(&Record::Event(Event::Warning { message: "line\nbreaks and \"quotes\"".into() })).unwrap();
+        log.append(&Record::Event(Event::Warning {
+            message: "line\nbreaks and \"quotes\"".into(),
+        }))
+        .unwrap();
         assert_eq!(read(&path).unwrap().lines, 3);
     }
 }

@@ -1,12 +1,14 @@
 //! The run directory: what makes a night's work last.
 //!
-//! `<output.directory>/.impasto/<run>/` holds `plan.json` (written once), `events.jsonl` (append-only), `lock` and
-//! `checkpoints/`. Every durable step has one order: the data is written and synced, then the event is appended and
-//! synced. So what an event tells is there, and what is there without an event is done again.
+//! `<output.directory>/.impasto/<run>/` holds `plan.json` (written once), `events.jsonl`
+//! (append-only), `lock` and `checkpoints/`. Every durable step has one order: the data is written
+//! and synced, then the event is appended and synced. So what an event tells is there, and what is
+//! there without an event is done again.
 //!
-//! Only [`LockedRun`] can write, and only whoever holds the lock has one. Reading needs no lock: [`open`] serves
-//! `status` while a run goes on. Each format is owned by one file, which tells its version and its history: the plan by
-//! `recorded`, the events by `log`, manifests of checkpoints by [`checkpoint`], vectors by `checkpoint::vector`.
+//! Only [`LockedRun`] can write, and only whoever holds the lock has one. Reading needs no lock:
+//! [`open`] serves `status` while a run goes on. Each format is owned by one file, which tells its
+//! version and its history: the plan by `recorded`, the events by `log`, manifests of checkpoints
+//! by [`checkpoint`], vectors by `checkpoint::vector`.
 
 pub mod checkpoint;
 mod directory;

@@ -1,6 +1,7 @@
 //! The plan's file, `plan.json`: written once, when a run begins, and never again.
 //!
-//! Format 1: an object with `format`, `program`, `begun` (seconds since 1970), `plan` and `fingerprint`.
+//! Format 1: an object with `format`, `program`, `begun` (seconds since 1970), `plan` and
+//! `fingerprint`.
 
 use std::path::Path;
 
@@ -33,7 +34,13 @@ pub struct Recorded {
 impl Recorded {
     /// A run that begins now.
     pub(super) fn new(plan: Plan, fingerprint: Fingerprint) -> Self {
-        Self { format: FORMAT, program: format!("impasto {}", env!("CARGO_PKG_VERSION")), begun: now(), plan, fingerprint }
+        Self {
+            format: FORMAT,
+            program: format!("impasto {}", env!("CARGO_PKG_VERSION")),
+            begun: now(),
+            plan,
+            fingerprint,
+        }
     }
 
     /// Writes it to `path`, whole or not at all.
@@ -55,10 +62,17 @@ impl Recorded {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(JournalError::io("read", path)(error)),
         };
-        let damaged = |error: serde_json::Error| JournalError::Damaged { path: path.into(), reason: error.to_string() };
+        let damaged = |error: serde_json::Error| JournalError::Damaged {
+            path: path.into(),
+            reason: error.to_string(),
+        };
         let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
         if head.format > FORMAT {
-            return Err(JournalError::Newer { path: path.into(), found: head.format, known: FORMAT });
+            return Err(JournalError::Newer {
+                path: path.into(),
+                found: head.format,
+                known: FORMAT,
+            });
         }
         serde_json::from_slice(&text).map(Some).map_err(damaged)
     }

@@ -37,7 +37,8 @@ pub struct Reading {
 /// # Errors
 /// When there is no run, or its files are damaged or of a later version.
 pub fn open(directory: &Path) -> Result<Reading, JournalError> {
-    // Whether it is being worked on is asked first: what is read afterwards is then at least as new.
+    // Whether it is being worked on is asked first: what is read afterwards is then at least as
+    // new.
     let holder = holder(directory);
     let no_run = || JournalError::NoRun { path: directory.into() };
     let recorded = Recorded::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
@@ -46,7 +47,11 @@ pub fn open(directory: &Path) -> Result<Reading, JournalError> {
     let mut standing = replay.standing;
     standing.expect(&jobs);
     // A job that joined in the place of another is the one that counts.
-    let last = |job: &Job| jobs.iter().rfind(|other| other.content == job.content && other.variant == job.variant).map(|job| job.index);
+    let last = |job: &Job| {
+        jobs.iter()
+            .rfind(|other| other.content == job.content && other.variant == job.variant)
+            .map(|job| job.index)
+    };
     let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
     standing.retain(|job| counts.contains(&job));
     Ok(Reading { directory: directory.into(), jobs, standing, begun, holder })
@@ -64,7 +69,8 @@ pub struct LockedRun {
 }
 
 impl LockedRun {
-    /// Takes up the newest run of this name; nothing when there is none, or when it ended before its plan was written.
+    /// Takes up the newest run of this name; nothing when there is none, or when it ended before
+    /// its plan was written.
     ///
     /// # Errors
     /// [`JournalError::Locked`] when another process works in it; when it is damaged.
@@ -78,14 +84,26 @@ impl LockedRun {
         let Replay { mut standing, joined, fingerprint, .. } = replay;
         let jobs = [recorded.plan.jobs, joined].concat();
         standing.expect(&jobs);
-        Ok(Some(Self { directory, lock, log, jobs, fingerprint: fingerprint.unwrap_or(recorded.fingerprint), standing }))
+        Ok(Some(Self {
+            directory,
+            lock,
+            log,
+            jobs,
+            fingerprint: fingerprint.unwrap_or(recorded.fingerprint),
+            standing,
+        }))
     }
 
     /// Begins a new run beside those that are there.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] when the newest of them is being worked on; when the directory cannot be written.
-    pub fn begin(name: &RunName, plan: crate::plan::Plan, fingerprint: Fingerprint) -> Result<Self, JournalError> {
+    /// [`JournalError::Locked`] when the newest of them is being worked on; when the directory
+    /// cannot be written.
+    pub fn begin(
+        name: &RunName,
+        plan: crate::plan::Plan,
+        fingerprint: Fingerprint,
+    ) -> Result<Self, JournalError> {
         // While the older run is held here nobody else begins one.
         let newest = name.newest();
         let older = newest.map(|number| Lock::take(&name.directory(number))).transpose()?;
@@ -134,7 +152,8 @@ impl LockedRun {
     /// # Errors
     /// When the journal cannot be written.
     pub fn join(&mut self, jobs: Vec<Job>, fingerprint: Fingerprint) -> Result<(), JournalError> {
-        self.log.append(&Record::Joined { jobs: jobs.clone(), fingerprint: fingerprint.clone() })?;
+        self.log
+            .append(&Record::Joined { jobs: jobs.clone(), fingerprint: fingerprint.clone() })?;
         self.jobs.extend(jobs);
         self.standing.expect(&self.jobs);
         self.fingerprint = fingerprint;

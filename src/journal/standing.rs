@@ -1,7 +1,7 @@
 //! Where every job of a run stands, worked out from its events.
 //!
-//! The same account serves the bars on the terminal, `impasto status`, the table at a run's end, and the decision what
-//! is left to do.
+//! The same account serves the bars on the terminal, `impasto status`, the table at a run's end,
+//! and the decision what is left to do.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -131,7 +131,8 @@ impl Standing {
         for job in jobs {
             let standing = self.jobs.entry(job.index).or_default();
             standing.name.clone_from(&job.name);
-            (standing.size, standing.levels) = ((job.framing.width, job.framing.height), job.levels.len());
+            (standing.size, standing.levels) =
+                ((job.framing.width, job.framing.height), job.levels.len());
             standing.work = job.work();
             if standing.is_finished() {
                 standing.done = standing.work;
@@ -151,7 +152,12 @@ impl Standing {
 
     /// Megapixel-evaluations that need not be done any more; a failed job takes its share with it.
     pub fn done(&self) -> f64 {
-        self.jobs.values().map(|job| if job.state == JobState::Failed { job.work } else { job.done.min(job.work) }).sum()
+        self.jobs
+            .values()
+            .map(
+                |job| if job.state == JobState::Failed { job.work } else { job.done.min(job.work) },
+            )
+            .sum()
     }
 
     /// Seconds of one megapixel-evaluation: of the job in work, or of those before it.
@@ -195,7 +201,8 @@ impl Standing {
             }
             Event::JobResumed { job, level, evaluation, evaluations, done } => {
                 let job = self.job(*job, at);
-                (job.level, job.evaluation, job.total_evaluations, job.done) = (*level, *evaluation, *evaluations, *done);
+                (job.level, job.evaluation, job.total_evaluations, job.done) =
+                    (*level, *evaluation, *evaluations, *done);
                 job.before_level = evaluations.saturating_sub(*evaluation);
             }
             Event::LevelStarted { job, level, width, height, evaluations, .. } => {
@@ -204,7 +211,8 @@ impl Standing {
                 // Evaluations of this level that a checkpoint brought along stay.
                 let resumed = if job.level == *level { job.evaluation } else { 0 };
                 let work = *width as f64 * *height as f64 * 1e-6;
-                (job.level, job.level_size, job.evaluations, job.evaluation) = (*level, (*width, *height), *evaluations, resumed);
+                (job.level, job.level_size, job.evaluations, job.evaluation) =
+                    (*level, (*width, *height), *evaluations, resumed);
                 job.before_level = job.total_evaluations.saturating_sub(resumed);
                 job.done_before_level = job.done - resumed as f64 * work;
             }
@@ -220,7 +228,8 @@ impl Standing {
             Event::TileFinished { job, round, tile, tiles, evaluations, seconds, .. } => {
                 self.current = Some(*job);
                 let job = self.job(*job, at);
-                let visits = (round.saturating_sub(1)) as f64 + (*tile as f64 + 1.0) / (*tiles).max(1) as f64;
+                let visits = (round.saturating_sub(1)) as f64
+                    + (*tile as f64 + 1.0) / (*tiles).max(1) as f64;
                 let pixels = job.level_size.0 as f64 * job.level_size.1 as f64 * 1e-6;
                 job.evaluation = (visits * *evaluations as f64) as usize;
                 job.total_evaluations = job.before_level.saturating_add(job.evaluation);
@@ -234,7 +243,8 @@ impl Standing {
             Event::JobFinished { job, path, width, height, evaluations, losses, .. } => {
                 let job = self.job(*job, at);
                 (job.state, job.output) = (JobState::Finished, Some(path.clone()));
-                (job.size, job.total_evaluations, job.losses) = ((*width, *height), *evaluations, Some(*losses));
+                (job.size, job.total_evaluations, job.losses) =
+                    ((*width, *height), *evaluations, Some(*losses));
                 job.done = job.work;
             }
             Event::JobFailed { job, name, reason, retrying } => {

@@ -1,7 +1,9 @@
-//! Large working memory: aligned buffers, handed out from one reserved stretch that is kept between calls.
+//! Large working memory: aligned buffers, handed out from one reserved stretch that is kept between
+//! calls.
 //!
-//! A fresh buffer comes zeroed from the system (which costs nothing until it is touched); a used one holds whatever
-//! was written last. Nobody may rely on the contents, but they are always initialised values.
+//! A fresh buffer comes zeroed from the system (which costs nothing until it is touched); a used
+//! one holds whatever was written last. Nobody may rely on the contents, but they are always
+//! initialised values.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
@@ -30,7 +32,9 @@ impl Buffer {
     }
 
     fn new(bytes: usize) -> Self {
-        Self::try_new(bytes).unwrap_or_else(|| handle_alloc_error(Self::layout(bytes.max(LINE).next_multiple_of(LINE))))
+        Self::try_new(bytes).unwrap_or_else(|| {
+            handle_alloc_error(Self::layout(bytes.max(LINE).next_multiple_of(LINE)))
+        })
     }
 
     /// Nothing when the system has no memory.
@@ -135,9 +139,11 @@ impl Ledger {
     }
 }
 
-/// Working memory kept between calls, so that the system need not hand out and clear hundreds of megabytes every evaluation.
+/// Working memory kept between calls, so that the system need not hand out and clear hundreds of
+/// megabytes every evaluation.
 ///
-/// One stretch is reserved for what is known to be needed; what does not fit there is allocated alone and freed at once.
+/// One stretch is reserved for what is known to be needed; what does not fit there is allocated
+/// alone and freed at once.
 #[derive(Default)]
 pub struct Pool {
     state: Mutex<State>,
@@ -164,14 +170,16 @@ impl Pool {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Says that `bytes` more will be needed. When nothing is in use the stretch is made so large, and as large as was
-    /// needed before; else what it lacks is only asked of the system on trial, and made piece by piece when it is taken.
+    /// Says that `bytes` more will be needed. When nothing is in use the stretch is made so large,
+    /// and as large as was needed before; else what it lacks is only asked of the system on trial,
+    /// and made piece by piece when it is taken.
     ///
     /// # Errors
     /// The bytes that the system has not.
     pub fn reserve(&self, bytes: usize) -> Result<(), usize> {
         let mut state = self.state();
-        let (live, size) = state.main.as_ref().map_or((0, 0), |(buffer, ledger)| (ledger.live, buffer.bytes));
+        let (live, size) =
+            state.main.as_ref().map_or((0, 0), |(buffer, ledger)| (ledger.live, buffer.bytes));
         let wanted = state.wanted.max(live + state.beside + bytes);
         if live + state.beside > 0 {
             let lacking = (live + bytes).saturating_sub(size);
@@ -206,7 +214,13 @@ impl Pool {
             state.beside += Ledger::round(bytes);
         }
         let pool = Arc::clone(self);
-        Store { buffer: Arc::new(Buffer::new(bytes)), offset: 0, length, pool, kind: std::marker::PhantomData }
+        Store {
+            buffer: Arc::new(Buffer::new(bytes)),
+            offset: 0,
+            length,
+            pool,
+            kind: std::marker::PhantomData,
+        }
     }
 
     /// Bytes of the reserved stretch that were ever in use.
@@ -243,16 +257,27 @@ pub struct Store<T: Plain> {
 impl<T: Plain> Deref for Store<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        // SAFETY: the pool gave this part of the buffer to this store alone; it is aligned, long enough and initialised, and any
-        // bytes are values of a plain type.
-        unsafe { std::slice::from_raw_parts(self.buffer.start.as_ptr().add(self.offset).cast(), self.length) }
+        // SAFETY: the pool gave this part of the buffer to this store alone; it is aligned, long
+        // enough and initialised, and any bytes are values of a plain type.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.buffer.start.as_ptr().add(self.offset).cast(),
+                self.length,
+            )
+        }
     }
 }
 
 impl<T: Plain> DerefMut for Store<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`, and the exclusive borrow of the store makes this the only reference.
-        unsafe { std::slice::from_raw_parts_mut(self.buffer.start.as_ptr().add(self.offset).cast(), self.length) }
+        // SAFETY: as in `deref`, and the exclusive borrow of the store makes this the only
+        // reference.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.buffer.start.as_ptr().add(self.offset).cast(),
+                self.length,
+            )
+        }
     }
 }
 
@@ -261,13 +286,16 @@ impl<T: Plain> Drop for Store<T> {
         let bytes = self.length * size_of::<T>();
         let mut state = self.pool.state();
         match &mut state.main {
-            Some((buffer, ledger)) if Arc::ptr_eq(buffer, &self.buffer) => ledger.give(self.offset, bytes),
+            Some((buffer, ledger)) if Arc::ptr_eq(buffer, &self.buffer) => {
+                ledger.give(self.offset, bytes)
+            }
             _ => state.beside -= Ledger::round(bytes),
         }
     }
 }
 
-/// A pointer that the workers of one stage share. Each stage says why its workers never write the same place.
+/// A pointer that the workers of one stage share. Each stage says why its workers never write the
+/// same place.
 pub(crate) struct Shared<T>(pub(crate) *mut T);
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {

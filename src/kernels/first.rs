@@ -1,7 +1,7 @@
 //! The first convolution, 3 channels to 64: direct, from pixels, a few cells at a time.
 //!
-//! It is so cheap (2 % of an evaluation) and its output so large (256 bytes a pixel) that its feature map is never kept:
-//! whoever needs relu1_1 computes the cells again.
+//! It is so cheap (2 % of an evaluation) and its output so large (256 bytes a pixel) that its
+//! feature map is never kept: whoever needs relu1_1 computes the cells again.
 
 use std::sync::Arc;
 
@@ -65,7 +65,8 @@ impl First {
             let first = o / BLOCK / isa.panel_blocks() * isa.panel_blocks();
             let width = isa.panel_blocks().min(blocks - first) * BLOCK;
             for k in 0..TERMS {
-                packed[first * BLOCK * TERMS + k * width + o - first * BLOCK] = weights[o * TERMS + k];
+                packed[first * BLOCK * TERMS + k * width + o - first * BLOCK] =
+                    weights[o * TERMS + k];
             }
         }
         let mut padded = bias.to_vec();
@@ -81,8 +82,17 @@ impl First {
     /// Features (after ReLU) of the cells `x..x + count` of row `y`, all channels.
     ///
     /// # Safety
-    /// The cells must lie in the picture, and `out` must be writable at `i * 16 + block * out_block + 0..16`.
-    pub(crate) unsafe fn cells(&self, pixels: &Pixels, y: usize, x: usize, count: usize, out: *mut f32, out_block: usize) {
+    /// The cells must lie in the picture, and `out` must be writable at `i * 16 + block * out_block
+    /// + 0..16`.
+    pub(crate) unsafe fn cells(
+        &self,
+        pixels: &Pixels,
+        y: usize,
+        x: usize,
+        count: usize,
+        out: *mut f32,
+        out_block: usize,
+    ) {
         debug_assert!(y < pixels.height && x + count <= pixels.width);
         let pitch = pixels.width + 2;
         let blocks = self.bias.len() / BLOCK;
@@ -92,7 +102,8 @@ impl First {
             let groups = count.div_ceil(rows);
             for group in 0..groups {
                 let (done, end) = (group * count / groups, (group + 1) * count / groups);
-                // SAFETY: the cells lie in the picture, so the 3x3 patches lie in the bordered picture; the caller answers for `out`.
+                // SAFETY: the cells lie in the picture, so the 3x3 patches lie in the bordered
+                // picture; the caller answers for `out`.
                 unsafe {
                     self.isa.run(Cells {
                         source: pixels.data.as_ptr().add(y * pitch + x + done),
@@ -117,7 +128,16 @@ impl First {
         let out = map.data.as_mut_ptr();
         for y in 0..shape.height {
             // SAFETY: the row lies in the picture and in the map.
-            unsafe { self.cells(pixels, y, 0, shape.width, out.add(y * shape.pitch() * BLOCK), shape.plane() * BLOCK) };
+            unsafe {
+                self.cells(
+                    pixels,
+                    y,
+                    0,
+                    shape.width,
+                    out.add(y * shape.pitch() * BLOCK),
+                    shape.plane() * BLOCK,
+                )
+            };
         }
         map
     }
@@ -152,7 +172,8 @@ impl Kernel for Cells {
                 (6, 2) if S::LANES == 8 => cells::<S, 6, 2>(s, &self),
                 (5, 2) if S::LANES == 8 => cells::<S, 5, 2>(s, &self),
                 (count, registers) => {
-                    // Short rows and narrow networks: one cell and one register at a time, the same sums.
+                    // Short rows and narrow networks: one cell and one register at a time, the same
+                    // sums.
                     for i in 0..count {
                         for j in 0..registers {
                             one::<S>(s, &self, i, j, registers);
@@ -201,7 +222,10 @@ unsafe fn cells<S: Simd, const COUNT: usize, const REGS: usize>(s: S, p: &Cells)
         for (i, row) in acc.iter().enumerate() {
             for (j, value) in row.iter().enumerate() {
                 let channel = j * S::LANES;
-                s.store(p.out.add(i * 16 + channel / 16 * p.out_block + channel % 16), s.max(zero, *value));
+                s.store(
+                    p.out.add(i * 16 + channel / 16 * p.out_block + channel % 16),
+                    s.max(zero, *value),
+                );
             }
         }
     }
@@ -221,6 +245,9 @@ unsafe fn one<S: Simd>(s: S, p: &Cells, i: usize, j: usize, registers: usize) {
             acc = s.fma(x, s.load(p.weights.add((k * registers + j) * S::LANES)), acc);
         }
         let channel = j * S::LANES;
-        s.store(p.out.add(i * 16 + channel / 16 * p.out_block + channel % 16), s.max(s.splat(0.0), acc));
+        s.store(
+            p.out.add(i * 16 + channel / 16 * p.out_block + channel % 16),
+            s.max(s.splat(0.0), acc),
+        );
     }
 }

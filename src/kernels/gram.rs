@@ -1,10 +1,12 @@
-//! Sums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the order.
+//! Sums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the
+//! order.
 //!
-//! Cells are taken in fixed groups of at most 256 (rectangles of the picture that lie on multiples of 64 px). Inside a group the
-//! sums are float32, in registers, cell after cell. A group's sum is then rounded once to a multiple of a fixed power of two
-//! and added as an integer: integer addition is associative, so tiles, threads and their order cannot change a bit.
-//! The rounding is the well-known trick of adding 2^52 + 2^51: the integer then stands in the low bits of the double.
-//! Only blocks of 16 x 16 entries on and above the diagonal are computed.
+//! Cells are taken in fixed groups of at most 256 (rectangles of the picture that lie on multiples
+//! of 64 px). Inside a group the sums are float32, in registers, cell after cell. A group's sum is
+//! then rounded once to a multiple of a fixed power of two and added as an integer: integer
+//! addition is associative, so tiles, threads and their order cannot change a bit. The rounding is
+//! the well-known trick of adding 2^52 + 2^51: the integer then stands in the low bits of the
+//! double. Only blocks of 16 x 16 entries on and above the diagonal are computed.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -42,7 +44,12 @@ pub struct Sums {
 impl Sums {
     /// No cells yet.
     pub fn new(blocks: usize) -> Self {
-        Self { blocks, gram: vec![0; blocks * blocks * 256], features: vec![0; blocks * BLOCK], finite: true }
+        Self {
+            blocks,
+            gram: vec![0; blocks * blocks * 256],
+            features: vec![0; blocks * BLOCK],
+            finite: true,
+        }
     }
 }
 
@@ -93,8 +100,10 @@ impl Job<'_> {
         }
         for gy in self.rows.start / high..self.rows.end.div_ceil(high) {
             for gx in self.columns.start / wide..self.columns.end.div_ceil(wide) {
-                let (y0, y1) = ((gy * high).max(self.rows.start), ((gy + 1) * high).min(self.rows.end));
-                let (x0, x1) = ((gx * wide).max(self.columns.start), ((gx + 1) * wide).min(self.columns.end));
+                let (y0, y1) =
+                    ((gy * high).max(self.rows.start), ((gy + 1) * high).min(self.rows.end));
+                let (x0, x1) =
+                    ((gx * wide).max(self.columns.start), ((gx + 1) * wide).min(self.columns.end));
                 found.push((y0, x0, y1 - y0, x1 - x0));
             }
         }
@@ -108,8 +117,10 @@ impl Job<'_> {
             Features::Map(map) => map.shape.blocks(),
             Features::First(first, _) => first.outputs().div_ceil(BLOCK),
         };
-        let entries: Vec<(usize, usize)> =
-            (0..blocks).step_by(ROWS).flat_map(|i| (i..blocks).step_by(COLUMNS).map(move |j| (i, j))).collect();
+        let entries: Vec<(usize, usize)> = (0..blocks)
+            .step_by(ROWS)
+            .flat_map(|i| (i..blocks).step_by(COLUMNS).map(move |j| (i, j)))
+            .collect();
         let threads = rayon::current_num_threads();
         // A copy of relu1_1 serves all entries, so there only the groups are shared out.
         let own = matches!(self.features, Features::First(..));
@@ -121,7 +132,9 @@ impl Job<'_> {
         let work = || {
             let mut tile = vec![0i64; ROWS * COLUMNS * 256];
             let mut local = match self.features {
-                Features::First(..) => Some((self.pool.take::<f32>(blocks * GROUP * BLOCK), Sums::new(blocks))),
+                Features::First(..) => {
+                    Some((self.pool.take::<f32>(blocks * GROUP * BLOCK), Sums::new(blocks)))
+                }
                 Features::Map(_) => None,
             };
             loop {
@@ -130,7 +143,8 @@ impl Job<'_> {
                     break;
                 }
                 let range = unit % ranges;
-                let mine = &groups[range * groups.len() / ranges..(range + 1) * groups.len() / ranges];
+                let mine =
+                    &groups[range * groups.len() / ranges..(range + 1) * groups.len() / ranges];
                 match (&self.features, &mut local) {
                     (Features::First(first, pixels), Some((copy, sums))) => {
                         for group in mine {
@@ -145,7 +159,8 @@ impl Job<'_> {
                         let mut part = Part::new(&mut tile, blocks, i, j);
                         for &group in mine {
                             let start = map.data.as_ptr().wrapping_add(map.at(0, group.0, group.1));
-                            let cells = Cells { start, pitch: map.shape.pitch(), plane: map.shape.plane() };
+                            let cells =
+                                Cells { start, pitch: map.shape.pitch(), plane: map.shape.plane() };
                             self.add(&mut part, cells, group);
                         }
                         part.merge(&mut total.lock().unwrap_or_else(|e| e.into_inner()));
@@ -221,7 +236,8 @@ impl Job<'_> {
             product_scale: self.product_scale,
             feature_scale: self.feature_scale,
         };
-        // SAFETY: the cells of the group lie in the map or the copy; the tile and the features hold these blocks.
+        // SAFETY: the cells of the group lie in the map or the copy; the tile and the features hold
+        // these blocks.
         part.finite &= unsafe { self.isa.run(job) };
     }
 }
@@ -266,13 +282,18 @@ impl Part {
         for i in 0..ROWS.min(self.blocks - self.i) {
             for j in 0..COLUMNS.min(self.blocks - self.j) {
                 // SAFETY: the tile holds `ROWS x COLUMNS` blocks.
-                let from = unsafe { std::slice::from_raw_parts(self.tile.add(i * self.row_stride + j * 256), 256) };
+                let from = unsafe {
+                    std::slice::from_raw_parts(self.tile.add(i * self.row_stride + j * 256), 256)
+                };
                 let at = ((self.i + i) * self.blocks + self.j + j) * 256;
                 total.gram[at..at + 256].iter_mut().zip(from).for_each(|(a, b)| *a += b);
             }
             if self.i == self.j {
                 let at = (self.i + i) * BLOCK;
-                total.features[at..at + BLOCK].iter_mut().zip(&self.owned[i * BLOCK..]).for_each(|(a, b)| *a += b);
+                total.features[at..at + BLOCK]
+                    .iter_mut()
+                    .zip(&self.owned[i * BLOCK..])
+                    .for_each(|(a, b)| *a += b);
             }
         }
         total.finite &= self.finite;
@@ -282,8 +303,8 @@ impl Part {
 /// Adds one group to a tile of entries; returns whether all sums were in range.
 ///
 /// # Safety
-/// `cells` must cover the group for all blocks named; `tile` must be writable for `j_count * 256` values at each of `i_count`
-/// strides, `features` (if not null) for `i_count * 16`.
+/// `cells` must cover the group for all blocks named; `tile` must be writable for `j_count * 256`
+/// values at each of `i_count` strides, `features` (if not null) for `i_count * 16`.
 struct AddGroup {
     cells: Cells,
     rows: usize,
@@ -299,7 +320,8 @@ struct AddGroup {
     feature_scale: f32,
 }
 
-/// Cells between two visits of a sub-tile: so few that the features of all six blocks stay in the first-level cache.
+/// Cells between two visits of a sub-tile: so few that the features of all six blocks stay in the
+/// first-level cache.
 const CHUNK: usize = 40;
 
 impl Kernel for AddGroup {
@@ -321,8 +343,12 @@ impl Kernel for AddGroup {
                         let at = sums.as_mut_ptr().add((i * COLUMNS + j) * 256);
                         for lane in (0..16).step_by(S::GRAM_ROWS) {
                             match (S::LANES, wide) {
-                                (16, true) => self.entries::<S, 8, 2>(s, i, lane, j, rows.clone(), at),
-                                (16, false) => self.entries::<S, 8, 1>(s, i, lane, j, rows.clone(), at),
+                                (16, true) => {
+                                    self.entries::<S, 8, 2>(s, i, lane, j, rows.clone(), at)
+                                }
+                                (16, false) => {
+                                    self.entries::<S, 8, 1>(s, i, lane, j, rows.clone(), at)
+                                }
                                 (8, _) => self.entries::<S, 4, 2>(s, i, lane, j, rows.clone(), at),
                                 _ => self.entries::<S, 2, 4>(s, i, lane, j, rows.clone(), at),
                             }
@@ -334,7 +360,10 @@ impl Kernel for AddGroup {
             for i in 0..self.i_count {
                 for j in (self.i + i).saturating_sub(self.j)..self.j_count {
                     let from = &sums[(i * COLUMNS + j) * 256..][..256];
-                    let to = std::slice::from_raw_parts_mut(self.tile.add(i * self.row_stride + j * 256), 256);
+                    let to = std::slice::from_raw_parts_mut(
+                        self.tile.add(i * self.row_stride + j * 256),
+                        256,
+                    );
                     finite &= round_and_add(from, self.product_scale, to);
                 }
                 if !self.features.is_null() {
@@ -347,8 +376,8 @@ impl Kernel for AddGroup {
 }
 
 impl AddGroup {
-    /// Adds some rows of cells to the entries of `R` rows from `lane` of block row `i`, `N` registers of columns from block `j`,
-    /// which lie in `sums`.
+    /// Adds some rows of cells to the entries of `R` rows from `lane` of block row `i`, `N`
+    /// registers of columns from block `j`, which lie in `sums`.
     ///
     /// # Safety
     /// As [`AddGroup`].
@@ -424,7 +453,8 @@ impl AddGroup {
                 }
                 let mut sums = [0f32; BLOCK];
                 s.store(sums.as_mut_ptr(), acc);
-                let to = std::slice::from_raw_parts_mut(self.features.add(i * BLOCK + part), S::LANES);
+                let to =
+                    std::slice::from_raw_parts_mut(self.features.add(i * BLOCK + part), S::LANES);
                 finite &= round_and_add(&sums[..S::LANES], self.feature_scale, to);
             }
         }

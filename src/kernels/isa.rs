@@ -1,6 +1,7 @@
 //! Which vector instructions the kernels use: chosen once, carried as a capability token.
 //!
-//! An [`Isa`] can only be obtained by detection, so holding one proves that this processor has the instructions.
+//! An [`Isa`] can only be obtained by detection, so holding one proves that this processor has the
+//! instructions.
 
 use thiserror::Error;
 
@@ -8,8 +9,8 @@ use thiserror::Error;
 use super::simd::{Avx2, Avx512};
 use super::simd::{Portable, Simd};
 
-/// An instruction set that this processor has. AVX-512 and AVX2 give the same bytes, and so does the portable
-/// code wherever it is compiled for a target with fused multiply-add.
+/// An instruction set that this processor has. AVX-512 and AVX2 give the same bytes, and so does
+/// the portable code wherever it is compiled for a target with fused multiply-add.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Isa(Kind);
 
@@ -39,7 +40,8 @@ impl Isa {
         Self::available()[0]
     }
 
-    /// All instruction sets that this processor can run, best first; the portable code is always the last.
+    /// All instruction sets that this processor can run, best first; the portable code is always
+    /// the last.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -96,7 +98,8 @@ impl Isa {
         false
     }
 
-    /// Blocks of 16 output channels in one panel of the matrix product: what its accumulator registers hold.
+    /// Blocks of 16 output channels in one panel of the matrix product: what its accumulator
+    /// registers hold.
     pub(crate) fn panel_blocks(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -124,7 +127,8 @@ impl Isa {
     /// The pointers inside `kernel` must satisfy what its type documents.
     #[inline]
     pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: this token exists, so the processor has the instructions; the caller answers for the kernel's pointers.
+        // SAFETY: this token exists, so the processor has the instructions; the caller answers for
+        // the kernel's pointers.
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
@@ -144,7 +148,8 @@ pub(crate) trait Kernel {
     /// Does the work with the vectors of `S`. Implementations are `#[inline(always)]`.
     ///
     /// # Safety
-    /// The pointers inside must satisfy what the type documents, and the processor must have the instructions of `S`.
+    /// The pointers inside must satisfy what the type documents, and the processor must have the
+    /// instructions of `S`.
     unsafe fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 

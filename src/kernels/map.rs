@@ -1,8 +1,9 @@
 //! Feature maps and masks in memory.
 //!
-//! A map of C channels is cut in blocks of 16: `[C/16][rows][pitch][16]`, the 16 channels of a cell beside each other (one
-//! cache line, one AVX-512 register). Channels that pad the last block are zero. The pitch is odd and so is the number
-//! of cells of a block: powers of two would put the six rows of a Winograd tile in one set of the cache.
+//! A map of C channels is cut in blocks of 16: `[C/16][rows][pitch][16]`, the 16 channels of a cell
+//! beside each other (one cache line, one AVX-512 register). Channels that pad the last block are
+//! zero. The pitch is odd and so is the number of cells of a block: powers of two would put the six
+//! rows of a Winograd tile in one set of the cache.
 
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ impl Shape {
 pub struct Map {
     /// Its shape.
     pub shape: Shape,
-    /// The cells that hold values. A convolution takes the others for zero, and nothing else may read them.
+    /// The cells that hold values. A convolution takes the others for zero, and nothing else may
+    /// read them.
     pub valid: Rect,
     /// `[C/16][rows][pitch][16]`; cells between the width and the pitch are unspecified.
     pub data: Store<f32>,
@@ -63,7 +65,11 @@ pub struct Map {
 impl Map {
     /// A map with unspecified contents, all of which shall be given.
     pub fn new(pool: &Arc<Pool>, shape: Shape) -> Self {
-        Self { shape, valid: Rect::whole(shape.width, shape.height), data: pool.take(shape.cells() * BLOCK) }
+        Self {
+            shape,
+            valid: Rect::whole(shape.width, shape.height),
+            data: pool.take(shape.cells() * BLOCK),
+        }
     }
 
     /// The same of which only the cells of `valid` shall be given.
@@ -107,8 +113,8 @@ impl Map {
     }
 }
 
-/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a pooled cell, one for
-/// each cell of the 2x2 window in raster order.
+/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a
+/// pooled cell, one for each cell of the 2x2 window in raster order.
 pub struct Mask {
     /// The shape of the cells: of the map itself, or of the pooled map.
     pub shape: Shape,
@@ -123,7 +129,12 @@ pub struct Mask {
 impl Mask {
     /// A mask with unspecified contents.
     pub fn new(pool: &Arc<Pool>, shape: Shape, words: usize) -> Self {
-        Self { shape, words, valid: Rect::whole(shape.width, shape.height), data: pool.take(shape.cells() * words) }
+        Self {
+            shape,
+            words,
+            valid: Rect::whole(shape.width, shape.height),
+            data: pool.take(shape.cells() * words),
+        }
     }
 
     /// The same of which only the cells of `valid` shall be given.

@@ -1,11 +1,12 @@
 //! The matrix micro-kernel: a few rows times one panel of columns, all sums in registers.
 //!
-//! `out[i][j] = sum_k a[i][k] u[k][j]` for up to six rows i (Winograd tiles, or cells of a map) and one panel of columns j
-//! (output channels: four AVX-512 registers of 16, two AVX2 registers of 8). Every k costs one load for each register of
-//! the panel and one broadcast for each row, and 24 (12) independent multiply-adds hide their latency.
-//! The rows are read where they lie: k runs over 16 channels of a cell, then to the next block of channels.
-//! The columns were packed once: `[k][panel]`. Sums run over k in ascending order, so the bytes do not depend on how rows
-//! are grouped or on the vector length.
+//! `out[i][j] = sum_k a[i][k] u[k][j]` for up to six rows i (Winograd tiles, or cells of a map) and
+//! one panel of columns j (output channels: four AVX-512 registers of 16, two AVX2 registers of 8).
+//! Every k costs one load for each register of the panel and one broadcast for each row, and 24
+//! (12) independent multiply-adds hide their latency. The rows are read where they lie: k runs over
+//! 16 channels of a cell, then to the next block of channels. The columns were packed once:
+//! `[k][panel]`. Sums run over k in ascending order, so the bytes do not depend on how rows are
+//! grouped or on the vector length.
 
 use super::isa::{Isa, Kernel};
 use super::simd::Simd;
@@ -13,8 +14,9 @@ use super::simd::Simd;
 /// One micro-kernel call.
 ///
 /// # Safety
-/// `a` must be readable at `i * a_row + b * a_block + 0..16` for `i < rows`, `b < blocks`; `u` for `blocks * 16 * width`
-/// values where `width` is `registers` vectors; `out` writable at `i * out_row + j / 16 * out_block + j % 16` for `j < width`.
+/// `a` must be readable at `i * a_row + b * a_block + 0..16` for `i < rows`, `b < blocks`; `u` for
+/// `blocks * 16 * width` values where `width` is `registers` vectors; `out` writable at `i *
+/// out_row + j / 16 * out_block + j % 16` for `j < width`.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub a: *const f32,
@@ -32,8 +34,8 @@ pub(crate) struct Product {
     pub rows: usize,
     /// Blocks of 16 columns in this panel, 1 to [`Isa::panel_blocks`].
     pub panel: usize,
-    /// Memory wanted soon, at two places: a cache line is asked for of each per two k. (Asking faster than memory delivers would hold up
-    /// the loads of the loop itself.)
+    /// Memory wanted soon, at two places: a cache line is asked for of each per two k. (Asking
+    /// faster than memory delivers would hold up the loads of the loop itself.)
     pub prefetch: [*const f32; 2],
 }
 
@@ -69,7 +71,9 @@ impl Kernel for Product {
                 (3, 1) if S::LANES == 16 => tile::<S, 3, 1>(s, &self),
                 (2, 1) if S::LANES == 16 => tile::<S, 2, 1>(s, &self),
                 (1, 1) if S::LANES == 16 => tile::<S, 1, 1>(s, &self),
-                (rows, registers) => unreachable!("no micro-kernel of {rows} rows and {registers} registers"),
+                (rows, registers) => {
+                    unreachable!("no micro-kernel of {rows} rows and {registers} registers")
+                }
             }
         }
     }
@@ -81,7 +85,8 @@ impl Kernel for Product {
 /// As [`Product`], with its `rows` and `panel` equal to the constants.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const REGS: usize>(s: S, p: &Product) {
-    // SAFETY: all addresses are those that the contract of `Product` lists; prefetches may go anywhere.
+    // SAFETY: all addresses are those that the contract of `Product` lists; prefetches may go
+    // anywhere.
     unsafe {
         let mut acc = [[s.splat(0.0); REGS]; ROWS];
         let mut u = p.u;
@@ -115,8 +120,8 @@ unsafe fn tile<S: Simd, const ROWS: usize, const REGS: usize>(s: S, p: &Product)
     }
 }
 
-/// `[K][N]` columns packed in panels of `panel_blocks` blocks of 16, the last one narrower: `[panel][k][panel width]`.
-/// K and N are padded with zeros to multiples of 16.
+/// `[K][N]` columns packed in panels of `panel_blocks` blocks of 16, the last one narrower:
+/// `[panel][k][panel width]`. K and N are padded with zeros to multiples of 16.
 pub struct Panels {
     /// Blocks of 16 in a full panel.
     pub(crate) panel_blocks: usize,
@@ -129,7 +134,11 @@ pub struct Panels {
 impl Panels {
     /// The packing of a `[k, n]` matrix for an instruction set.
     pub fn new(isa: Isa, k: usize, n: usize) -> Self {
-        Self { panel_blocks: isa.panel_blocks(), k_blocks: k.div_ceil(16), n_blocks: n.div_ceil(16) }
+        Self {
+            panel_blocks: isa.panel_blocks(),
+            k_blocks: k.div_ceil(16),
+            n_blocks: n.div_ceil(16),
+        }
     }
 
     /// Values of the packed matrix.
@@ -191,24 +200,35 @@ mod tests {
                             // SAFETY: all inside the vectors.
                             unsafe {
                                 isa.run(Product {
-                                    a: a.as_ptr().add(plane * (k * tiles + 16) + g * isa.rows() * 16),
+                                    a: a.as_ptr()
+                                        .add(plane * (k * tiles + 16) + g * isa.rows() * 16),
                                     a_row: 16,
                                     a_block: tiles * 16,
                                     blocks: k / 16,
                                     u: u.as_ptr().add(plane * k * pb * 16),
-                                    out: out.as_mut_ptr().add(plane * tiles * 64 + g * isa.rows() * pb * 16),
+                                    out: out
+                                        .as_mut_ptr()
+                                        .add(plane * tiles * 64 + g * isa.rows() * pb * 16),
                                     out_row: pb * 16,
                                     out_block: 16,
                                     rows: isa.rows(),
                                     panel: pb,
-                                    prefetch: [u.as_ptr().wrapping_add((plane + 1) * k * pb * 16 + g * k * 8), a.as_ptr()],
+                                    prefetch: [
+                                        u.as_ptr()
+                                            .wrapping_add((plane + 1) * k * pb * 16 + g * k * 8),
+                                        a.as_ptr(),
+                                    ],
                                 });
                             }
                         }
                     }
                     best = best.min(start.elapsed().as_secs_f64());
                 }
-                println!("{} k {k}: {:.1} GFLOPS", isa.name(), (planes * tiles * k * pb * 16 * 2) as f64 / best / 1e9);
+                println!(
+                    "{} k {k}: {:.1} GFLOPS",
+                    isa.name(),
+                    (planes * tiles * k * pb * 16 * 2) as f64 / best / 1e9
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The matrix micro-kernel on bfloat16 numbers with float32 sums (`vdpbf16ps`): two k at once.
 //!
-//! The same loop as in [`super::product`]: 6 rows x 4 registers. Rows hold 16 channels of a cell as 16-bit numbers, and one
-//! broadcast brings a pair of them; columns hold pairs of k for each output channel.
+//! The same loop as in [`super::product`]: 6 rows x 4 registers. Rows hold 16 channels of a cell as
+//! 16-bit numbers, and one broadcast brings a pair of them; columns hold pairs of k for each output
+//! channel.
 
 use super::isa::Isa;
 
@@ -36,7 +37,8 @@ impl Product16 {
     pub(crate) unsafe fn run(&self, isa: Isa) {
         debug_assert!(isa.has_bfloat16());
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: filters are made in bfloat16 only where the instructions were detected; the caller answers for the pointers.
+        // SAFETY: filters are made in bfloat16 only where the instructions were detected; the
+        // caller answers for the pointers.
         unsafe {
             match self.panel {
                 4 => x86::rows::<4>(self),
@@ -77,7 +79,8 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn tile<const ROWS: usize, const REGS: usize>(p: &Product16) {
-        // SAFETY: all addresses are those of the contract; prefetches may go anywhere. 512 bits are 32 bfloat16 numbers.
+        // SAFETY: all addresses are those of the contract; prefetches may go anywhere. 512 bits are
+        // 32 bfloat16 numbers.
         unsafe {
             let mut acc = [[_mm512_setzero_ps(); REGS]; ROWS];
             let mut u = p.u;

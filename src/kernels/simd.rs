@@ -1,7 +1,9 @@
-//! Vectors of float32: the few operations that the kernels are written in, for each instruction set.
+//! Vectors of float32: the few operations that the kernels are written in, for each instruction
+//! set.
 //!
-//! Every operation is one machine instruction (or one per half where the vectors are shorter), so a kernel written
-//! over [`Simd`] does the same operations in the same order on every lane whatever the vector length: the same bytes.
+//! Every operation is one machine instruction (or one per half where the vectors are shorter), so a
+//! kernel written over [`Simd`] does the same operations in the same order on every lane whatever
+//! the vector length: the same bytes.
 
 #![allow(clippy::missing_safety_doc)]
 
@@ -11,8 +13,8 @@ use core::arch::x86_64::*;
 /// Operations on one vector register of float32.
 ///
 /// # Safety
-/// All methods are unsafe for one reason: the processor must have the instructions. Pointers must be valid for
-/// `LANES` values (no alignment needed).
+/// All methods are unsafe for one reason: the processor must have the instructions. Pointers must
+/// be valid for `LANES` values (no alignment needed).
 pub(crate) trait Simd: Copy {
     /// Values in a register; divides 16.
     const LANES: usize;
@@ -31,8 +33,8 @@ pub(crate) trait Simd: Copy {
     /// Lanes whose bit is clear become 0.
     unsafe fn keep_bits(self, v: Self::F, bits: u32) -> Self::F;
     unsafe fn store(self, p: *mut f32, v: Self::F);
-    /// Stores past the caches where the processor can, for what will not be read soon. `p` must be aligned to the register, and
-    /// [`Simd::settle`] must follow before another thread reads.
+    /// Stores past the caches where the processor can, for what will not be read soon. `p` must be
+    /// aligned to the register, and [`Simd::settle`] must follow before another thread reads.
     #[inline(always)]
     unsafe fn stream(self, p: *mut f32, v: Self::F) {
         // SAFETY: the caller's.
@@ -113,7 +115,8 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_bfloat16(self, p: *mut u16, v: __m512) {
-        // Nearest even: half a step, less one if the bit that stays is even. (A NaN may become infinite; it stays noticed.)
+        // Nearest even: half a step, less one if the bit that stays is even. (A NaN may become
+        // infinite; it stays noticed.)
         unsafe {
             let bits = _mm512_castps_si512(v);
             let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
@@ -254,10 +257,15 @@ impl Simd for Avx2 {
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
-/// a * b + c: fused where the target has the instruction, in two steps where it would be a slow library call.
+/// a * b + c: fused where the target has the instruction, in two steps where it would be a slow
+/// library call.
 #[inline(always)]
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
 }
 
 impl Simd for Portable {

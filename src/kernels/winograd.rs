@@ -1,12 +1,14 @@
 //! The transforms of Winograd's F(4x4, 3x3).
 //!
-//! A 3x3 convolution computes a 4x4 tile of outputs from a 6x6 patch of inputs. With polynomials evaluated at six points
-//! it takes 36 products instead of 144 (Lavin & Gray 2015, arXiv:1509.09308):
+//! A 3x3 convolution computes a 4x4 tile of outputs from a 6x6 patch of inputs. With polynomials
+//! evaluated at six points it takes 36 products instead of 144 (Lavin & Gray 2015,
+//! arXiv:1509.09308):
 //!
 //! `Y = A^T [(G g G^T) . (B^T d B)] A`
 //!
-//! The points here are 0, ±1/sqrt2, ±sqrt2 and infinity: the same operations as with the usual 0, ±1, ±2, but half the
-//! rounding error, since the powers of the points stay near one. With a = 1/sqrt2, b = sqrt2 (a^2 b^2 = 1, a^2 + b^2 = 5/2):
+//! The points here are 0, ±1/sqrt2, ±sqrt2 and infinity: the same operations as with the usual 0,
+//! ±1, ±2, but half the rounding error, since the powers of the points stay near one. With a =
+//! 1/sqrt2, b = sqrt2 (a^2 b^2 = 1, a^2 + b^2 = 5/2):
 //!
 //! ```text
 //!        | 1   0   -5/2   0    1  0 |         |  1     0     0   |          | 1  1  1  1  1  0 |
@@ -17,8 +19,8 @@
 //!        | 0   1    0   -5/2   0  1 |         |  0     0     1   |
 //! ```
 //!
-//! The 36 values of a tile are 36 independent matrix products over the channels, so a layer is 36 products
-//! `[tiles, C_in] x [C_in, C_out]` between two cheap transforms.
+//! The 36 values of a tile are 36 independent matrix products over the channels, so a layer is 36
+//! products `[tiles, C_in] x [C_in, C_out]` between two cheap transforms.
 
 use std::sync::Arc;
 
@@ -59,8 +61,8 @@ impl Stored for u16 {
     }
 }
 
-/// Rows `3 HALF .. 3 HALF + 3` of `B^T d`: six inputs to points 0, a, -a or to b, -b, infinity. The two halves share nothing,
-/// and one of them leaves registers for a whole patch.
+/// Rows `3 HALF .. 3 HALF + 3` of `B^T d`: six inputs to points 0, a, -a or to b, -b, infinity. The
+/// two halves share nothing, and one of them leaves registers for a whole patch.
 ///
 /// # Safety
 /// The processor must have the instructions of `S`.
@@ -72,16 +74,25 @@ unsafe fn to_points<S: Simd, const HALF: usize>(s: S, d: [S::F; 6]) -> [S::F; 3]
         if HALF == 0 {
             let (two, a) = (s.splat(2.0), s.splat(A));
             let (even, odd) = (s.fnma(two, d[2], d[4]), s.fnma(two, d[1], d[3]));
-            [s.fnma(five_halves, d[2], s.add(d[0], d[4])), s.fma(a, odd, even), s.fnma(a, odd, even)]
+            [
+                s.fnma(five_halves, d[2], s.add(d[0], d[4])),
+                s.fma(a, odd, even),
+                s.fnma(a, odd, even),
+            ]
         } else {
             let (half, b) = (s.splat(0.5), s.splat(B));
             let (even, odd) = (s.fnma(half, d[2], d[4]), s.fnma(half, d[1], d[3]));
-            [s.fma(b, odd, even), s.fnma(b, odd, even), s.fnma(five_halves, d[3], s.add(d[1], d[5]))]
+            [
+                s.fma(b, odd, even),
+                s.fnma(b, odd, even),
+                s.fnma(five_halves, d[3], s.add(d[1], d[5])),
+            ]
         }
     }
 }
 
-/// Rows `HALF` and `HALF + 2` of `A^T m`: six points to two of the four outputs. The two halves share nothing.
+/// Rows `HALF` and `HALF + 2` of `A^T m`: six points to two of the four outputs. The two halves
+/// share nothing.
 ///
 /// # Safety
 /// The processor must have the instructions of `S`.
@@ -91,21 +102,34 @@ unsafe fn from_points<S: Simd, const HALF: usize>(s: S, m: [S::F; 6]) -> [S::F; 
     unsafe {
         if HALF == 0 {
             let (inner, outer) = (s.add(m[1], m[2]), s.add(m[3], m[4]));
-            [s.add(s.add(m[0], inner), outer), s.fma(s.splat(2.0), outer, s.mul(s.splat(0.5), inner))]
+            [
+                s.add(s.add(m[0], inner), outer),
+                s.fma(s.splat(2.0), outer, s.mul(s.splat(0.5), inner)),
+            ]
         } else {
             let (inner, outer) = (s.sub(m[1], m[2]), s.sub(m[3], m[4]));
             let last = s.fma(s.splat(A / 2.0), inner, m[5]);
-            [s.fma(s.splat(B), outer, s.mul(s.splat(A), inner)), s.fma(s.splat(2.0 * B), outer, last)]
+            [
+                s.fma(s.splat(B), outer, s.mul(s.splat(A), inner)),
+                s.fma(s.splat(2.0 * B), outer, last),
+            ]
         }
     }
 }
 
-/// Transforms the 6x6 patch at `source` (rows `row` values apart, 16 channels a cell) into 36 planes `plane` values apart.
+/// Transforms the 6x6 patch at `source` (rows `row` values apart, 16 channels a cell) into 36
+/// planes `plane` values apart.
 ///
 /// # Safety
 /// `source` must be readable and `target` writable at those places.
 #[inline(always)]
-pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(s: S, source: *const f32, row: usize, target: *mut T, plane: usize) {
+pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(
+    s: S,
+    source: *const f32,
+    row: usize,
+    target: *mut T,
+    plane: usize,
+) {
     for part in (0..16).step_by(S::LANES) {
         // SAFETY: the caller's.
         unsafe {
@@ -122,12 +146,21 @@ pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(s: S, source: *const f3
 /// As [`transform_input`].
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Rows become columns: indices say it best.
-unsafe fn half_input<S: Simd, T: Stored, const HALF: usize>(s: S, source: *const f32, row: usize, target: *mut T, plane: usize) {
+unsafe fn half_input<S: Simd, T: Stored, const HALF: usize>(
+    s: S,
+    source: *const f32,
+    row: usize,
+    target: *mut T,
+    plane: usize,
+) {
     // SAFETY: the caller's.
     unsafe {
         let mut columns = [[s.splat(0.0); 6]; 3];
         for x in 0..6 {
-            let points = to_points::<S, HALF>(s, std::array::from_fn(|y| s.load(source.add(y * row + x * 16))));
+            let points = to_points::<S, HALF>(
+                s,
+                std::array::from_fn(|y| s.load(source.add(y * row + x * 16))),
+            );
             for y in 0..3 {
                 columns[y][x] = points[y];
             }
@@ -146,7 +179,12 @@ unsafe fn half_input<S: Simd, T: Stored, const HALF: usize>(s: S, source: *const
 /// # Safety
 /// `source` must be readable at 16 values in each plane, `target` writable for 256 values.
 #[inline(always)]
-pub(crate) unsafe fn transform_output<S: Simd>(s: S, source: *const f32, plane: usize, target: *mut f32) {
+pub(crate) unsafe fn transform_output<S: Simd>(
+    s: S,
+    source: *const f32,
+    plane: usize,
+    target: *mut f32,
+) {
     for part in (0..16).step_by(S::LANES) {
         // SAFETY: the caller's.
         unsafe {
@@ -162,12 +200,20 @@ pub(crate) unsafe fn transform_output<S: Simd>(s: S, source: *const f32, plane: 
 /// As [`transform_output`].
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // As above.
-unsafe fn half_output<S: Simd, const HALF: usize>(s: S, source: *const f32, plane: usize, target: *mut f32) {
+unsafe fn half_output<S: Simd, const HALF: usize>(
+    s: S,
+    source: *const f32,
+    plane: usize,
+    target: *mut f32,
+) {
     // SAFETY: the caller's.
     unsafe {
         let mut columns = [[s.splat(0.0); 6]; 2];
         for x in 0..6 {
-            let outputs = from_points::<S, HALF>(s, std::array::from_fn(|y| s.load(source.add((y * 6 + x) * plane))));
+            let outputs = from_points::<S, HALF>(
+                s,
+                std::array::from_fn(|y| s.load(source.add((y * 6 + x) * plane))),
+            );
             for y in 0..2 {
                 columns[y][x] = outputs[y];
             }
@@ -186,7 +232,14 @@ fn filter_matrix() -> [[f64; 3]; 6] {
     let (a, b) = (0.5f64.sqrt(), 2f64.sqrt());
     let point = |p: f64, scale: f64| [scale, scale * p, scale * p * p];
     let (inner, outer) = (-2.0 / 3.0, 1.0 / 6.0);
-    [point(0.0, 1.0), point(a, inner), point(-a, inner), point(b, outer), point(-b, outer), [0.0, 0.0, 1.0]]
+    [
+        point(0.0, 1.0),
+        point(a, inner),
+        point(-a, inner),
+        point(b, outer),
+        point(-b, outer),
+        [0.0, 0.0, 1.0],
+    ]
 }
 
 /// `G g G^T`, computed in float64.
@@ -201,7 +254,8 @@ pub(crate) fn transform_filter(g: &[f64; 9]) -> [f64; PLANES] {
     let mut points = [0.0; PLANES];
     for y in 0..6 {
         for (x, row) in matrix.iter().enumerate() {
-            points[y * 6 + x] = row[0] * columns[y][0] + row[1] * columns[y][1] + row[2] * columns[y][2];
+            points[y * 6 + x] =
+                row[0] * columns[y][0] + row[1] * columns[y][1] + row[2] * columns[y][2];
         }
     }
     points
@@ -212,11 +266,13 @@ pub(crate) fn transform_filter(g: &[f64; 9]) -> [f64; PLANES] {
 pub enum Direction {
     /// From the layer's inputs to its outputs.
     Forward,
-    /// From the gradient of the outputs to the gradient of the inputs: the kernel flipped, its channels exchanged.
+    /// From the gradient of the outputs to the gradient of the inputs: the kernel flipped, its
+    /// channels exchanged.
     Backward,
 }
 
-/// The transformed weights of one 3x3 convolution: 36 matrices `[C_in, C_out]`, each packed in panels.
+/// The transformed weights of one 3x3 convolution: 36 matrices `[C_in, C_out]`, each packed in
+/// panels.
 pub struct Filters {
     /// Channels summed over.
     pub inputs: usize,
@@ -234,11 +290,19 @@ pub(crate) enum Data {
 }
 
 impl Filters {
-    /// Transforms `weights`, `[outputs, inputs, 3, 3]`, times `scale`, for one direction; `outputs` and `inputs` are the layer's.
+    /// Transforms `weights`, `[outputs, inputs, 3, 3]`, times `scale`, for one direction; `outputs`
+    /// and `inputs` are the layer's.
     ///
     /// # Panics
     /// If `bfloat16` is asked for without the instructions.
-    pub fn new(isa: Isa, pool: &Arc<Pool>, layer: Layer3x3, direction: Direction, scale: f64, bfloat16: bool) -> Self {
+    pub fn new(
+        isa: Isa,
+        pool: &Arc<Pool>,
+        layer: Layer3x3,
+        direction: Direction,
+        scale: f64,
+        bfloat16: bool,
+    ) -> Self {
         let (k, n) = match direction {
             Direction::Forward => (layer.inputs, layer.outputs),
             Direction::Backward => (layer.outputs, layer.inputs),
@@ -250,12 +314,16 @@ impl Filters {
             let mut data = pool.take::<u16>(length);
             let target = Shared(data.as_mut_ptr());
             let place = |k: usize, n: usize| panels.at_pair(k, n);
-            fill(&panels, layer, direction, scale, (target, place), |value| half::bf16::from_f64(value).to_bits());
+            fill(&panels, layer, direction, scale, (target, place), |value| {
+                half::bf16::from_f64(value).to_bits()
+            });
             Data::Bfloat16(data)
         } else {
             let mut data = pool.take::<f32>(length);
             let target = Shared(data.as_mut_ptr());
-            fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| value as f32);
+            fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| {
+                value as f32
+            });
             Data::Float32(data)
         };
         Self { inputs: k, outputs: n, panels, data }
@@ -295,12 +363,14 @@ fn fill<T: Copy + Send + Sync>(
     let target = &target;
     (0..k_padded).into_par_iter().for_each(|row| {
         for column in 0..n_padded {
-            let (o, i) = if direction == Direction::Forward { (column, row) } else { (row, column) };
+            let (o, i) =
+                if direction == Direction::Forward { (column, row) } else { (row, column) };
             let mut points = [0.0; PLANES];
             if o < layer.outputs && i < layer.inputs {
                 let kernel = &layer.weights[(o * layer.inputs + i) * 9..][..9];
                 points = transform_filter(&std::array::from_fn(|t| {
-                    scale * f64::from(kernel[if direction == Direction::Forward { t } else { 8 - t }])
+                    scale
+                        * f64::from(kernel[if direction == Direction::Forward { t } else { 8 - t }])
                 }));
             }
             let at = place(row, column);

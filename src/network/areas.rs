@@ -1,12 +1,14 @@
 //! Which cells of a region the sweeps over it must compute.
 //!
-//! A tile's region carries a margin as wide as the deepest tap sees. But a layer below that tap needs only what is still
-//! ahead of it, and the way back ends at the core: so the margin shrinks with every layer on both ways. Cells beyond are not
-//! computed, and those who read them take zeros, which reach no cell that counts.
+//! A tile's region carries a margin as wide as the deepest tap sees. But a layer below that tap
+//! needs only what is still ahead of it, and the way back ends at the core: so the margin shrinks
+//! with every layer on both ways. Cells beyond are not computed, and those who read them take
+//! zeros, which reach no cell that counts.
 //!
-//! Reach no cell that counts but for its last bits: the sixteen outputs of a Winograd tile share their rounding, so each depends
-//! on all of the tile's 6x6 patch. Where bytes are to be the same whatever lies beyond, a layer needs whole patches of the layer
-//! below it, and the margin shrinks more slowly.
+//! Reach no cell that counts but for its last bits: the sixteen outputs of a Winograd tile share
+//! their rounding, so each depends on all of the tile's 6x6 patch. Where bytes are to be the same
+//! whatever lies beyond, a layer needs whole patches of the layer below it, and the margin shrinks
+//! more slowly.
 
 use super::layer::Layer;
 use super::weights::VGG19_WIDTHS;
@@ -15,8 +17,8 @@ use crate::geometry::Rect;
 /// Cells are computed in squares of this side, the convolutions' Winograd tiles.
 const TILE: usize = 4;
 
-/// Per layer, the cells to compute on both ways, in squares of four (eight where pooling follows, so that it has squares of
-/// four as well) or to the region's end.
+/// Per layer, the cells to compute on both ways, in squares of four (eight where pooling follows,
+/// so that it has squares of four as well) or to the region's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Areas {
     forward: Vec<Rect>,
@@ -26,20 +28,32 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// For taps up to `deepest` in a region of `width` x `height` px, whose features count on `core` and whose gradient is
-    /// wanted at the pixels of `wanted` (where that is empty, nowhere). Without `wanted` every cell is computed. With
-    /// `same_bits` all is computed on which the last bit of a feature or gradient that counts depends; the core and `wanted`
-    /// then begin on multiples of 64 px of the canvas, as the region does, so that tiles fall on the same places in any region.
-    pub fn new(deepest: Layer, (width, height): (usize, usize), core: Rect, wanted: Option<Rect>, same_bits: bool) -> Self {
+    /// For taps up to `deepest` in a region of `width` x `height` px, whose features count on
+    /// `core` and whose gradient is wanted at the pixels of `wanted` (where that is empty,
+    /// nowhere). Without `wanted` every cell is computed. With `same_bits` all is computed on which
+    /// the last bit of a feature or gradient that counts depends; the core and `wanted` then begin
+    /// on multiples of 64 px of the canvas, as the region does, so that tiles fall on the same
+    /// places in any region.
+    pub fn new(
+        deepest: Layer,
+        (width, height): (usize, usize),
+        core: Rect,
+        wanted: Option<Rect>,
+        same_bits: bool,
+    ) -> Self {
         let layers = &Layer::ALL[..=deepest.index()];
         let shape = |layer: Layer| (layer.cells(width), layer.cells(height));
         let Some(wanted) = wanted else {
-            let whole: Vec<Rect> = layers.iter().map(|layer| Rect::whole(shape(*layer).0, shape(*layer).1)).collect();
+            let whole: Vec<Rect> =
+                layers.iter().map(|layer| Rect::whole(shape(*layer).0, shape(*layer).1)).collect();
             let all = Rect::whole(width, height);
             return Self { forward: whole.clone(), backward: whole, pixels: all, read: all };
         };
-        // What a convolution reads for some of its outputs: one cell beyond them, or beyond the tiles that they lie in.
-        let read = |outputs: Rect, (w, h): (usize, usize)| grown(if same_bits { outputs.aligned(TILE, w, h) } else { outputs }, w, h);
+        // What a convolution reads for some of its outputs: one cell beyond them, or beyond the
+        // tiles that they lie in.
+        let read = |outputs: Rect, (w, h): (usize, usize)| {
+            grown(if same_bits { outputs.aligned(TILE, w, h) } else { outputs }, w, h)
+        };
         // Where the gradient before a layer's ReLU is needed.
         let mut backward = Vec::with_capacity(layers.len());
         let mut below = wanted;
@@ -67,11 +81,21 @@ impl Areas {
             above = if layer.index() == 0 { grown(needed, w, h) } else { read(needed, (w, h)) };
         }
         forward.reverse();
-        let align = |layer: &Layer, rect: &Rect, unit: usize| rect.aligned(unit, shape(*layer).0, shape(*layer).1);
+        let align = |layer: &Layer, rect: &Rect, unit: usize| {
+            rect.aligned(unit, shape(*layer).0, shape(*layer).1)
+        };
         let unit = |layer: &Layer| if layer.is_before_pool() { 2 * TILE } else { TILE };
         Self {
-            forward: layers.iter().zip(&forward).map(|(layer, rect)| align(layer, rect, unit(layer))).collect(),
-            backward: layers.iter().zip(&backward).map(|(layer, rect)| align(layer, rect, TILE)).collect(),
+            forward: layers
+                .iter()
+                .zip(&forward)
+                .map(|(layer, rect)| align(layer, rect, unit(layer)))
+                .collect(),
+            backward: layers
+                .iter()
+                .zip(&backward)
+                .map(|(layer, rect)| align(layer, rect, TILE))
+                .collect(),
             pixels: wanted.aligned(TILE, width, height),
             read: above,
         }
@@ -87,7 +111,8 @@ impl Areas {
         self.backward[layer.index()]
     }
 
-    /// How much work the two ways are: pixels of an untrimmed region that take as many multiplications forward, and back.
+    /// How much work the two ways are: pixels of an untrimmed region that take as many
+    /// multiplications forward, and back.
     pub fn swept(&self) -> (f64, f64) {
         let (mut inputs, mut all) = (3, 0.0);
         let (mut forward, mut backward) = (0.0, 0.0);
@@ -125,8 +150,13 @@ fn grown(rect: Rect, width: usize, height: usize) -> Rect {
 /// The cells of side `stride` that `rect` touches, of a map of `width` x `height`.
 fn covering(rect: Rect, stride: usize, width: usize, height: usize) -> Rect {
     let (left, top) = ((rect.left / stride).min(width), (rect.top / stride).min(height));
-    let (right, bottom) = (rect.right().div_ceil(stride).min(width), rect.bottom().div_ceil(stride).min(height));
-    if rect.area() == 0 { Rect::whole(0, 0) } else { Rect { left, top, width: right - left, height: bottom - top } }
+    let (right, bottom) =
+        (rect.right().div_ceil(stride).min(width), rect.bottom().div_ceil(stride).min(height));
+    if rect.area() == 0 {
+        Rect::whole(0, 0)
+    } else {
+        Rect { left, top, width: right - left, height: bottom - top }
+    }
 }
 
 /// The cells under the 2x2 windows of `rect`.
@@ -147,15 +177,32 @@ mod tests {
         let core = Rect { left: 160, top: 160, width: 64, height: 64 };
         let areas = Areas::new(layer("relu5_1"), (384, 384), core, Some(core), false);
         // On the way back from the deepest tap, 80 px around the core; at the pixels none.
-        assert_eq!(areas.backward(layer("relu5_1")), Rect { left: 4, top: 4, width: 16, height: 16 });
-        assert_eq!(areas.backward(layer("relu1_1")), Rect { left: 156, top: 156, width: 72, height: 72 });
+        assert_eq!(
+            areas.backward(layer("relu5_1")),
+            Rect { left: 4, top: 4, width: 16, height: 16 }
+        );
+        assert_eq!(
+            areas.backward(layer("relu1_1")),
+            Rect { left: 156, top: 156, width: 72, height: 72 }
+        );
         assert_eq!(areas.pixels(), core);
-        // On the way there, the whole region at the pixels, and at the deepest tap what the way back needs.
-        assert_eq!(areas.forward(layer("relu1_1")), Rect { left: 8, top: 8, width: 368, height: 368 });
+        // On the way there, the whole region at the pixels, and at the deepest tap what the way
+        // back needs.
+        assert_eq!(
+            areas.forward(layer("relu1_1")),
+            Rect { left: 8, top: 8, width: 368, height: 368 }
+        );
         assert_eq!(areas.forward(layer("relu5_1")), areas.backward(layer("relu5_1")));
-        let features = Areas::new(layer("relu5_1"), (384, 384), core, Some(Rect::whole(0, 0)), false);
-        assert_eq!(features.forward(layer("relu5_1")), Rect { left: 8, top: 8, width: 8, height: 8 });
-        assert_eq!(features.forward(layer("relu1_1")), Rect { left: 88, top: 88, width: 208, height: 208 });
+        let features =
+            Areas::new(layer("relu5_1"), (384, 384), core, Some(Rect::whole(0, 0)), false);
+        assert_eq!(
+            features.forward(layer("relu5_1")),
+            Rect { left: 8, top: 8, width: 8, height: 8 }
+        );
+        assert_eq!(
+            features.forward(layer("relu1_1")),
+            Rect { left: 88, top: 88, width: 208, height: 208 }
+        );
         assert_eq!(features.backward(layer("relu4_1")).area(), 0);
     }
 
@@ -169,15 +216,15 @@ mod tests {
             width: rect.width + 2 * cells,
             height: rect.height + 2 * cells,
         };
-        // Back from the pixels: 1 cell, which ends a tile of its own, so 5; 3 windows, 5 cells of relu2_1. What is computed is
-        // whole tiles of that.
+        // Back from the pixels: 1 cell, which ends a tile of its own, so 5; 3 windows, 5 cells of
+        // relu2_1. What is computed is whole tiles of that.
         assert_eq!(areas.pixels(), core);
         assert_eq!(areas.backward(layer("relu1_1")), around(core, 4));
         assert_eq!(areas.backward(layer("relu1_2")), around(core, 8));
         let pooled = core.cells(2);
         assert_eq!(areas.backward(layer("relu2_1")), around(pooled, 8));
-        // Forward: those 5 cells lie in tiles of 8, which read 9 windows, 18 cells; 20 in tiles (24 in squares of eight), 21 of
-        // relu1_1, and the first convolution is direct.
+        // Forward: those 5 cells lie in tiles of 8, which read 9 windows, 18 cells; 20 in tiles (24
+        // in squares of eight), 21 of relu1_1, and the first convolution is direct.
         assert_eq!(areas.forward(layer("relu2_1")), around(pooled, 8));
         assert_eq!(areas.forward(layer("relu1_2")), around(core, 24));
         assert_eq!(areas.forward(layer("relu1_1")), around(core, 24));
@@ -191,9 +238,13 @@ mod tests {
 
     #[test]
     fn what_is_read_ends_where_the_margins_of_the_taps_do() {
-        // relu5_1 sees 70 px beyond its cells of 16 px; on the way back 80 px of it are needed, of which each sees 70.
+        // relu5_1 sees 70 px beyond its cells of 16 px; on the way back 80 px of it are needed, of
+        // which each sees 70.
         let core = Rect { left: 640, top: 640, width: 64, height: 64 };
-        let left = |wanted: Rect| core.left - Areas::new(layer("relu5_1"), (1344, 1344), core, Some(wanted), false).read().left;
+        let left = |wanted: Rect| {
+            core.left
+                - Areas::new(layer("relu5_1"), (1344, 1344), core, Some(wanted), false).read().left
+        };
         assert_eq!((left(Rect::whole(0, 0)), left(core)), (70, 150));
     }
 
@@ -203,7 +254,8 @@ mod tests {
             let whole = Rect::whole(width, height);
             let all = Areas::new(layer("relu5_1"), (width, height), whole, None, false);
             for same_bits in [false, true] {
-                let found = Areas::new(layer("relu5_1"), (width, height), whole, Some(whole), same_bits);
+                let found =
+                    Areas::new(layer("relu5_1"), (width, height), whole, Some(whole), same_bits);
                 assert_eq!(found, all, "{width}x{height}");
             }
         }

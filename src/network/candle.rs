@@ -1,10 +1,12 @@
 //! The chain over candle tensors: the same sweeps as on the CPU, on whatever device candle has.
 //!
-//! The backward sweep is written out (no autograd): a convolution's gradient is the same convolution with the kernel
-//! flipped and its channels transposed, and the poolings have gradients of their own. On the CPU this path is slow and
-//! serves as the independent second implementation that tests compare with.
+//! The backward sweep is written out (no autograd): a convolution's gradient is the same
+//! convolution with the kernel flipped and its channels transposed, and the poolings have gradients
+//! of their own. On the CPU this path is slow and serves as the independent second implementation
+//! that tests compare with.
 //!
-//! Pixels, targets and matrices may live anywhere: what is on another device is copied over, what is here already is not.
+//! Pixels, targets and matrices may live anywhere: what is on another device is copied over, what
+//! is here already is not.
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -19,8 +21,8 @@ use crate::geometry::Rect;
 /// Cells whose products are added up in float32 before they are added to the rest in float64.
 const SUMMED: usize = 1 << 18;
 
-/// The arithmetic of a network over candle tensors. Sums for Gram matrices are always taken in float32 and added up in
-/// float64.
+/// The arithmetic of a network over candle tensors. Sums for Gram matrices are always taken in
+/// float32 and added up in float64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     /// float32 throughout, no value rounded to TF32.
@@ -40,7 +42,8 @@ impl Arithmetic {
         }
     }
 
-    /// Lets the GPU's matrix products round to TF32, or forbids it. This holds for the whole process: candle has one switch.
+    /// Lets the GPU's matrix products round to TF32, or forbids it. This holds for the whole
+    /// process: candle has one switch.
     pub fn apply(self) {
         candle_core::cuda::set_gemm_reduced_precision_f32(self == Arithmetic::Tf32);
     }
@@ -71,12 +74,25 @@ impl CandleNetwork {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn new(weights: &Weights, deepest: Layer, pooling: Pooling, device: &Device) -> Result<Self> {
+    pub fn new(
+        weights: &Weights,
+        deepest: Layer,
+        pooling: Pooling,
+        device: &Device,
+    ) -> Result<Self> {
         let arithmetic = Arithmetic::Float32;
-        Self::with(weights, deepest, pooling, device, arithmetic, Convolutions::suited(device, arithmetic))
+        Self::with(
+            weights,
+            deepest,
+            pooling,
+            device,
+            arithmetic,
+            Convolutions::suited(device, arithmetic),
+        )
     }
 
-    /// [`CandleNetwork::new`] in another arithmetic, with convolutions computed in one way or the other.
+    /// [`CandleNetwork::new`] in another arithmetic, with convolutions computed in one way or the
+    /// other.
     ///
     /// # Errors
     /// When the device fails.
@@ -98,19 +114,32 @@ impl CandleNetwork {
                 let weight = Tensor::from_vec(convolution.weight, shape, &Device::Cpu)?;
                 let turned = weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?.contiguous()?;
                 let kernel = |weight: Tensor| Kernel::new(&weight, by, dtype, device);
-                let bias = Tensor::from_vec(convolution.bias, (1, convolution.outputs, 1, 1), device)?.to_dtype(dtype)?;
+                let bias =
+                    Tensor::from_vec(convolution.bias, (1, convolution.outputs, 1, 1), device)?
+                        .to_dtype(dtype)?;
                 Ok(Step { layer, forward: kernel(weight)?, backward: kernel(turned)?, bias })
             })
             .collect::<Result<_>>()?;
         let operations = Operations::on(device)?;
-        Ok(Self { steps, operations, pooling, device: device.clone(), dtype, stages: Stages::default() })
+        Ok(Self {
+            steps,
+            operations,
+            pooling,
+            device: device.clone(),
+            dtype,
+            stages: Stages::default(),
+        })
     }
 
     /// The forward sweep on one region: see [`super::Network::forward`].
     ///
     /// # Errors
     /// When a tap has no cells or the device fails.
-    pub fn forward(&self, pixels: &Tensor, request: &Request) -> std::result::Result<CandlePass<'_>, NetworkError> {
+    pub fn forward(
+        &self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> std::result::Result<CandlePass<'_>, NetworkError> {
         request.check(pixels)?;
         self.stages.begin(&self.device)?;
         let pixels = pixels.to_device(&self.device)?.contiguous()?;
@@ -119,7 +148,9 @@ impl CandleNetwork {
         // RGB to the BGR that the network was trained on.
         let mut value = self.swapped(&input, 1)?.to_dtype(self.dtype)?;
         self.stages.end("pixels", &self.device)?;
-        let wanted = |layer: Layer| request.keep || request.moments.contains(&layer) || request.features.contains(&layer);
+        let wanted = |layer: Layer| {
+            request.keep || request.moments.contains(&layer) || request.features.contains(&layer)
+        };
         let mut outputs = Vec::new();
         for step in &self.steps {
             value = step.forward.apply(&self.operations, &value, None, Some(&step.bias))?;
@@ -134,7 +165,12 @@ impl CandleNetwork {
                 self.stages.end("pooling", &self.device)?;
             }
         }
-        Ok(CandlePass { network: self, outputs, core: request.core, size: (pixels.dims()[1], pixels.dims()[2]) })
+        Ok(CandlePass {
+            network: self,
+            outputs,
+            core: request.core,
+            size: (pixels.dims()[1], pixels.dims()[2]),
+        })
     }
 
     /// Where the time goes.
@@ -165,31 +201,47 @@ pub struct CandlePass<'a> {
 
 impl CandlePass<'_> {
     fn output(&self, layer: Layer) -> std::result::Result<&Tensor, NetworkError> {
-        self.outputs.get(layer.index()).and_then(Option::as_ref).ok_or(NetworkError::NoCells { layer })
+        self.outputs
+            .get(layer.index())
+            .and_then(Option::as_ref)
+            .ok_or(NetworkError::NoCells { layer })
     }
 
     /// `[C, h, w]` of a cell rectangle.
     fn cells(&self, layer: Layer, cells: Rect) -> std::result::Result<Tensor, NetworkError> {
         let output = self.output(layer)?.squeeze(0)?;
-        Ok(output.narrow(1, cells.top, cells.height)?.narrow(2, cells.left, cells.width)?.contiguous()?)
+        Ok(output
+            .narrow(1, cells.top, cells.height)?
+            .narrow(2, cells.left, cells.width)?
+            .contiguous()?)
     }
 
     /// `gradient`, if there is one yet, with what a loss at the tap adds: `[1, C, h, w]`.
-    fn with_tap(&self, gradient: Option<Tensor>, tap: &TapGradient<'_>, output: &Tensor) -> std::result::Result<Tensor, NetworkError> {
+    fn with_tap(
+        &self,
+        gradient: Option<Tensor>,
+        tap: &TapGradient<'_>,
+        output: &Tensor,
+    ) -> std::result::Result<Tensor, NetworkError> {
         let (_, c, h, w) = output.dims4()?;
         let CandleNetwork { device, dtype, operations, .. } = self.network;
         let (added, offset) = match tap {
             TapGradient::Affine { matrix, offset, .. } => {
-                let product = matrix.to_device(device)?.matmul(&output.reshape((c, h * w))?.to_dtype(DType::F32)?)?;
+                let product = matrix
+                    .to_device(device)?
+                    .matmul(&output.reshape((c, h * w))?.to_dtype(DType::F32)?)?;
                 (product.reshape((1, c, h, w))?, Some(offset.to_device(device)?))
             }
             TapGradient::Content { target, origin: (row, column), scale, .. } => {
-                let target = target.plain()?.narrow(1, *row, h)?.narrow(2, *column, w)?.to_device(device)?;
+                let target =
+                    target.plain()?.narrow(1, *row, h)?.narrow(2, *column, w)?.to_device(device)?;
                 (((output - target.unsqueeze(0)?)? * f64::from(*scale))?, None)
             }
         };
         let added = match offset {
-            Some(offset) => operations.shifted(added, &offset.reshape((1, c, 1, 1))?)?.to_dtype(*dtype)?,
+            Some(offset) => {
+                operations.shifted(added, &offset.reshape((1, c, 1, 1))?)?.to_dtype(*dtype)?
+            }
             None => added,
         };
         Ok(match gradient {
@@ -236,19 +288,34 @@ impl Pass for CandlePass<'_> {
         (row, column): (usize, usize),
     ) -> std::result::Result<Vec<f64>, NetworkError> {
         let cells = self.core.cells(layer.stride());
-        let target = target.plain()?.narrow(1, row + cells.top, cells.height)?.narrow(2, column + cells.left, cells.width)?;
+        let target = target.plain()?.narrow(1, row + cells.top, cells.height)?.narrow(
+            2,
+            column + cells.left,
+            cells.width,
+        )?;
         let difference = (self.cells(layer, cells)? - target.to_device(&self.network.device)?)?;
         let square = difference.to_dtype(DType::F32)?.sqr()?.sum(0)?.to_dtype(DType::F64)?;
         let side = BLOCK / layer.stride();
         let (down, across) = (cells.height.div_ceil(side), cells.width.div_ceil(side));
-        let squares = square.pad_with_zeros(0, 0, down * side - cells.height)?.pad_with_zeros(1, 0, across * side - cells.width)?;
+        let squares = square.pad_with_zeros(0, 0, down * side - cells.height)?.pad_with_zeros(
+            1,
+            0,
+            across * side - cells.width,
+        )?;
         let sums = squares.reshape((down, side, across, side))?.sum((1, 3))?;
         Ok(sums.flatten_all()?.to_vec1()?)
     }
 
-    fn backward(mut self: Box<Self>, gradients: &[TapGradient<'_>]) -> std::result::Result<Tensor, NetworkError> {
+    fn backward(
+        mut self: Box<Self>,
+        gradients: &[TapGradient<'_>],
+    ) -> std::result::Result<Tensor, NetworkError> {
         let Some(deepest) = gradients.iter().map(TapGradient::layer).max() else {
-            return Ok(Tensor::zeros((3, self.size.0, self.size.1), DType::F32, &self.network.device)?);
+            return Ok(Tensor::zeros(
+                (3, self.size.0, self.size.1),
+                DType::F32,
+                &self.network.device,
+            )?);
         };
         let CandleNetwork { stages, device, operations, .. } = self.network;
         stages.begin(device)?;
@@ -269,7 +336,11 @@ impl Pass for CandlePass<'_> {
             self.outputs[step.layer.index()] = None;
             stages.end("convolutions back", device)?;
         }
-        let bgr = gradient.expect("at least the deepest tap's layer was passed").squeeze(0)?.contiguous()?.to_dtype(DType::F32)?;
+        let bgr = gradient
+            .expect("at least the deepest tap's layer was passed")
+            .squeeze(0)?
+            .contiguous()?
+            .to_dtype(DType::F32)?;
         Ok((self.network.swapped(&bgr, 0)? * 255.0)?)
     }
 }

@@ -5,19 +5,23 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::candle::Arithmetic;
 use super::operations::Operations;
 
-/// Values of an unfolded band of rows: what [`Convolutions::Products`] has in memory beside its input and its output.
+/// Values of an unfolded band of rows: what [`Convolutions::Products`] has in memory beside its
+/// input and its output.
 const BAND: usize = 64 << 20;
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Convolutions {
-    /// By candle's own operation: on a GPU cuDNN where that is built in, which rounds float32 to TF32 as it likes.
+    /// By candle's own operation: on a GPU cuDNN where that is built in, which rounds float32 to
+    /// TF32 as it likes.
     Candle,
-    /// As matrix products over bands of rows, whose nine shifted copies are laid below each other. Rounding is that of the
-    /// matrix product, so [`Arithmetic::Float32`] is what it says, and memory is bounded by the band.
+    /// As matrix products over bands of rows, whose nine shifted copies are laid below each other.
+    /// Rounding is that of the matrix product, so [`Arithmetic::Float32`] is what it says, and
+    /// memory is bounded by the band.
     Products,
-    /// As 36 matrix products over bands of 4x4 tiles (Winograd's F(4x4, 3x3), as on the CPU): a quarter of the products'
-    /// operations, in float32 and on CUDA devices only. Layers of few channels, which gain nothing, are computed as products.
+    /// As 36 matrix products over bands of 4x4 tiles (Winograd's F(4x4, 3x3), as on the CPU): a
+    /// quarter of the products' operations, in float32 and on CUDA devices only. Layers of few
+    /// channels, which gain nothing, are computed as products.
     Winograd,
 }
 
@@ -27,7 +31,9 @@ impl Convolutions {
         match arithmetic {
             _ if !device.is_cuda() => Convolutions::Candle,
             Arithmetic::Float32 => Convolutions::Winograd,
-            Arithmetic::Tf32 | Arithmetic::Bfloat16 if cfg!(feature = "cudnn") => Convolutions::Candle,
+            Arithmetic::Tf32 | Arithmetic::Bfloat16 if cfg!(feature = "cudnn") => {
+                Convolutions::Candle
+            }
             Arithmetic::Tf32 | Arithmetic::Bfloat16 => Convolutions::Products,
         }
     }
@@ -50,7 +56,12 @@ pub(super) enum Kernel {
 
 impl Kernel {
     /// Prepares `weight`, float32 `[out, in, 3, 3]` on the CPU.
-    pub(super) fn new(weight: &Tensor, by: Convolutions, dtype: DType, device: &Device) -> Result<Self> {
+    pub(super) fn new(
+        weight: &Tensor,
+        by: Convolutions,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let ready = |weight: Tensor| weight.to_device(device)?.to_dtype(dtype);
         match by {
             Convolutions::Candle => Ok(Kernel::Direct(ready(weight.clone())?)),
@@ -61,14 +72,24 @@ impl Kernel {
                 }
                 Ok(Kernel::Points(ready(crate::kernels::cuda::at_points(weight)?)?))
             }
-            Convolutions::Winograd => candle_core::bail!("Winograd convolutions over tensors are for float32 on CUDA devices"),
-            Convolutions::Products => Ok(Kernel::Unfolded(ready(weight.permute((0, 2, 3, 1))?.contiguous()?.flatten_from(1)?)?)),
+            Convolutions::Winograd => candle_core::bail!(
+                "Winograd convolutions over tensors are for float32 on CUDA devices"
+            ),
+            Convolutions::Products => Ok(Kernel::Unfolded(ready(
+                weight.permute((0, 2, 3, 1))?.contiguous()?.flatten_from(1)?,
+            )?)),
         }
     }
 
-    /// The convolution of `map`, `[1, in, h, w]`, with a border of zeros; `map` counts as zero where `mask` is not positive.
-    /// With a bias, `[1, out, 1, 1]`, its ReLU.
-    pub(super) fn apply(&self, operations: &Operations, map: &Tensor, mask: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    /// The convolution of `map`, `[1, in, h, w]`, with a border of zeros; `map` counts as zero
+    /// where `mask` is not positive. With a bias, `[1, out, 1, 1]`, its ReLU.
+    pub(super) fn apply(
+        &self,
+        operations: &Operations,
+        map: &Tensor,
+        mask: Option<&Tensor>,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let plain = match (self, operations) {
             (Kernel::Direct(kernel), _) => match mask {
                 Some(mask) => operations.masked(map, mask)?.conv2d(kernel, 1, 1, 1, 1)?,
@@ -76,9 +97,13 @@ impl Kernel {
             },
             (Kernel::Unfolded(kernel), _) => product(kernel, operations, map, mask)?,
             #[cfg(feature = "cuda")]
-            (Kernel::Points(kernel), Operations::Fused(cuda)) => return cuda.winograd(kernel, map, mask, bias),
+            (Kernel::Points(kernel), Operations::Fused(cuda)) => {
+                return cuda.winograd(kernel, map, mask, bias);
+            }
             #[cfg(feature = "cuda")]
-            (Kernel::Points(_), Operations::Composed) => candle_core::bail!("a kernel at points without the kernels that take it"),
+            (Kernel::Points(_), Operations::Composed) => {
+                candle_core::bail!("a kernel at points without the kernels that take it")
+            }
         };
         match bias {
             Some(bias) => operations.activate(plain, bias),
@@ -87,7 +112,12 @@ impl Kernel {
     }
 }
 
-fn product(kernel: &Tensor, operations: &Operations, map: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+fn product(
+    kernel: &Tensor,
+    operations: &Operations,
+    map: &Tensor,
+    mask: Option<&Tensor>,
+) -> Result<Tensor> {
     let (_, inputs, height, width) = map.dims4()?;
     let outputs = kernel.dims()[0];
     let rows = (BAND / (9 * inputs * width).max(1)).clamp(1, height.max(1));

@@ -1,4 +1,5 @@
-//! The CPU's engine behind the common interface: tensors in, tensors out, no copy where none is needed.
+//! The CPU's engine behind the common interface: tensors in, tensors out, no copy where none is
+//! needed.
 
 use candle_core::{Device, Tensor};
 
@@ -8,17 +9,36 @@ use super::{Features, Moments, Network, NetworkError, Pass, Request, TapGradient
 use crate::tensor::{HostView, host_views};
 
 impl Network for CpuNetwork {
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         request.check(pixels)?;
         let (_, height, width) = pixels.dims3()?;
-        let mut layers: Vec<Layer> = request.moments.iter().chain(&request.features).chain(&request.gradients).copied().collect();
+        let mut layers: Vec<Layer> = request
+            .moments
+            .iter()
+            .chain(&request.features)
+            .chain(&request.gradients)
+            .copied()
+            .collect();
         layers.sort_unstable();
         layers.dedup();
-        let tap = |layer| TapRequest { layer, moments: request.moments.contains(&layer), features: request.features.contains(&layer) };
+        let tap = |layer| TapRequest {
+            layer,
+            moments: request.moments.contains(&layer),
+            features: request.features.contains(&layer),
+        };
         let taps: Vec<TapRequest> = layers.into_iter().map(tap).collect();
         let view = HostView::new(pixels)?;
-        let request =
-            cpu::Request { taps: &taps, core: request.core, wanted: request.wanted, same_bits: request.same_bits, keep: request.keep };
+        let request = cpu::Request {
+            taps: &taps,
+            core: request.core,
+            wanted: request.wanted,
+            same_bits: request.same_bits,
+            keep: request.keep,
+        };
         let pass = CpuNetwork::forward(self, view.values(), height, width, &request)?;
         Ok(Box::new(CpuPass { pass, height, width }))
     }
@@ -43,7 +63,12 @@ impl Pass for CpuPass<'_> {
         Ok(Features::Blocked(self.pass.features(layer)?))
     }
 
-    fn content_distance(&self, layer: Layer, target: &Features, (top, left): (usize, usize)) -> Result<Vec<f64>, NetworkError> {
+    fn content_distance(
+        &self,
+        layer: Layer,
+        target: &Features,
+        (top, left): (usize, usize),
+    ) -> Result<Vec<f64>, NetworkError> {
         let features = blocked(target)?;
         Ok(self.pass.content_loss(layer, ContentTarget { features, top, left })?)
     }
@@ -67,7 +92,8 @@ impl Pass for CpuPass<'_> {
                     cpu::TapGradient::Affine { layer: *layer, matrix, offset }
                 }
                 TapGradient::Content { layer, target, origin: (top, left), scale } => {
-                    let target = ContentTarget { features: blocked(target)?, top: *top, left: *left };
+                    let target =
+                        ContentTarget { features: blocked(target)?, top: *top, left: *left };
                     cpu::TapGradient::Content { layer: *layer, target, scale: *scale }
                 }
             });

@@ -1,7 +1,8 @@
 //! Names and geometry of VGG19's sixteen layers.
 //!
-//! The chain is straight: two, two, four, four and four 3x3 convolutions, each followed by a ReLU, with a 2x2 pooling
-//! (stride 2, floor) after each of the first four blocks (Simonyan and Zisserman, arXiv:1409.1556, column E).
+//! The chain is straight: two, two, four, four and four 3x3 convolutions, each followed by a ReLU,
+//! with a 2x2 pooling (stride 2, floor) after each of the first four blocks (Simonyan and
+//! Zisserman, arXiv:1409.1556, column E).
 
 use std::fmt;
 
@@ -87,7 +88,8 @@ impl Layer {
         pixels >> (self.block() - 1)
     }
 
-    /// How many pixels a cell sees beyond its own square, on each side: the context a tile needs for exact features.
+    /// How many pixels a cell sees beyond its own square, on each side: the context a tile needs
+    /// for exact features.
     ///
     /// Each 3x3 convolution adds its stride; a pooling reads only inside its cell's square.
     pub fn reach(self) -> usize {
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn geometry_is_the_chains() {
-        let before_pool: Vec<String> = Layer::all().filter(|l| l.is_before_pool()).map(|l| l.to_string()).collect();
+        let before_pool: Vec<String> =
+            Layer::all().filter(|l| l.is_before_pool()).map(|l| l.to_string()).collect();
         assert_eq!(before_pool, ["relu1_2", "relu2_2", "relu3_4", "relu4_4"]);
         assert_eq!(layer("relu1_1").reach(), 1);
         assert_eq!(layer("relu5_1").reach(), 2 + 4 + 16 + 32 + 16);

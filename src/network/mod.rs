@@ -1,8 +1,9 @@
 //! VGG19: the chain of layers, its weights, and the two sweeps over it.
 //!
-//! The forward sweep takes a region of the canvas and delivers features and their statistics at the taps; the backward
-//! sweep takes gradients at the taps and ends at the pixels. The module owns the network's input convention and knows
-//! no loss. Two implementations stand behind [`Network`]: the CPU's own kernels, and candle tensors on any device.
+//! The forward sweep takes a region of the canvas and delivers features and their statistics at the
+//! taps; the backward sweep takes gradients at the taps and ends at the pixels. The module owns the
+//! network's input convention and knows no loss. Two implementations stand behind [`Network`]: the
+//! CPU's own kernels, and candle tensors on any device.
 
 mod areas;
 pub mod candle;
@@ -27,11 +28,12 @@ pub use layer::{Layer, Pooling};
 pub use stages::Stages;
 pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError};
 
-/// What is subtracted from RGB values 0..255 before the first convolution (the mean of the network's training set).
+/// What is subtracted from RGB values 0..255 before the first convolution (the mean of the
+/// network's training set).
 pub const VGG_MEAN_RGB: [f32; 3] = [123.68, 116.779, 103.939];
 
-/// Side of the square of canvas pixels over which sums are formed before they are added up. Sums of squares come out
-/// the same for every tiling whose tiles begin on multiples of it.
+/// Side of the square of canvas pixels over which sums are formed before they are added up. Sums of
+/// squares come out the same for every tiling whose tiles begin on multiples of it.
 pub const BLOCK: usize = 64;
 
 /// What can go wrong in a sweep.
@@ -69,15 +71,17 @@ pub struct Request {
     pub features: Vec<Layer>,
     /// Layers at which the backward sweep will be given gradients, beside those above.
     pub gradients: Vec<Layer>,
-    /// The part of the region, in its own pixels, whose cells count; its corner is a multiple of 16 from the region's.
+    /// The part of the region, in its own pixels, whose cells count; its corner is a multiple of 16
+    /// from the region's.
     pub core: Rect,
-    /// The pixels whose gradient is wanted, from this sweep's way back or from another over the same region; empty where it
-    /// is wanted nowhere. Cells on which neither it nor the core's features depend need not be computed. Without it every
-    /// cell is.
+    /// The pixels whose gradient is wanted, from this sweep's way back or from another over the
+    /// same region; empty where it is wanted nowhere. Cells on which neither it nor the core's
+    /// features depend need not be computed. Without it every cell is.
     pub wanted: Option<Rect>,
-    /// Whether features and gradient are to have the bytes that they have in any other region: all is computed on which their last
-    /// bits depend. The region begins on a multiple of 64 px of the canvas, and so do the core and what is wanted. Devices without
-    /// bytes of their own to keep pass over it.
+    /// Whether features and gradient are to have the bytes that they have in any other region: all
+    /// is computed on which their last bits depend. The region begins on a multiple of 64 px of the
+    /// canvas, and so do the core and what is wanted. Devices without bytes of their own to keep
+    /// pass over it.
     pub same_bits: bool,
     /// Whether a backward sweep will follow.
     pub keep: bool,
@@ -108,7 +112,8 @@ impl NetworkError {
     }
 }
 
-/// Devices say so in words only: "CUDA_ERROR_OUT_OF_MEMORY", "out of memory". cuBLAS says "CUBLAS_STATUS_ALLOC_FAILED".
+/// Devices say so in words only: "CUDA_ERROR_OUT_OF_MEMORY", "out of memory". cuBLAS says
+/// "CUBLAS_STATUS_ALLOC_FAILED".
 fn no_memory(error: &candle_core::Error) -> bool {
     let words = first_line(error).to_lowercase().replace('_', " ");
     words.contains("out of memory") || words.contains("alloc failed")
@@ -117,7 +122,13 @@ fn no_memory(error: &candle_core::Error) -> bool {
 impl Request {
     fn check(&self, pixels: &Tensor) -> Result<(), NetworkError> {
         match pixels.dims() {
-            [3, h, w] if pixels.dtype() == DType::F32 && self.core.right() <= *w && self.core.bottom() <= *h => Ok(()),
+            [3, h, w]
+                if pixels.dtype() == DType::F32
+                    && self.core.right() <= *w
+                    && self.core.bottom() <= *h =>
+            {
+                Ok(())
+            }
             shape => Err(NetworkError::Shape { shape: shape.to_vec() }),
         }
     }
@@ -126,7 +137,8 @@ impl Request {
 /// Gradient of the loss with respect to the features of one tap.
 #[derive(Clone, Copy)]
 pub enum TapGradient<'a> {
-    /// `matrix F + offset` at every cell: what the gradients of Gram matrix, channel mean and channel deviation add up to.
+    /// `matrix F + offset` at every cell: what the gradients of Gram matrix, channel mean and
+    /// channel deviation add up to.
     Affine {
         /// The tap.
         layer: Layer,
@@ -198,7 +210,9 @@ impl Moments {
     pub fn to_device(self, device: &Device) -> Result<Moments, NetworkError> {
         Ok(match self {
             Moments::Exact(sums) => Moments::Exact(sums),
-            Moments::Plain { gram, sum, cells } => Moments::Plain { gram: gram.to_device(device)?, sum: sum.to_device(device)?, cells },
+            Moments::Plain { gram, sum, cells } => {
+                Moments::Plain { gram: gram.to_device(device)?, sum: sum.to_device(device)?, cells }
+            }
         })
     }
 
@@ -210,7 +224,8 @@ impl Moments {
         }
     }
 
-    /// Means over the cells: of `F F^T`, `[C, C]`, and of `F`, `[C]`. Not numbers where a feature was none.
+    /// Means over the cells: of `F F^T`, `[C, C]`, and of `F`, `[C]`. Not numbers where a feature
+    /// was none.
     ///
     /// # Errors
     /// When the device fails.
@@ -265,8 +280,12 @@ impl Features {
     /// When the device fails.
     pub fn blank(&self, width: usize, height: usize) -> Result<Features, NetworkError> {
         Ok(match self {
-            Features::Blocked(f) => Features::Blocked(cpu::Features::empty(f.layer(), f.channels(), height, width)),
-            Features::Plain(t) => Features::Plain(Tensor::zeros((t.dims()[0], height, width), t.dtype(), t.device())?),
+            Features::Blocked(f) => {
+                Features::Blocked(cpu::Features::empty(f.layer(), f.channels(), height, width))
+            }
+            Features::Plain(t) => {
+                Features::Plain(Tensor::zeros((t.dims()[0], height, width), t.dtype(), t.device())?)
+            }
         })
     }
 
@@ -276,10 +295,15 @@ impl Features {
     /// When the device fails, or the two are of different implementations.
     pub fn paste(&mut self, part: &Features, at: Rect) -> Result<(), NetworkError> {
         match (self, part) {
-            (Features::Blocked(whole), Features::Blocked(part)) => Ok(whole.paste(part, at.top, at.left)?),
+            (Features::Blocked(whole), Features::Blocked(part)) => {
+                Ok(whole.paste(part, at.top, at.left)?)
+            }
             (Features::Plain(whole), Features::Plain(part)) => {
                 let (channels, part) = (part.dims()[0], part.to_device(whole.device())?);
-                *whole = whole.slice_assign(&[0..channels, at.top..at.bottom(), at.left..at.right()], &part)?;
+                *whole = whole.slice_assign(
+                    &[0..channels, at.top..at.bottom(), at.left..at.right()],
+                    &part,
+                )?;
                 Ok(())
             }
             _ => Err(NetworkError::Mixed),
@@ -296,11 +320,16 @@ impl Features {
 
 /// A network up to some layer, ready to sweep. Workers share it.
 pub trait Network: Send + Sync {
-    /// Runs the chain on `pixels`, float32 `[3, h, w]`, RGB 0..1, with zero padding at the region's borders.
+    /// Runs the chain on `pixels`, float32 `[3, h, w]`, RGB 0..1, with zero padding at the region's
+    /// borders.
     ///
     /// # Errors
     /// When the pixels have another shape or the device fails.
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError>;
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError>;
 
     /// Where it computes: pixels that are there already need not be copied.
     fn device(&self) -> Device {
@@ -312,7 +341,11 @@ pub trait Network: Send + Sync {
 }
 
 impl Network for CandleNetwork {
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         Ok(Box::new(CandleNetwork::forward(self, pixels, request)?))
     }
 
@@ -335,15 +368,20 @@ pub trait Pass: Send {
     /// When the tap has no cells.
     fn features(&self, layer: Layer) -> Result<Features, NetworkError>;
 
-    /// Sums of `(F - target)^2` over the core's cells, one for each [`BLOCK`]-px square of the core in raster order. The
-    /// region's first cell lies at `origin` (row, column) of the target.
+    /// Sums of `(F - target)^2` over the core's cells, one for each [`BLOCK`]-px square of the core
+    /// in raster order. The region's first cell lies at `origin` (row, column) of the target.
     ///
     /// # Errors
     /// When the tap has no cells.
-    fn content_distance(&self, layer: Layer, target: &Features, origin: (usize, usize)) -> Result<Vec<f64>, NetworkError>;
+    fn content_distance(
+        &self,
+        layer: Layer,
+        target: &Features,
+        origin: (usize, usize),
+    ) -> Result<Vec<f64>, NetworkError>;
 
-    /// The backward sweep: from gradients at the taps to the gradient at the region's pixels, float32 `[3, h, w]`, with
-    /// respect to RGB 0..1.
+    /// The backward sweep: from gradients at the taps to the gradient at the region's pixels,
+    /// float32 `[3, h, w]`, with respect to RGB 0..1.
     ///
     /// # Errors
     /// When the device fails, or the forward sweep was asked to keep nothing.

@@ -1,7 +1,9 @@
-//! Where the time of a network over candle tensors goes: marks on the device's own clock between the stages of a sweep.
+//! Where the time of a network over candle tensors goes: marks on the device's own clock between
+//! the stages of a sweep.
 //!
-//! A GPU runs behind the program that feeds it, so the program's clock says nothing about a stage. Events that are recorded on its
-//! stream do, and cost next to nothing. On the CPU, where an operation is over when it returns, marks are instants.
+//! A GPU runs behind the program that feeds it, so the program's clock says nothing about a stage.
+//! Events that are recorded on its stream do, and cost next to nothing. On the CPU, where an
+//! operation is over when it returns, marks are instants.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -35,7 +37,9 @@ impl Mark {
         match (self, later) {
             (Mark::Host(from), Mark::Host(to)) => Ok((*to - *from).as_secs_f64()),
             #[cfg(feature = "cuda")]
-            (Mark::Event(from), Mark::Event(to)) => Ok(f64::from(from.elapsed_ms(to).map_err(candle_core::Error::wrap)?) * 1e-3),
+            (Mark::Event(from), Mark::Event(to)) => {
+                Ok(f64::from(from.elapsed_ms(to).map_err(candle_core::Error::wrap)?) * 1e-3)
+            }
             #[cfg(feature = "cuda")]
             _ => candle_core::bail!("marks of two kinds of device"),
         }

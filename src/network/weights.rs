@@ -1,8 +1,9 @@
 //! VGG19's weights: reading, checking and writing them as safetensors.
 //!
-//! A weights file holds the sixteen convolutions as `conv1_1.weight` (`[out, in, 3, 3]`, float32 or float16) and
-//! `conv1_1.bias` (`[out]`, float32), and so on to `conv5_4`. The input convention is that of the original network
-//! (Simonyan and Zisserman, arXiv:1409.1556): BGR, 0..255, minus (103.939, 116.779, 123.68), zero padding.
+//! A weights file holds the sixteen convolutions as `conv1_1.weight` (`[out, in, 3, 3]`, float32 or
+//! float16) and `conv1_1.bias` (`[out]`, float32), and so on to `conv5_4`. The input convention is
+//! that of the original network (Simonyan and Zisserman, arXiv:1409.1556): BGR, 0..255, minus
+//! (103.939, 116.779, 123.68), zero padding.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -60,7 +61,9 @@ pub enum WeightsError {
         problems: Vec<String>,
     },
     /// The binary was built without weights and the pipeline names none.
-    #[error("this build has no weights inside (feature `embedded-weights` is off): set network.weights to a safetensors file")]
+    #[error(
+        "this build has no weights inside (feature `embedded-weights` is off): set network.weights to a safetensors file"
+    )]
     NotEmbedded,
 }
 
@@ -100,13 +103,15 @@ pub struct Convolution {
     pub inputs: usize,
     /// Channels that come out.
     pub outputs: usize,
-    /// `[outputs, inputs, 3, 3]`, row-major: cross-correlation, as every deep-learning library calls convolution.
+    /// `[outputs, inputs, 3, 3]`, row-major: cross-correlation, as every deep-learning library
+    /// calls convolution.
     pub weight: Vec<f32>,
     /// `[outputs]`.
     pub bias: Vec<f32>,
 }
 
-/// Checked weights of the whole chain, kept as the file's bytes and turned into float32 layer by layer on demand.
+/// Checked weights of the whole chain, kept as the file's bytes and turned into float32 layer by
+/// layer on demand.
 #[derive(Clone)]
 pub struct Weights {
     store: Store,
@@ -124,7 +129,11 @@ enum Store {
 
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Weights").field("origin", &self.origin).field("dtype", &self.dtype).field("sha256", &self.sha256).finish()
+        f.debug_struct("Weights")
+            .field("origin", &self.origin)
+            .field("dtype", &self.dtype)
+            .field("sha256", &self.sha256)
+            .finish()
     }
 }
 
@@ -159,7 +168,10 @@ impl Weights {
     /// # Errors
     /// When they are not a complete, finite VGG19; all problems at once.
     pub fn from_bytes(bytes: Cow<'static, [u8]>, origin: String) -> Result<Self, WeightsError> {
-        let format = |error: safetensors::SafeTensorError| WeightsError::Format { origin: origin.clone(), reason: error.to_string() };
+        let format = |error: safetensors::SafeTensorError| WeightsError::Format {
+            origin: origin.clone(),
+            reason: error.to_string(),
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let tensors = SafeTensors::deserialize(&bytes).map_err(format)?;
@@ -171,13 +183,18 @@ impl Weights {
     /// A chain of any widths from plain convolutions, for small networks in tests and examples.
     ///
     /// # Panics
-    /// When there are not sixteen, or their channels do not follow on one another from 3: a programmer's mistake.
+    /// When there are not sixteen, or their channels do not follow on one another from 3: a
+    /// programmer's mistake.
     pub fn from_convolutions(convolutions: Vec<Convolution>) -> Self {
         assert_eq!(convolutions.len(), Layer::COUNT, "VGG19's chain has sixteen convolutions");
         let mut inputs = 3;
         for (layer, convolution) in Layer::all().zip(&convolutions) {
             assert_eq!(convolution.inputs, inputs, "{layer}: inputs");
-            assert_eq!(convolution.weight.len(), inputs * convolution.outputs * 9, "{layer}: weight");
+            assert_eq!(
+                convolution.weight.len(),
+                inputs * convolution.outputs * 9,
+                "{layer}: weight"
+            );
             assert_eq!(convolution.bias.len(), convolution.outputs, "{layer}: bias");
             inputs = convolution.outputs;
         }
@@ -202,7 +219,9 @@ impl Weights {
         let convolution = |layer: Layer| {
             let outputs = widths[layer.block() - 1];
             let scale = (2.0 / (9.0 * inputs as f32)).sqrt();
-            let weight = (0..outputs * inputs * 9).map(|i| scale * noise.bell((layer.index() << 32 | i) as u64)).collect();
+            let weight = (0..outputs * inputs * 9)
+                .map(|i| scale * noise.bell((layer.index() << 32 | i) as u64))
+                .collect();
             let convolution = Convolution { inputs, outputs, weight, bias: vec![0.05; outputs] };
             inputs = outputs;
             convolution
@@ -215,10 +234,15 @@ impl Weights {
         match &self.store {
             Store::Plain(convolutions) => convolutions[layer.index()].clone(),
             Store::File(bytes) => {
-                let tensors = SafeTensors::deserialize(bytes).expect("checked when the weights were made");
+                let tensors =
+                    SafeTensors::deserialize(bytes).expect("checked when the weights were made");
                 let name = layer.convolution();
-                let weight = tensors.tensor(&format!("{name}.weight")).expect("checked when the weights were made");
-                let bias = tensors.tensor(&format!("{name}.bias")).expect("checked when the weights were made");
+                let weight = tensors
+                    .tensor(&format!("{name}.weight"))
+                    .expect("checked when the weights were made");
+                let bias = tensors
+                    .tensor(&format!("{name}.bias"))
+                    .expect("checked when the weights were made");
                 let (outputs, inputs) = (weight.shape()[0], weight.shape()[1]);
                 Convolution { inputs, outputs, weight: floats(&weight), bias: floats(&bias) }
             }
@@ -253,60 +277,88 @@ impl Weights {
         &self.metadata
     }
 
-    /// These weights as a safetensors file in `dtype`, with `metadata` in its header. Biases stay float32.
+    /// These weights as a safetensors file in `dtype`, with `metadata` in its header. Biases stay
+    /// float32.
     ///
     /// # Errors
     /// When a weight does not fit into float16.
-    pub fn to_safetensors(&self, dtype: WeightsDtype, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, WeightsError> {
+    pub fn to_safetensors(
+        &self,
+        dtype: WeightsDtype,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, WeightsError> {
         let mut parts: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         let mut problems = Vec::new();
         for layer in Layer::all() {
             let convolution = self.convolution(layer);
             let name = layer.convolution();
             let weight: Vec<u8> = match dtype {
-                WeightsDtype::Float32 => convolution.weight.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                WeightsDtype::Float32 => {
+                    convolution.weight.iter().flat_map(|v| v.to_le_bytes()).collect()
+                }
                 WeightsDtype::Float16 => {
                     if convolution.weight.iter().any(|v| v.abs() > f32::from(f16::MAX)) {
-                        problems.push(format!("`{name}.weight` has values beyond float16's largest, {}", f16::MAX));
+                        problems.push(format!(
+                            "`{name}.weight` has values beyond float16's largest, {}",
+                            f16::MAX
+                        ));
                     }
-                    convolution.weight.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()
+                    convolution
+                        .weight
+                        .iter()
+                        .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                        .collect()
                 }
             };
             let kind = match dtype {
                 WeightsDtype::Float16 => Dtype::F16,
                 WeightsDtype::Float32 => Dtype::F32,
             };
-            parts.push((format!("{name}.weight"), kind, vec![convolution.outputs, convolution.inputs, 3, 3], weight));
+            parts.push((
+                format!("{name}.weight"),
+                kind,
+                vec![convolution.outputs, convolution.inputs, 3, 3],
+                weight,
+            ));
             let bias = convolution.bias.iter().flat_map(|v| v.to_le_bytes()).collect();
             parts.push((format!("{name}.bias"), Dtype::F32, vec![convolution.outputs], bias));
         }
         if !problems.is_empty() {
             return Err(WeightsError::Content { origin: self.origin.clone(), problems });
         }
-        let format = |error: safetensors::SafeTensorError| WeightsError::Format { origin: self.origin.clone(), reason: error.to_string() };
+        let format = |error: safetensors::SafeTensorError| WeightsError::Format {
+            origin: self.origin.clone(),
+            reason: error.to_string(),
+        };
         let views = parts
             .iter()
-            .map(|(name, dtype, shape, bytes)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .map(|(name, dtype, shape, bytes)| {
+                Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?))
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(format)?;
-        let header: HashMap<String, String> = metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let header: HashMap<String, String> =
+            metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let bytes = safetensors::serialize(views, Some(header)).map_err(format)?;
         Ok(with_sorted_header(bytes))
     }
 }
 
-/// The same file with its header's keys in order: the library writes them in another order each time, and a file made
-/// twice from the same weights should have the same hash.
+/// The same file with its header's keys in order: the library writes them in another order each
+/// time, and a file made twice from the same weights should have the same hash.
 fn with_sorted_header(mut bytes: Vec<u8>) -> Vec<u8> {
     use serde_json::Value;
     let Some((length, rest)) = bytes.split_first_chunk() else { return bytes };
     let Some(header) = rest.get(..u64::from_le_bytes(*length) as usize) else { return bytes };
     let Ok(keys) = serde_json::from_slice::<BTreeMap<String, Value>>(header) else { return bytes };
     let sorted = |value: Value| match value {
-        Value::Object(entries) => Value::Object(entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()),
+        Value::Object(entries) => {
+            Value::Object(entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
+        }
         other => other,
     };
-    let keys: BTreeMap<String, Value> = keys.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+    let keys: BTreeMap<String, Value> =
+        keys.into_iter().map(|(key, value)| (key, sorted(value))).collect();
     let Ok(mut text) = serde_json::to_vec(&keys) else { return bytes };
     // Padded as it was, so that every tensor stays in its place.
     if text.len() <= header.len() {
@@ -316,7 +368,8 @@ fn with_sorted_header(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Looks at every tensor and reports all that is wrong; says the weights' number format when nothing is.
+/// Looks at every tensor and reports all that is wrong; says the weights' number format when
+/// nothing is.
 fn check(tensors: &SafeTensors<'_>, origin: &str) -> Result<WeightsDtype, WeightsError> {
     let mut problems = Vec::new();
     let mut dtypes = Vec::new();
@@ -330,15 +383,20 @@ fn check(tensors: &SafeTensors<'_>, origin: &str) -> Result<WeightsDtype, Weight
                 continue;
             };
             if tensor.shape() != shape {
-                problems.push(format!("`{name}` has shape {:?}; VGG19's is {shape:?}", tensor.shape()));
+                problems
+                    .push(format!("`{name}` has shape {:?}; VGG19's is {shape:?}", tensor.shape()));
                 continue;
             }
             match (part, tensor.dtype()) {
                 (_, Dtype::F32) | ("weight", Dtype::F16) => {}
-                ("weight", other) => problems.push(format!("`{name}` is {other:?}; accepted are F32 and F16")),
+                ("weight", other) => {
+                    problems.push(format!("`{name}` is {other:?}; accepted are F32 and F16"))
+                }
                 (_, other) => problems.push(format!("`{name}` is {other:?}; biases are F32")),
             }
-            if matches!(tensor.dtype(), Dtype::F32 | Dtype::F16) && !floats(&tensor).iter().all(|v| v.is_finite()) {
+            if matches!(tensor.dtype(), Dtype::F32 | Dtype::F16)
+                && !floats(&tensor).iter().all(|v| v.is_finite())
+            {
                 problems.push(format!("`{name}` has values that are not finite numbers"));
             }
             if part == "weight" {
@@ -357,7 +415,13 @@ fn check(tensors: &SafeTensors<'_>, origin: &str) -> Result<WeightsDtype, Weight
 /// The values of a float16 or float32 tensor.
 fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
     match tensor.dtype() {
-        Dtype::F16 => tensor.data().as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::F16 => tensor
+            .data()
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|b| f16::from_le_bytes(*b).to_f32())
+            .collect(),
         _ => tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{Layer, Pooling};
 
-/// What a tap's squared Gram difference is multiplied with, beside the weights: each tradition has its own.
+/// What a tap's squared Gram difference is multiplied with, beside the weights: each tradition has
+/// its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StyleFactor {
@@ -72,7 +73,13 @@ impl Spec {
 
     /// The defaults of jcjohnson's neural-style: 5, 100 and 1e-3.
     pub fn neural_style() -> Self {
-        Self { content_weight: 5.0, style_weight: 100.0, variation_weight: 1e-3, style_factor: StyleFactor::NeuralStyle, ..Self::gatys() }
+        Self {
+            content_weight: 5.0,
+            style_weight: 100.0,
+            variation_weight: 1e-3,
+            style_factor: StyleFactor::NeuralStyle,
+            ..Self::gatys()
+        }
     }
 
     /// Galerne et al. (2024): Gatys' terms and the channel means and deviations.
@@ -83,13 +90,19 @@ impl Spec {
     /// Taps of the content term that count.
     pub fn content_taps(&self) -> impl Iterator<Item = (Layer, f64)> {
         let weight = self.content_weight;
-        self.content_layers.iter().map(move |(layer, w)| (*layer, weight * w)).filter(|(_, w)| *w > 0.0)
+        self.content_layers
+            .iter()
+            .map(move |(layer, w)| (*layer, weight * w))
+            .filter(|(_, w)| *w > 0.0)
     }
 
     /// Taps of the style terms that count.
     pub fn style_taps(&self) -> impl Iterator<Item = (Layer, f64)> {
         let counts = self.style_weight > 0.0 || self.statistics_weight > 0.0;
-        self.style_layers.iter().map(|(layer, w)| (*layer, *w)).filter(move |(_, w)| counts && *w > 0.0)
+        self.style_layers
+            .iter()
+            .map(|(layer, w)| (*layer, *w))
+            .filter(move |(_, w)| counts && *w > 0.0)
     }
 
     /// The deepest layer that any term needs; nothing when only the variation counts.
@@ -99,5 +112,8 @@ impl Spec {
 }
 
 fn layers(names: &[&str]) -> BTreeMap<Layer, f64> {
-    names.iter().map(|name| (Layer::parse(name).expect("a preset names layers that exist"), 1.0)).collect()
+    names
+        .iter()
+        .map(|name| (Layer::parse(name).expect("a preset names layers that exist"), 1.0))
+        .collect()
 }

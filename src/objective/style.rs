@@ -7,8 +7,9 @@ use candle_core::{D, DType, Device, Tensor};
 use super::spec::Spec;
 use crate::network::{Layer, Moments, NetworkError};
 
-/// Added to a channel's variance before the root. A channel that is zero everywhere has deviation 0, where the root
-/// has no gradient; deviations of living channels are of the order 10 to 1000 and do not feel it.
+/// Added to a channel's variance before the root. A channel that is zero everywhere has deviation
+/// 0, where the root has no gradient; deviations of living channels are of the order 10 to 1000 and
+/// do not feel it.
 const VARIANCE_EPSILON: f64 = 1e-6;
 
 /// The statistics of an image at one tap, float64.
@@ -31,7 +32,11 @@ impl TapStatistics {
         let (gram, mean) = moments.means()?;
         let channels = mean.elem_count();
         // The Gram matrix's diagonal is the mean square of each channel.
-        let index = Tensor::from_vec((0..channels as u32).collect::<Vec<_>>(), (channels, 1), gram.device())?;
+        let index = Tensor::from_vec(
+            (0..channels as u32).collect::<Vec<_>>(),
+            (channels, 1),
+            gram.device(),
+        )?;
         let square = gram.gather(&index, D::Minus1)?.squeeze(1)?;
         let variance = (square - mean.sqr()?)?.relu()?;
         let deviation = (variance + VARIANCE_EPSILON)?.sqrt()?;
@@ -43,19 +48,32 @@ impl TapStatistics {
     /// # Errors
     /// When the device fails.
     pub fn to_device(&self, device: &Device) -> candle_core::Result<Self> {
-        Ok(Self { gram: self.gram.to_device(device)?, mean: self.mean.to_device(device)?, deviation: self.deviation.to_device(device)? })
+        Ok(Self {
+            gram: self.gram.to_device(device)?,
+            mean: self.mean.to_device(device)?,
+            deviation: self.deviation.to_device(device)?,
+        })
     }
 
     fn scaled(&self, factor: f64) -> candle_core::Result<Self> {
-        Ok(Self { gram: (&self.gram * factor)?, mean: (&self.mean * factor)?, deviation: (&self.deviation * factor)? })
+        Ok(Self {
+            gram: (&self.gram * factor)?,
+            mean: (&self.mean * factor)?,
+            deviation: (&self.deviation * factor)?,
+        })
     }
 
     fn plus(&self, other: &Self) -> candle_core::Result<Self> {
-        Ok(Self { gram: (&self.gram + &other.gram)?, mean: (&self.mean + &other.mean)?, deviation: (&self.deviation + &other.deviation)? })
+        Ok(Self {
+            gram: (&self.gram + &other.gram)?,
+            mean: (&self.mean + &other.mean)?,
+            deviation: (&self.deviation + &other.deviation)?,
+        })
     }
 }
 
-/// What the style terms pull towards: the statistics of a painting, or a blend of several paintings'.
+/// What the style terms pull towards: the statistics of a painting, or a blend of several
+/// paintings'.
 #[derive(Clone, Debug, Default)]
 pub struct StyleTargets {
     /// By tap.
@@ -68,7 +86,8 @@ impl StyleTargets {
     /// # Errors
     /// When the device fails.
     pub fn to_device(&self, device: &Device) -> Result<Self, NetworkError> {
-        let taps = self.taps.iter().map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)));
+        let taps =
+            self.taps.iter().map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)));
         Ok(Self { taps: taps.collect::<Result<_, NetworkError>>()? })
     }
 
@@ -82,7 +101,8 @@ impl StyleTargets {
         for (weight, style) in styles {
             for (layer, statistics) in &style.taps {
                 let part = statistics.scaled(weight / sum)?;
-                let blended = taps.get(layer).map_or(Ok(part.clone()), |before| before.plus(&part))?;
+                let blended =
+                    taps.get(layer).map_or(Ok(part.clone()), |before| before.plus(&part))?;
                 taps.insert(*layer, blended);
             }
         }
@@ -120,10 +140,10 @@ pub struct StyleGradient {
 impl StyleTargets {
     /// Value and gradient of the style terms at `layer`, given the canvas's statistics there.
     ///
-    /// With `k` the Gram term's whole factor, `N` the cells and `C` the channels:
-    /// `L = k mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives `m` and `d`
-    /// of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole canvas; blocks of a canvas pass
-    /// their own number.
+    /// With `k` the Gram term's whole factor, `N` the cells and `C` the channels: `L = k
+    /// mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives
+    /// `m` and `d` of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole
+    /// canvas; blocks of a canvas pass their own number.
     ///
     /// # Errors
     /// When the device fails.
@@ -134,7 +154,8 @@ impl StyleTargets {
         canvas: &TapStatistics,
         cells: f64,
     ) -> Result<Option<(StyleLoss, StyleGradient)>, NetworkError> {
-        let (Some(target), Some(weight)) = (self.taps.get(&layer), spec.style_layers.get(&layer)) else {
+        let (Some(target), Some(weight)) = (self.taps.get(&layer), spec.style_layers.get(&layer))
+        else {
             return Ok(None);
         };
         let channels = canvas.mean.elem_count();
@@ -152,13 +173,19 @@ impl StyleTargets {
         if statistics_weight > 0.0 {
             let mean = (&canvas.mean - &target.mean)?;
             let deviation = (&canvas.deviation - &target.deviation)?;
-            statistics = statistics_weight * per_channel * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
+            statistics = statistics_weight
+                * per_channel
+                * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
             let step = 2.0 * statistics_weight * per_channel / cells;
             let slope = ((deviation * step)? / &canvas.deviation)?;
             offset = ((mean * step)? - (&slope * &canvas.mean)?)?;
             matrix = (matrix + diagonal(&slope)?)?;
         }
-        let gradient = StyleGradient { layer, matrix: matrix.to_dtype(DType::F32)?, offset: offset.to_dtype(DType::F32)? };
+        let gradient = StyleGradient {
+            layer,
+            matrix: matrix.to_dtype(DType::F32)?,
+            offset: offset.to_dtype(DType::F32)?,
+        };
         Ok(Some((StyleLoss { gram, statistics }, gradient)))
     }
 }

@@ -8,8 +8,9 @@ use crate::tensor::{HostView, is_host};
 /// Values 0..1 are weighed as if they were 0..255, as neural-style does.
 const RANGE: f64 = 255.0;
 
-/// `weight * (sum |dx| + sum |dy|)` over the canvas `[3, H, W]` in 0..255, and its gradient with respect to the canvas
-/// in 0..1. Where neighbours are equal the gradient is zero, the middle of the subgradients.
+/// `weight * (sum |dx| + sum |dy|)` over the canvas `[3, H, W]` in 0..255, and its gradient with
+/// respect to the canvas in 0..1. Where neighbours are equal the gradient is zero, the middle of
+/// the subgradients.
 ///
 /// # Errors
 /// When the device fails.
@@ -54,7 +55,10 @@ pub fn total_variation(canvas: &Tensor, weight: f64) -> Result<(f64, Tensor)> {
             sum
         })
         .collect();
-    Ok((weight * RANGE * rows.iter().sum::<f64>(), Tensor::from_vec(gradient, canvas.shape(), canvas.device())?))
+    Ok((
+        weight * RANGE * rows.iter().sum::<f64>(),
+        Tensor::from_vec(gradient, canvas.shape(), canvas.device())?,
+    ))
 }
 
 fn on_device(canvas: &Tensor, weight: f64) -> Result<(f64, Tensor)> {
@@ -65,12 +69,14 @@ fn on_device(canvas: &Tensor, weight: f64) -> Result<(f64, Tensor)> {
         if length < 2 {
             continue;
         }
-        let difference = (canvas.narrow(dim, 1, length - 1)? - canvas.narrow(dim, 0, length - 1)?)?;
+        let difference =
+            (canvas.narrow(dim, 1, length - 1)? - canvas.narrow(dim, 0, length - 1)?)?;
         sum += f64::from(difference.abs()?.sum_all()?.to_scalar::<f32>()?);
         let up = difference.gt(0f32)?.to_dtype(DType::F32)?;
         let down = difference.lt(0f32)?.to_dtype(DType::F32)?;
         let sign = (up - down)?;
-        gradient = ((gradient + sign.pad_with_zeros(dim, 1, 0)?)? - sign.pad_with_zeros(dim, 0, 1)?)?;
+        gradient =
+            ((gradient + sign.pad_with_zeros(dim, 1, 0)?)? - sign.pad_with_zeros(dim, 0, 1)?)?;
     }
     Ok((weight * RANGE * sum, (gradient * (weight * RANGE))?))
 }
@@ -95,7 +101,8 @@ mod tests {
     fn both_paths_agree() {
         for (h, w) in [(1, 1), (1, 7), (5, 1), (6, 9)] {
             let noise = crate::random::Noise::new(3);
-            let values: Vec<f32> = (0..3 * h * w).map(|i| (noise.uniform(i as u64) * 4.0).floor()).collect();
+            let values: Vec<f32> =
+                (0..3 * h * w).map(|i| (noise.uniform(i as u64) * 4.0).floor()).collect();
             let canvas = Tensor::from_vec(values, (3, h, w), &Device::Cpu).unwrap();
             let (value, gradient) = total_variation(&canvas, 0.5).unwrap();
             let (other, other_gradient) = on_device(&canvas, 0.5).unwrap();

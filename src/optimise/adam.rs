@@ -21,7 +21,8 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Starts at `x`; `learning_rate` is in units of the canvas's range 0..1 (0.02 moves a value by about 5 of 255).
+    /// Starts at `x`; `learning_rate` is in units of the canvas's range 0..1 (0.02 moves a value by
+    /// about 5 of 255).
     pub fn new(x: Tensor, learning_rate: f64) -> Self {
         Self { learning_rate, x, first: None, second: None, steps: 0, best: None }
     }
@@ -37,7 +38,12 @@ impl Adam {
     }
 
     pub(super) fn state(&self) -> State {
-        let vectors = [Some(&self.x), self.first.as_ref(), self.second.as_ref(), self.best.as_ref().map(|(x, _)| x)];
+        let vectors = [
+            Some(&self.x),
+            self.first.as_ref(),
+            self.second.as_ref(),
+            self.best.as_ref().map(|(x, _)| x),
+        ];
         let numbers = Numbers::Adam {
             learning_rate: Bits(self.learning_rate),
             steps: self.steps,
@@ -48,7 +54,9 @@ impl Adam {
     }
 
     pub(super) fn restore(state: State) -> Option<Self> {
-        let Numbers::Adam { learning_rate, steps, moments, best } = state.numbers else { return None };
+        let Numbers::Adam { learning_rate, steps, moments, best } = state.numbers else {
+            return None;
+        };
         let mut vectors = state.vectors.into_iter();
         let mut next = || vectors.next();
         let x = next()?;
@@ -57,11 +65,18 @@ impl Adam {
             Some(Bits(loss)) => Some((next()?, loss)),
             None => None,
         };
-        next().is_none().then_some(Self { learning_rate: learning_rate.0, x, first, second, steps, best })
+        next().is_none().then_some(Self {
+            learning_rate: learning_rate.0,
+            x,
+            first,
+            second,
+            steps,
+            best,
+        })
     }
 
-    /// Takes the loss and gradient at [`Adam::next_point`] and moves on. A loss or gradient that is not finite drops
-    /// the moments and goes back to the best point with half the learning rate.
+    /// Takes the loss and gradient at [`Adam::next_point`] and moves on. A loss or gradient that is
+    /// not finite drops the moments and goes back to the best point with half the learning rate.
     ///
     /// # Errors
     /// When a tensor operation fails.
@@ -83,7 +98,8 @@ impl Adam {
             let new = (new * (1.0 - beta))?;
             old.as_ref().map_or(Ok(new.clone()), |old| (old * beta)? + new)
         };
-        // The square is taken of the gradient over its mean magnitude's order, since raw gradients of 1e8 overflow float32.
+        // The square is taken of the gradient over its mean magnitude's order, since raw gradients
+        // of 1e8 overflow float32.
         let first = blend(&self.first, gradient, BETA1)?;
         let second = blend(&self.second, &(gradient * 1e-6)?.sqr()?, BETA2)?;
         let mean = (&first / (1.0 - BETA1.powi(self.steps)))?;

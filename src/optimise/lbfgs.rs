@@ -1,9 +1,11 @@
-//! Limited-memory BFGS without a line search (Nocedal and Wright, *Numerical Optimization*, algorithm 7.4).
+//! Limited-memory BFGS without a line search (Nocedal and Wright, *Numerical Optimization*,
+//! algorithm 7.4).
 //!
-//! The two loops run on coefficients instead of vectors: the direction is a combination of the pairs and the gradient,
-//! and all the loops need are the dot products between those (Chen, Wang and Zhou, *Large-scale L-BFGS using MapReduce*,
-//! 2014). A step so reads the history twice, once for the new products and once for the sum, where the textbook reads
-//! it five times; at 100 pairs this is what keeps the optimiser cheap beside the network.
+//! The two loops run on coefficients instead of vectors: the direction is a combination of the
+//! pairs and the gradient, and all the loops need are the dot products between those (Chen, Wang
+//! and Zhou, *Large-scale L-BFGS using MapReduce*, 2014). A step so reads the history twice, once
+//! for the new products and once for the sum, where the textbook reads it five times; at 100 pairs
+//! this is what keeps the optimiser cheap beside the network.
 
 use std::collections::VecDeque;
 
@@ -15,8 +17,9 @@ use super::{Outcome, Step};
 
 /// Mean movement of a value in the very first step, as a part of the canvas's range 0..1.
 const FIRST_MOVE: f64 = 0.005;
-/// Mean movement of a value in any later step. The loss is quartic in the features, and where the first pairs happen to
-/// see little curvature a step without a line search would leave the picture's range altogether.
+/// Mean movement of a value in any later step. The loss is quartic in the features, and where the
+/// first pairs happen to see little curvature a step without a line search would leave the
+/// picture's range altogether.
 const LONGEST_MOVE: f64 = 0.03;
 /// A loss this many times the best one counts as an explosion.
 const EXPLOSION: f64 = 10.0;
@@ -37,8 +40,9 @@ struct Evaluated {
     gradient: Tensor,
 }
 
-/// The optimiser's state. Vectors in memory: two for each pair, and up to six more (the point, the last gradient, the
-/// last step, the best point and its gradient when they are not the last, and the one being made).
+/// The optimiser's state. Vectors in memory: two for each pair, and up to six more (the point, the
+/// last gradient, the last step, the best point and its gradient when they are not the last, and
+/// the one being made).
 pub struct Lbfgs {
     history: usize,
     pairs: VecDeque<Pair>,
@@ -69,13 +73,14 @@ impl Lbfgs {
         }
     }
 
-    /// The same optimiser with every step multiplied by `rate`, which is 1 unless told otherwise. Below 1 it is more
-    /// careful and slower.
+    /// The same optimiser with every step multiplied by `rate`, which is 1 unless told otherwise.
+    /// Below 1 it is more careful and slower.
     pub fn with_learning_rate(self, rate: f64) -> Self {
         Self { rate, ..self }
     }
 
-    /// Makes the first step move values by `mean` of the canvas's range on average, instead of 0.01.
+    /// Makes the first step move values by `mean` of the canvas's range on average, instead of
+    /// 0.01.
     pub fn with_first_move(self, mean: f64) -> Self {
         Self { first_move: mean, ..self }
     }
@@ -91,7 +96,9 @@ impl Lbfgs {
     }
 
     pub(super) fn state(&self) -> State {
-        let table = |table: &VecDeque<VecDeque<f64>>| table.iter().map(|row| row.iter().copied().map(Bits).collect()).collect();
+        let table = |table: &VecDeque<VecDeque<f64>>| {
+            table.iter().map(|row| row.iter().copied().map(Bits).collect()).collect()
+        };
         let mut vectors = vec![self.x.clone()];
         vectors.extend(self.last.iter().flat_map(|(s, gradient)| [s.clone(), gradient.clone()]));
         vectors.extend(self.best.iter().flat_map(|best| [best.x.clone(), best.gradient.clone()]));
@@ -109,7 +116,9 @@ impl Lbfgs {
     }
 
     pub(super) fn restore(state: State) -> Option<Self> {
-        let Numbers::Lbfgs { history, sy, yy, last, best, first_move, rate } = state.numbers else { return None };
+        let Numbers::Lbfgs { history, sy, yy, last, best, first_move, rate } = state.numbers else {
+            return None;
+        };
         let mut vectors = state.vectors.into_iter();
         let mut next = || vectors.next();
         let x = next()?;
@@ -119,26 +128,44 @@ impl Lbfgs {
             None => None,
         };
         let (sy, yy) = (square(sy, yy.len())?, square(yy.clone(), yy.len())?);
-        let pairs = (0..sy.len()).map(|_| Some(Pair { s: next()?, y: next()? })).collect::<Option<VecDeque<Pair>>>()?;
+        let pairs = (0..sy.len())
+            .map(|_| Some(Pair { s: next()?, y: next()? }))
+            .collect::<Option<VecDeque<Pair>>>()?;
         let complete = next().is_none() && pairs.len() <= history && history > 0;
-        complete.then_some(Self { history, pairs, sy, yy, x, last, best, first_move: first_move.0, rate: rate.0 })
+        complete.then_some(Self {
+            history,
+            pairs,
+            sy,
+            yy,
+            x,
+            last,
+            best,
+            first_move: first_move.0,
+            rate: rate.0,
+        })
     }
 
     /// Takes the loss and gradient at [`Lbfgs::next_point`] and moves on.
     ///
-    /// A loss or gradient that is not finite, or a loss far above the best, rejects the step: the pairs are dropped and
-    /// the next step starts from the best point, shorter than the first one was.
+    /// A loss or gradient that is not finite, or a loss far above the best, rejects the step: the
+    /// pairs are dropped and the next step starts from the best point, shorter than the first one
+    /// was.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn advance(&mut self, loss: f64, gradient: Tensor) -> Result<Step> {
         let magnitude = mean_magnitude(&gradient)?;
-        let exploded = self.best.as_ref().is_some_and(|best| loss > EXPLOSION * best.loss.abs().max(f64::MIN_POSITIVE));
+        let exploded = self
+            .best
+            .as_ref()
+            .is_some_and(|best| loss > EXPLOSION * best.loss.abs().max(f64::MIN_POSITIVE));
         if !loss.is_finite() || !magnitude.is_finite() || exploded {
             return self.reject(loss);
         }
         let products = match self.last.take() {
-            Some((s, last_gradient)) => self.remember(s, combine(&gradient, &[(-1.0, &last_gradient)])?, &gradient)?,
+            Some((s, last_gradient)) => {
+                self.remember(s, combine(&gradient, &[(-1.0, &last_gradient)])?, &gradient)?
+            }
             None => Default::default(),
         };
         if self.best.as_ref().is_none_or(|best| loss <= best.loss) {
@@ -170,7 +197,8 @@ impl Lbfgs {
         };
         self.first_move *= 0.25;
         let magnitude = mean_magnitude(&best.gradient)?;
-        let step = scale(&best.gradient, -self.rate * self.first_move / magnitude.max(f64::MIN_POSITIVE))?;
+        let step =
+            scale(&best.gradient, -self.rate * self.first_move / magnitude.max(f64::MIN_POSITIVE))?;
         self.x = combine(&best.x, &[(1.0, &step)])?;
         self.last = Some((step, best.gradient));
         Ok(Step { loss, outcome: Outcome::Rejected })
@@ -183,9 +211,15 @@ impl Lbfgs {
         self.last = None;
     }
 
-    /// Adds a pair when its curvature is positive, drops the oldest beyond the history, and returns the products of the
-    /// gradient with every kept `s` and `y`. One pass over the history computes them all.
-    fn remember(&mut self, s: Tensor, y: Tensor, gradient: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
+    /// Adds a pair when its curvature is positive, drops the oldest beyond the history, and returns
+    /// the products of the gradient with every kept `s` and `y`. One pass over the history computes
+    /// them all.
+    fn remember(
+        &mut self,
+        s: Tensor,
+        y: Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
         let m = self.pairs.len();
         let mut vectors = self.vectors();
         vectors.extend([&s, &y]);
@@ -223,7 +257,8 @@ impl Lbfgs {
         self.pairs.iter().map(|p| &p.s).chain(self.pairs.iter().map(|p| &p.y)).collect()
     }
 
-    /// `-H g` times the learning rate, by the two loops on coefficients, from the products of the gradient with every `s` and `y`.
+    /// `-H g` times the learning rate, by the two loops on coefficients, from the products of the
+    /// gradient with every `s` and `y`.
     fn direction(&self, gradient: &Tensor, gs: &[f64], gy: &[f64]) -> Result<Tensor> {
         let m = self.pairs.len();
         // q = cg g + sum of cy_j y_j, at first q = g.
@@ -240,10 +275,12 @@ impl Lbfgs {
         // r = cg g + sum of cy_j y_j + sum of cs_j s_j.
         let mut cs = vec![0f64; m];
         for i in 0..m {
-            let yr: f64 = cg * gy[i] + (0..m).map(|j| cy[j] * self.yy[i][j] + cs[j] * self.sy[j][i]).sum::<f64>();
+            let yr: f64 = cg * gy[i]
+                + (0..m).map(|j| cy[j] * self.yy[i][j] + cs[j] * self.sy[j][i]).sum::<f64>();
             cs[i] += alpha[i] - yr / self.sy[i][i];
         }
-        let terms: Vec<(f64, &Tensor)> = cs.iter().chain(&cy).map(|c| -self.rate * c).zip(self.vectors()).collect();
+        let terms: Vec<(f64, &Tensor)> =
+            cs.iter().chain(&cy).map(|c| -self.rate * c).zip(self.vectors()).collect();
         combine(&scale(gradient, -self.rate * cg)?, &terms)
     }
 }

@@ -1,7 +1,7 @@
 //! Optimisers that move the canvas down the loss: L-BFGS and Adam.
 //!
-//! This module knows no network and no picture. It sees a point, a loss and a gradient, so it is tested on Rosenbrock's
-//! function. Each step costs exactly one evaluation of the objective.
+//! This module knows no network and no picture. It sees a point, a loss and a gradient, so it is
+//! tested on Rosenbrock's function. Each step costs exactly one evaluation of the objective.
 
 mod adam;
 mod lbfgs;
@@ -47,11 +47,15 @@ pub enum Optimiser {
 impl Optimiser {
     /// Evaluates `objective` once, at the optimiser's next point, and moves on.
     ///
-    /// The objective takes the canvas and returns the loss and its gradient, a tensor of the canvas's shape.
+    /// The objective takes the canvas and returns the loss and its gradient, a tensor of the
+    /// canvas's shape.
     ///
     /// # Errors
     /// Those of the objective, and of tensor operations.
-    pub fn step<E: From<candle_core::Error>>(&mut self, mut objective: impl FnMut(&Tensor) -> Result<(f64, Tensor), E>) -> Result<Step, E> {
+    pub fn step<E: From<candle_core::Error>>(
+        &mut self,
+        mut objective: impl FnMut(&Tensor) -> Result<(f64, Tensor), E>,
+    ) -> Result<Step, E> {
         let (loss, gradient) = objective(self.next_point())?;
         Ok(match self {
             Optimiser::Lbfgs(lbfgs) => lbfgs.advance(loss, gradient)?,
@@ -81,7 +85,8 @@ mod tests {
     use super::*;
     use candle_core::{Device, Result};
 
-    /// Rosenbrock's function in many dimensions, `sum 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2`, and its gradient.
+    /// Rosenbrock's function in many dimensions, `sum 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2`, and
+    /// its gradient.
     fn rosenbrock(x: &Tensor) -> Result<(f64, Tensor)> {
         let v: Vec<f64> = x.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
         let mut gradient = vec![0f64; v.len()];
@@ -96,9 +101,15 @@ mod tests {
         Ok((loss, Tensor::from_vec(gradient, v.len(), &Device::Cpu)?))
     }
 
-    /// On the side of the only minimum that is 0; with many dimensions there is another, of 3.99, about (-1, 1, 1, ...).
+    /// On the side of the only minimum that is 0; with many dimensions there is another, of 3.99,
+    /// about (-1, 1, 1, ...).
     fn start(n: usize) -> Tensor {
-        Tensor::from_vec((0..n).map(|i| if i % 2 == 0 { 0.2f32 } else { 0.5 }).collect(), n, &Device::Cpu).unwrap()
+        Tensor::from_vec(
+            (0..n).map(|i| if i % 2 == 0 { 0.2f32 } else { 0.5 }).collect(),
+            n,
+            &Device::Cpu,
+        )
+        .unwrap()
     }
 
     fn best_loss(optimiser: &Optimiser) -> f64 {
@@ -126,8 +137,11 @@ mod tests {
 
     #[test]
     fn the_learning_rate_is_a_factor_on_every_step() {
-        // On a quadratic whose pairs are exact the second step of L-BFGS is Newton's, and so its scaled version is too.
-        let bowl = |x: &Tensor| -> Result<(f64, Tensor)> { Ok((0.5 * f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?), x.clone())) };
+        // On a quadratic whose pairs are exact the second step of L-BFGS is Newton's, and so its
+        // scaled version is too.
+        let bowl = |x: &Tensor| -> Result<(f64, Tensor)> {
+            Ok((0.5 * f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?), x.clone()))
+        };
         let second = |rate: f64| {
             let mut lbfgs = Lbfgs::new((start(6) * 0.02).unwrap(), 10).with_learning_rate(rate);
             let mut points = vec![];
@@ -135,14 +149,20 @@ mod tests {
                 let x = lbfgs.next_point().clone();
                 let (loss, gradient) = bowl(&x).unwrap();
                 lbfgs.advance(loss, gradient).unwrap();
-                points.push(((lbfgs.next_point() - &x).unwrap().to_vec1::<f32>().unwrap(), x.to_vec1::<f32>().unwrap()));
+                points.push((
+                    (lbfgs.next_point() - &x).unwrap().to_vec1::<f32>().unwrap(),
+                    x.to_vec1::<f32>().unwrap(),
+                ));
             }
             points
         };
         let (whole, half) = (second(1.0), second(0.5));
         for i in 0..6 {
             assert!((half[0].0[i] - 0.5 * whole[0].0[i]).abs() < 1e-6, "the first step");
-            assert!((whole[1].0[i] + whole[1].1[i]).abs() < 1e-5, "Newton's step goes to the bottom");
+            assert!(
+                (whole[1].0[i] + whole[1].1[i]).abs() < 1e-5,
+                "Newton's step goes to the bottom"
+            );
             assert!((half[1].0[i] + 0.5 * half[1].1[i]).abs() < 1e-5, "half of Newton's step");
         }
     }
@@ -157,7 +177,9 @@ mod tests {
             Ok((loss, Tensor::from_vec::<_, f32>(gradient, v.len(), &Device::Cpu)?))
         };
         // sqrt(1/3) is the point of inflection, where the second derivative vanishes.
-        let flat = Tensor::from_vec((0..8).map(|i| 0.55f32 + 0.005 * i as f32).collect(), 8, &Device::Cpu).unwrap();
+        let flat =
+            Tensor::from_vec((0..8).map(|i| 0.55f32 + 0.005 * i as f32).collect(), 8, &Device::Cpu)
+                .unwrap();
         let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(flat, 10));
         let mut worst = 0f64;
         for _ in 0..60 {
@@ -169,12 +191,17 @@ mod tests {
         assert!(quartic(optimiser.best_point()).unwrap().0 < 1e-6);
     }
 
-    /// Taken apart and put together after every evaluation, an optimiser makes the very steps of one that never was.
+    /// Taken apart and put together after every evaluation, an optimiser makes the very steps of
+    /// one that never was.
     #[test]
     fn a_state_comes_back_to_the_last_bit() {
         let starts: [fn() -> Optimiser; 3] = [
             || Optimiser::Lbfgs(Lbfgs::new(start(10), 4)),
-            || Optimiser::Lbfgs(Lbfgs::new(start(10), 4).with_learning_rate(0.7).with_first_move(0.001)),
+            || {
+                Optimiser::Lbfgs(
+                    Lbfgs::new(start(10), 4).with_learning_rate(0.7).with_first_move(0.001),
+                )
+            },
             || Optimiser::Adam(Adam::new(start(10), 0.05)),
         ];
         for new in starts {
@@ -189,10 +216,24 @@ mod tests {
                 parts.step(bad).unwrap();
                 let State { numbers, vectors } = parts.state();
                 let text = serde_json::to_string(&numbers).unwrap();
-                parts = Optimiser::restore(State { numbers: serde_json::from_str(&text).unwrap(), vectors }).unwrap();
-                let bits = |x: &Tensor| x.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
-                assert_eq!(bits(whole.next_point()), bits(parts.next_point()), "evaluation {count}");
-                assert_eq!(bits(whole.best_point()), bits(parts.best_point()), "evaluation {count}");
+                parts = Optimiser::restore(State {
+                    numbers: serde_json::from_str(&text).unwrap(),
+                    vectors,
+                })
+                .unwrap();
+                let bits = |x: &Tensor| {
+                    x.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                };
+                assert_eq!(
+                    bits(whole.next_point()),
+                    bits(parts.next_point()),
+                    "evaluation {count}"
+                );
+                assert_eq!(
+                    bits(whole.best_point()),
+                    bits(parts.best_point()),
+                    "evaluation {count}"
+                );
             }
         }
     }
@@ -205,7 +246,10 @@ mod tests {
         }
         let State { numbers, mut vectors } = optimiser.state();
         vectors.pop();
-        assert!(Optimiser::restore(State { numbers: numbers.clone(), vectors: vectors.clone() }).is_none());
+        assert!(
+            Optimiser::restore(State { numbers: numbers.clone(), vectors: vectors.clone() })
+                .is_none()
+        );
         vectors.extend([start(4), start(4)]);
         assert!(Optimiser::restore(State { numbers, vectors }).is_none());
     }
@@ -219,7 +263,8 @@ mod tests {
         assert!(best_loss(&optimiser) < 1.0, "loss {}", best_loss(&optimiser));
     }
 
-    /// Injects a bad value at some evaluations: the optimiser must say so, go back and still arrive.
+    /// Injects a bad value at some evaluations: the optimiser must say so, go back and still
+    /// arrive.
     fn survives(mut optimiser: Optimiser, bad: f64, evaluations: usize, goal: f64) {
         let mut count = 0;
         for _ in 0..evaluations {
@@ -249,15 +294,19 @@ mod tests {
     fn a_gradient_that_is_not_finite_is_rejected() {
         let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(start(4), 5));
         optimiser.step(rosenbrock).unwrap();
-        let step = optimiser.step(|x: &Tensor| -> Result<_> { Ok((1.0, (x * f64::NAN)?)) }).unwrap();
+        let step =
+            optimiser.step(|x: &Tensor| -> Result<_> { Ok((1.0, (x * f64::NAN)?)) }).unwrap();
         assert_eq!(step.outcome, Outcome::Rejected);
         assert!(optimiser.next_point().to_vec1::<f32>().unwrap().iter().all(|v| v.is_finite()));
     }
 
     #[test]
     fn a_start_without_a_finite_loss_is_hopeless() {
-        for mut optimiser in [Optimiser::Lbfgs(Lbfgs::new(start(4), 5)), Optimiser::Adam(Adam::new(start(4), 0.1))] {
-            let step = optimiser.step(|x: &Tensor| -> Result<_> { Ok((f64::NAN, x.clone())) }).unwrap();
+        for mut optimiser in
+            [Optimiser::Lbfgs(Lbfgs::new(start(4), 5)), Optimiser::Adam(Adam::new(start(4), 0.1))]
+        {
+            let step =
+                optimiser.step(|x: &Tensor| -> Result<_> { Ok((f64::NAN, x.clone())) }).unwrap();
             assert_eq!(step.outcome, Outcome::Hopeless);
         }
     }

@@ -1,14 +1,15 @@
 //! An optimiser's whole state, taken apart for a checkpoint and put together again.
 //!
-//! Numbers go into a text and vectors into files of their own: an optimiser that is put together again continues with
-//! the same bits as one that was never taken apart.
+//! Numbers go into a text and vectors into files of their own: an optimiser that is put together
+//! again continues with the same bits as one that was never taken apart.
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Adam, Lbfgs, Optimiser};
 
-/// A float64 that is written as its bits, so that every value, infinities included, comes back as it was.
+/// A float64 that is written as its bits, so that every value, infinities included, comes back as
+/// it was.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Bits(pub f64);
@@ -35,8 +36,8 @@ impl PartialEq for Bits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "method")]
 pub enum Numbers {
-    /// L-BFGS. Vectors: the point; the last step and gradient if `last`; the best point and its gradient if `best`;
-    /// then every pair's `s` and `y`, the oldest first.
+    /// L-BFGS. Vectors: the point; the last step and gradient if `last`; the best point and its
+    /// gradient if `best`; then every pair's `s` and `y`, the oldest first.
     Lbfgs {
         /// Pairs that are kept at most.
         history: usize,
@@ -70,7 +71,8 @@ pub enum Numbers {
 pub struct State {
     /// The numbers.
     pub numbers: Numbers,
-    /// The vectors, all of the canvas's shape, in the order that [`Numbers`] tells. They share memory with the optimiser's.
+    /// The vectors, all of the canvas's shape, in the order that [`Numbers`] tells. They share
+    /// memory with the optimiser's.
     pub vectors: Vec<Tensor>,
 }
 
@@ -89,11 +91,15 @@ impl Optimiser {
     /// When the device fails.
     pub fn to_device(self, device: &Device) -> candle_core::Result<Self> {
         let State { numbers, vectors } = self.state();
-        let vectors = vectors.iter().map(|vector| vector.to_device(device)).collect::<candle_core::Result<_>>()?;
+        let vectors = vectors
+            .iter()
+            .map(|vector| vector.to_device(device))
+            .collect::<candle_core::Result<_>>()?;
         Ok(Self::restore(State { numbers, vectors }).unwrap_or(self))
     }
 
-    /// The optimiser that was in this state; nothing when numbers and vectors do not belong together.
+    /// The optimiser that was in this state; nothing when numbers and vectors do not belong
+    /// together.
     pub fn restore(state: State) -> Option<Self> {
         match state.numbers {
             Numbers::Lbfgs { .. } => Lbfgs::restore(state).map(Optimiser::Lbfgs),
@@ -103,7 +109,12 @@ impl Optimiser {
 }
 
 /// A square table, if it is one of `side` rows.
-pub(super) fn square(table: Vec<Vec<Bits>>, side: usize) -> Option<std::collections::VecDeque<std::collections::VecDeque<f64>>> {
+pub(super) fn square(
+    table: Vec<Vec<Bits>>,
+    side: usize,
+) -> Option<std::collections::VecDeque<std::collections::VecDeque<f64>>> {
     let fits = table.len() == side && table.iter().all(|row| row.len() == side);
-    fits.then(|| table.into_iter().map(|row| row.into_iter().map(|bits| bits.0).collect()).collect())
+    fits.then(|| {
+        table.into_iter().map(|row| row.into_iter().map(|bits| bits.0).collect()).collect()
+    })
 }

@@ -1,8 +1,8 @@
 //! The few vector operations that optimisers are made of.
 //!
-//! On the host they run in parallel over chunks of fixed length whose partial sums are added in order, so results do
-//! not depend on the number of threads. On CUDA devices they are kernels of our own, which do the same; on others, candle's
-//! operations.
+//! On the host they run in parallel over chunks of fixed length whose partial sums are added in
+//! order, so results do not depend on the number of threads. On CUDA devices they are kernels of
+//! our own, which do the same; on others, candle's operations.
 
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
@@ -35,7 +35,9 @@ pub fn dots(lefts: &[&Tensor], rights: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
             let range = chunk * CHUNK..length.min((chunk + 1) * CHUNK);
             let mut sums = Vec::with_capacity(ls.len() * rs.len());
             for left in &ls {
-                sums.extend(rs.iter().map(|right| dot(&left[range.clone()], &right[range.clone()])));
+                sums.extend(
+                    rs.iter().map(|right| dot(&left[range.clone()], &right[range.clone()])),
+                );
             }
             sums
         })
@@ -61,7 +63,9 @@ pub fn combine(base: &Tensor, terms: &[(f64, &Tensor)]) -> Result<Tensor> {
         return cuda.combine(base, terms);
     }
     if !is_host(base) {
-        return terms.iter().try_fold(base.clone(), |sum, (factor, vector)| sum + (*vector * *factor)?);
+        return terms
+            .iter()
+            .try_fold(base.clone(), |sum, (factor, vector)| sum + (*vector * *factor)?);
     }
     let base_view = HostView::new(base)?;
     let vectors: Vec<&Tensor> = terms.iter().map(|(_, vector)| *vector).collect();
@@ -90,7 +94,8 @@ pub fn scale(vector: &Tensor, factor: f64) -> Result<Tensor> {
     }
     let view = HostView::new(vector)?;
     let factor = factor as f32;
-    let scaled: Vec<f32> = view.values().par_iter().with_min_len(CHUNK).map(|v| factor * v).collect();
+    let scaled: Vec<f32> =
+        view.values().par_iter().with_min_len(CHUNK).map(|v| factor * v).collect();
     Tensor::from_vec(scaled, vector.shape(), vector.device())
 }
 
@@ -101,24 +106,38 @@ pub fn scale(vector: &Tensor, factor: f64) -> Result<Tensor> {
 pub fn mean_magnitude(vector: &Tensor) -> Result<f64> {
     let count = vector.elem_count().max(1) as f64;
     if !is_host(vector) {
-        return Ok(f64::from(vector.abs()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?) / count);
+        return Ok(
+            f64::from(vector.abs()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?) / count
+        );
     }
     let view = HostView::new(vector)?;
-    let sums: Vec<f64> = view.values().par_chunks(CHUNK).map(|c| c.iter().map(|v| f64::from(v.abs())).sum()).collect();
+    let sums: Vec<f64> = view
+        .values()
+        .par_chunks(CHUNK)
+        .map(|c| c.iter().map(|v| f64::from(v.abs())).sum())
+        .collect();
     Ok(sums.iter().sum::<f64>() / count)
 }
 
 /// The kernels of the CUDA device that all these float32 vectors are on, if they are on one.
 #[cfg(feature = "cuda")]
-fn cuda<'a>(mut vectors: impl Iterator<Item = &'a Tensor>) -> Result<Option<crate::kernels::cuda::Cuda>> {
-    let Some(first) = vectors.next().filter(|first| first.device().is_cuda()) else { return Ok(None) };
+fn cuda<'a>(
+    mut vectors: impl Iterator<Item = &'a Tensor>,
+) -> Result<Option<crate::kernels::cuda::Cuda>> {
+    let Some(first) = vectors.next().filter(|first| first.device().is_cuda()) else {
+        return Ok(None);
+    };
     let alike = |vector: &Tensor| {
         vector.device().same_device(first.device())
             && vector.dtype() == DType::F32
             && vector.is_contiguous()
             && vector.dims() == first.dims()
     };
-    if alike(first) && vectors.all(alike) { crate::kernels::cuda::Cuda::on(first.device()).map(Some) } else { Ok(None) }
+    if alike(first) && vectors.all(alike) {
+        crate::kernels::cuda::Cuda::on(first.device()).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn device_dot(left: &Tensor, right: &Tensor) -> Result<f64> {
@@ -129,8 +148,8 @@ fn slices<'a>(views: &'a [HostView<'_>]) -> Vec<&'a [f32]> {
     views.iter().map(HostView::values).collect()
 }
 
-/// A dot product in float64. The product of two float32 is exact in float64, so it is the same with and without
-/// fused multiply-add.
+/// A dot product in float64. The product of two float32 is exact in float64, so it is the same with
+/// and without fused multiply-add.
 fn dot(left: &[f32], right: &[f32]) -> f64 {
     let mut lanes = [0f64; LANES];
     let (lefts, left_rest) = left.as_chunks::<LANES>();
@@ -140,7 +159,8 @@ fn dot(left: &[f32], right: &[f32]) -> f64 {
             lanes[i] += f64::from(l[i]) * f64::from(r[i]);
         }
     }
-    let rest: f64 = left_rest.iter().zip(right_rest).map(|(l, r)| f64::from(*l) * f64::from(*r)).sum();
+    let rest: f64 =
+        left_rest.iter().zip(right_rest).map(|(l, r)| f64::from(*l) * f64::from(*r)).sum();
     lanes.iter().sum::<f64>() + rest
 }
 
@@ -170,7 +190,11 @@ mod tests {
                 }
             }
             let sum = combine(&a, &[(0.5, &b), (-2.0, &c)]).unwrap().to_vec1::<f32>().unwrap();
-            let (a, b, c) = (a.to_vec1::<f32>().unwrap(), b.to_vec1::<f32>().unwrap(), c.to_vec1::<f32>().unwrap());
+            let (a, b, c) = (
+                a.to_vec1::<f32>().unwrap(),
+                b.to_vec1::<f32>().unwrap(),
+                c.to_vec1::<f32>().unwrap(),
+            );
             for i in 0..length {
                 assert!((sum[i] - (a[i] + 0.5 * b[i] - 2.0 * c[i])).abs() < 1e-5);
             }
@@ -182,7 +206,9 @@ mod tests {
         let (a, b) = (vector(1, 10 * CHUNK + 77), vector(2, 10 * CHUNK + 77));
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| (dots(&[&a], &[&b]).unwrap()[0][0].to_bits(), mean_magnitude(&a).unwrap().to_bits()))
+            pool.install(|| {
+                (dots(&[&a], &[&b]).unwrap()[0][0].to_bits(), mean_magnitude(&a).unwrap().to_bits())
+            })
         };
         assert_eq!(with(1), with(2));
         assert_eq!(with(1), with(3));

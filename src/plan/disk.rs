@@ -5,15 +5,17 @@ use crate::config::Method;
 
 /// A canvas-sized vector, bytes a pixel.
 const VECTOR: u64 = 12;
-/// Vectors of L-BFGS beside its pairs: the point, the last step and gradient, the best point and its gradient.
+/// Vectors of L-BFGS beside its pairs: the point, the last step and gradient, the best point and
+/// its gradient.
 const BESIDE_PAIRS: u64 = 5;
 /// Pairs by which two checkpoints differ at most: those of a minute in which evaluations are quick.
 const APART: u64 = 20;
 /// Vectors of Adam: the point, two moments, the best point.
 const ADAM: u64 = 4;
 
-/// The most that the checkpoints of a level in exact mode hold at once, bytes: the newest and the one before, which share
-/// their pairs, and the result of the level below, of a quarter of the pixels.
+/// The most that the checkpoints of a level in exact mode hold at once, bytes: the newest and the
+/// one before, which share their pairs, and the result of the level below, of a quarter of the
+/// pixels.
 pub(super) fn exact_level(level: &Level, history: usize, method: Method) -> u64 {
     let vectors = match method {
         Method::Adam => 2 * ADAM,
@@ -30,9 +32,13 @@ impl Job {
     /// The most that this job's checkpoints hold at once, bytes.
     pub fn checkpoint_bytes(&self) -> u64 {
         let level = |level: &Level| match level.execution {
-            Execution::Exact { history, .. } => exact_level(level, history, self.settings.optimise.method),
+            Execution::Exact { history, .. } => {
+                exact_level(level, history, self.settings.optimise.method)
+            }
             // The canvas before and after a round, and its tiles, which overlap.
-            Execution::Blocks(_) | Execution::Feathered(_) => 5 * VECTOR * (level.width * level.height) as u64,
+            Execution::Blocks(_) | Execution::Feathered(_) => {
+                5 * VECTOR * (level.width * level.height) as u64
+            }
         };
         self.levels.iter().map(level).max().unwrap_or(0)
     }

@@ -3,8 +3,8 @@
 use super::levels::{Execution, Level, Visits};
 use super::machine::Machine;
 use super::memory::{
-    BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel, kept_bytes_per_pixel,
-    region_bytes_per_pixel, step_bytes_per_pixel,
+    BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel,
+    kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel,
 };
 use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
 use crate::network::cpu::BitwiseMargins;
@@ -15,7 +15,8 @@ use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
 const HISTORY: usize = 100;
 /// Histories are not made shorter than this while tiles can be made smaller, down to [`GOOD_CORE`].
 const FEW_PAIRS: usize = 5;
-/// The fewest pairs that are still worth having: below, blocks mode with its small optimisers is the better choice.
+/// The fewest pairs that are still worth having: below, blocks mode with its small optimisers is
+/// the better choice.
 const LEAST_HISTORY: usize = 3;
 /// Down to this core, px, tiles do not cost much more than the whole.
 const GOOD_CORE: usize = 768;
@@ -56,7 +57,8 @@ pub struct Short {
 struct Taken {
     /// While the loss is evaluated.
     evaluation: u64,
-    /// While the optimiser makes its step: a canvas in tiles gives the tiles' memory back in between.
+    /// While the optimiser makes its step: a canvas in tiles gives the tiles' memory back in
+    /// between.
     step: u64,
     gpu_bytes: u64,
     held_on_gpu: bool,
@@ -97,10 +99,14 @@ impl Needs<'_> {
         self.machine.gpus.map_or_else(|| self.settings.compute.workers(), |gpus| gpus.count)
     }
 
-    /// What exact mode takes with tiles of `region` px, one of which is all of the `pixels` px if `whole`.
+    /// What exact mode takes with tiles of `region` px, one of which is all of the `pixels` px if
+    /// `whole`.
     fn exact(&self, (region, pixels, whole): (f64, f64, bool), history: usize) -> Taken {
         let Needs { spec, held, .. } = *self;
-        let (canvas, step) = (canvas_bytes_per_pixel(spec, history) * pixels, step_bytes_per_pixel(spec, history) * pixels);
+        let (canvas, step) = (
+            canvas_bytes_per_pixel(spec, history) * pixels,
+            step_bytes_per_pixel(spec, history) * pixels,
+        );
         let bytes = |bytes: f64| held + bytes as u64;
         if let Some(gpus) = self.machine.gpus {
             let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
@@ -109,7 +115,12 @@ impl Needs<'_> {
             if gpus.count == 1 && all <= gpus.memory_bytes {
                 // What goes over to be written, and what comes back to be gone on from.
                 let beside = BESIDE_GPUS + bytes(3.0 * VECTOR * pixels);
-                return Taken { evaluation: beside, step: beside, gpu_bytes: all, held_on_gpu: true };
+                return Taken {
+                    evaluation: beside,
+                    step: beside,
+                    gpu_bytes: all,
+                    held_on_gpu: true,
+                };
             }
             let [evaluation, step] = [canvas, step].map(|state| BESIDE_GPUS + bytes(state));
             return Taken { evaluation, step, gpu_bytes: in_work, held_on_gpu: false };
@@ -130,28 +141,41 @@ impl Needs<'_> {
         let (bytes, gpu_bytes) = match self.machine.gpus {
             Some(gpus) => {
                 let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
-                (BESIDE_GPUS + (4.0 * VECTOR * workers * region) as u64, fixed + ((per_pixel + step) * region) as u64)
+                (
+                    BESIDE_GPUS + (4.0 * VECTOR * workers * region) as u64,
+                    fixed + ((per_pixel + step) * region) as u64,
+                )
             }
-            None => (fixed_bytes(spec) + ((region_bytes_per_pixel(spec) + step) * workers * region) as u64, 0),
+            None => (
+                fixed_bytes(spec)
+                    + ((region_bytes_per_pixel(spec) + step) * workers * region) as u64,
+                0,
+            ),
         };
         Taken { evaluation: held + bytes, step: held + bytes, gpu_bytes, held_on_gpu: false }
     }
 }
 
-/// Chooses for one level within the memory. `Err` holds what exact or block-wise computing would take at least.
+/// Chooses for one level within the memory. `Err` holds what exact or block-wise computing would
+/// take at least.
 pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     match needs.settings.tiling.mode {
         TilingMode::Exact => exact(level, needs),
         TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
         TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
         TilingMode::Auto => exact(level, needs).or_else(|least| {
-            let why = format!("exact mode would take {:.1} GiB{}", gib(least.needed), if least.on_gpu { " of a GPU" } else { "" });
+            let why = format!(
+                "exact mode would take {:.1} GiB{}",
+                gib(least.needed),
+                if least.on_gpu { " of a GPU" } else { "" }
+            );
             visits(level, needs, false, why).map_err(|needed| needed.min(least))
         }),
     }
 }
 
-/// The longest history and the largest core that fit; a whole level with a shorter history goes before tiles.
+/// The longest history and the largest core that fit; a whole level with a shorter history goes
+/// before tiles.
 fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     let Needs { settings, spec, machine, .. } = *needs;
     let (width, height) = (level.width, level.height);
@@ -159,7 +183,12 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     let most = match settings.optimise.method {
         Method::Adam => 1,
         // A pair needs two evaluations, so a level never fills more than one less than it has.
-        Method::Lbfgs => settings.optimise.history.map_or(HISTORY, |h| h as usize).min(level.evaluations.saturating_sub(1)).max(1),
+        Method::Lbfgs => settings
+            .optimise
+            .history
+            .map_or(HISTORY, |h| h as usize)
+            .min(level.evaluations.saturating_sub(1))
+            .max(1),
     };
     let asked = settings.optimise.history.is_some();
     let margin = exact_margin(settings, spec);
@@ -168,7 +197,8 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
         needs.exact((side(width) * side(height), pixels, core >= width.max(height)), history)
     };
     let whole = width.max(height);
-    let tiles = (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
+    let tiles =
+        (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
     let cores: Vec<usize> = match settings.tiling.core {
         Core::Side(side) => vec![side.0 as usize],
         Core::Auto => std::iter::once(whole).chain(tiles).collect(),
@@ -181,20 +211,42 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
             loop {
                 let short = taken(core, history).short_of(&machine);
                 let Some(short) = short else {
-                    let core = if settings.tiling.core == Core::Auto { balanced(core, width, height) } else { core };
+                    let core = if settings.tiling.core == Core::Auto {
+                        balanced(core, width, height)
+                    } else {
+                        core
+                    };
                     let Taken { evaluation, step, gpu_bytes, held_on_gpu } = taken(core, history);
                     let (memory_bytes, gpu_bytes, keep) = match machine.gpus {
                         Some(gpus) => {
-                            let (keep, beside) = kept(level, needs, core, gpus.memory_bytes.saturating_sub(gpu_bytes));
+                            let (keep, beside) = kept(
+                                level,
+                                needs,
+                                core,
+                                gpus.memory_bytes.saturating_sub(gpu_bytes),
+                            );
                             (evaluation.max(step), gpu_bytes + beside, keep)
                         }
                         None => {
-                            let (keep, beside) = kept(level, needs, core, machine.memory_bytes.saturating_sub(evaluation));
+                            let (keep, beside) = kept(
+                                level,
+                                needs,
+                                core,
+                                machine.memory_bytes.saturating_sub(evaluation),
+                            );
                             ((evaluation + beside).max(step), 0, keep)
                         }
                     };
-                    let reason = if core >= whole { "the level fits as a whole" } else { "the largest tiles that fit" };
-                    let reason = if history < most { format!("{reason}, with {history} pairs") } else { reason.into() };
+                    let reason = if core >= whole {
+                        "the level fits as a whole"
+                    } else {
+                        "the largest tiles that fit"
+                    };
+                    let reason = if history < most {
+                        format!("{reason}, with {history} pairs")
+                    } else {
+                        reason.into()
+                    };
                     let execution = Execution::Exact { core, history, keep };
                     return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu });
                 };
@@ -212,23 +264,26 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
 /// What is missing where nothing was tried.
 const NOTHING: Short = Short { needed: u64::MAX, on_gpu: false };
 
-/// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and the bytes they take.
-/// One worker by itself has the last tile in its hands anyway.
+/// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and
+/// the bytes they take. One worker by itself has the last tile in its hands anyway.
 fn kept(level: &Level, needs: &Needs<'_>, core: usize, room: u64) -> (usize, u64) {
-    let (spec, workers, margin) = (needs.spec, needs.workers(), exact_margin(needs.settings, needs.spec));
+    let (spec, workers, margin) =
+        (needs.spec, needs.workers(), exact_margin(needs.settings, needs.spec));
     let per_pixel = match needs.machine.gpus {
         Some(gpus) => gpu_kept_bytes_per_pixel(spec, gpus.value_bytes),
         None => kept_bytes_per_pixel(spec),
     };
     let grid = Grid::new(level.width, level.height, core);
     let free = usize::from(workers == 1 || grid.len() == 1);
-    let largest = grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
+    let largest =
+        grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
     let each = (per_pixel * largest.unwrap_or(1) as f64) as u64;
     let more = ((room / each.max(1)) as usize).min(grid.len() - free);
     (free + more, each * more as u64)
 }
 
-/// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a narrow last column.
+/// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a
+/// narrow last column.
 fn balanced(core: usize, width: usize, height: usize) -> usize {
     if core >= width.max(height) {
         return core;
@@ -237,11 +292,18 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
     even(width).max(even(height)).next_multiple_of(EXACT_ALIGNMENT).min(core)
 }
 
-fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> Result<Chosen, Short> {
+fn visits(
+    level: &Level,
+    needs: &Needs<'_>,
+    feathered: bool,
+    reason: String,
+) -> Result<Chosen, Short> {
     let Needs { settings, spec, machine, .. } = *needs;
     let tiling = &settings.tiling;
     let visit = tiling.visit.map_or(VISIT.min(level.evaluations), |visit| visit as usize).max(1);
-    let rounds = tiling.rounds.map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
+    let rounds = tiling
+        .rounds
+        .map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
     let overlap = tiling.overlap.map_or(OVERLAP, |overlap| overlap.0 as usize);
     let history = settings.optimise.history.map_or(visit, |h| h as usize).min(visit);
     let margin = margins(spec).gradient;
@@ -252,14 +314,17 @@ fn visits(level: &Level, needs: &Needs<'_>, feathered: bool, reason: String) -> 
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect(),
+        Core::Auto => {
+            (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect()
+        }
     };
     let mut least: Option<Short> = None;
     for core in cores {
         let taken = taken(core);
         let Some(short) = taken.short_of(&machine) else {
             let visits = Visits { core, overlap, rounds, visit, history };
-            let execution = if feathered { Execution::Feathered(visits) } else { Execution::Blocks(visits) };
+            let execution =
+                if feathered { Execution::Feathered(visits) } else { Execution::Blocks(visits) };
             let (memory_bytes, gpu_bytes) = (taken.most(), taken.gpu_bytes);
             return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu: false });
         };
@@ -278,7 +343,10 @@ pub fn exact_margin(settings: &Settings, spec: &Spec) -> usize {
 
 /// How far a tile's region reaches beyond its core, as exactness asks.
 pub fn margins(spec: &Spec) -> Margins {
-    let taps = spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| (layer.reach(), layer.stride()));
+    let taps = spec
+        .content_taps()
+        .chain(spec.style_taps())
+        .map(|(layer, _)| (layer.reach(), layer.stride()));
     Margins::for_taps(taps)
 }
 
@@ -323,24 +391,45 @@ mod tests {
             chosen
         };
         let large = chosen(1, 75, 3000);
-        assert!(large.held_on_gpu && matches!(large.execution, Execution::Exact { core: 3000, history: 65, .. }), "{large:?}");
+        assert!(
+            large.held_on_gpu
+                && matches!(large.execution, Execution::Exact { core: 3000, history: 65, .. }),
+            "{large:?}"
+        );
         // A small one has the tiles alone.
         let small = chosen(1, 8, 6000);
-        assert!(!small.held_on_gpu && matches!(small.execution, Execution::Exact { core: 256..=1536, .. }), "{small:?}");
+        assert!(
+            !small.held_on_gpu
+                && matches!(small.execution, Execution::Exact { core: 256..=1536, .. }),
+            "{small:?}"
+        );
         // Several share nothing but this machine's memory.
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short = on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
+        let short =
+            on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
 
     #[test]
     fn a_shrinking_budget_shortens_the_history_then_cuts_tiles_then_turns_to_blocks() {
         let chosen = |gib: f64| last(&[], 3000, gib).expect("it fits");
-        assert!(matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65, .. }), "{:?}", chosen(20.0));
-        assert!(matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16, .. }), "{:?}", chosen(8.0));
-        assert!(matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.., .. }), "{:?}", chosen(4.0));
+        assert!(
+            matches!(chosen(20.0).execution, Execution::Exact { core: 3000, history: 65, .. }),
+            "{:?}",
+            chosen(20.0)
+        );
+        assert!(
+            matches!(chosen(8.0).execution, Execution::Exact { core: 3000, history: 8 | 16, .. }),
+            "{:?}",
+            chosen(8.0)
+        );
+        assert!(
+            matches!(chosen(4.0).execution, Execution::Exact { core: ..=1536, history: 5.., .. }),
+            "{:?}",
+            chosen(4.0)
+        );
         assert!(matches!(chosen(2.0).execution, Execution::Blocks(_)), "{:?}", chosen(2.0));
         for gib in [20.0, 8.0, 4.0, 2.0] {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
@@ -353,24 +442,44 @@ mod tests {
     fn what_is_asked_for_is_done() {
         let mode = |keys: &[&str]| last(keys, 1000, 64.0).expect("it fits").execution;
         assert!(matches!(mode(&["tiling.core-px=256"]), Execution::Exact { core: 256, .. }));
-        assert!(matches!(mode(&["optimise.history=7"]), Execution::Exact { core: 1000, history: 7, .. }));
-        let keys = ["tiling.mode=blocks", "tiling.rounds=3", "tiling.visit=9", "tiling.overlap-px=32", "tiling.core-px=128"];
-        assert_eq!(mode(&keys), Execution::Blocks(Visits { core: 128, overlap: 32, rounds: 3, visit: 9, history: 9 }));
+        assert!(matches!(
+            mode(&["optimise.history=7"]),
+            Execution::Exact { core: 1000, history: 7, .. }
+        ));
+        let keys = [
+            "tiling.mode=blocks",
+            "tiling.rounds=3",
+            "tiling.visit=9",
+            "tiling.overlap-px=32",
+            "tiling.core-px=128",
+        ];
+        assert_eq!(
+            mode(&keys),
+            Execution::Blocks(Visits { core: 128, overlap: 32, rounds: 3, visit: 9, history: 9 })
+        );
         assert!(matches!(mode(&["tiling.mode=feathered"]), Execution::Feathered(_)));
     }
 
     #[test]
     fn margins_that_keep_every_bit_take_more_memory_and_cores_of_whole_tiles() {
-        let chosen = |margins: &str, gib: f64| last(&[margins, "optimise.history=5"], 3000, gib).expect("it fits");
-        let (exact, bitwise) = (chosen("tiling.margins=exact", 4.0), chosen("tiling.margins=bitwise", 4.0));
-        let (Execution::Exact { core: wide, .. }, Execution::Exact { core: narrow, .. }) = (exact.execution, bitwise.execution) else {
+        let chosen = |margins: &str, gib: f64| {
+            last(&[margins, "optimise.history=5"], 3000, gib).expect("it fits")
+        };
+        let (exact, bitwise) =
+            (chosen("tiling.margins=exact", 4.0), chosen("tiling.margins=bitwise", 4.0));
+        let (Execution::Exact { core: wide, .. }, Execution::Exact { core: narrow, .. }) =
+            (exact.execution, bitwise.execution)
+        else {
             panic!("{exact:?}, {bitwise:?}")
         };
         assert!(narrow < wide && narrow.is_multiple_of(EXACT_ALIGNMENT), "{narrow} and {wide} px");
-        let least = |margins: &str| last(&["tiling.mode=exact", margins], 3000, 0.7).expect_err("too little");
+        let least = |margins: &str| {
+            last(&["tiling.mode=exact", margins], 3000, 0.7).expect_err("too little")
+        };
         assert!(least("tiling.margins=bitwise") > least("tiling.margins=exact"));
         // Blocks mode does not use them.
-        let blocks = |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
+        let blocks =
+            |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
         assert_eq!(blocks("tiling.margins=bitwise"), blocks("tiling.margins=exact"));
     }
 

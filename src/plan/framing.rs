@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Fit, Output, Size};
 use crate::units::{Dpi, Mm};
 
-/// Pixels of the photograph for an inch of paper below which a print looks soft from reading distance.
+/// Pixels of the photograph for an inch of paper below which a print looks soft from reading
+/// distance.
 const SOFT_PPI: f64 = 100.0;
 
 /// The canvas and the part of the photograph that fills it.
@@ -16,8 +17,8 @@ pub struct Framing {
     pub width: usize,
     /// Canvas height, px, the bleed on both sides included.
     pub height: usize,
-    /// The photograph's part that the canvas shows, in the photograph's own pixels: left, top, width, height. With
-    /// bleed it may reach beyond the photograph, which is mirrored there.
+    /// The photograph's part that the canvas shows, in the photograph's own pixels: left, top,
+    /// width, height. With bleed it may reach beyond the photograph, which is mirrored there.
     pub crop: [f64; 4],
     /// Width and height of the photograph as it was planned with, px.
     pub photograph: [usize; 2],
@@ -37,12 +38,14 @@ pub struct Print {
     pub width_mm: f64,
     /// Height of the trimmed print, mm.
     pub height_mm: f64,
-    /// Pixels of the photograph for an inch of paper, on the axis that has fewer: its effective resolution.
+    /// Pixels of the photograph for an inch of paper, on the axis that has fewer: its effective
+    /// resolution.
     pub source_ppi: f64,
 }
 
 impl Framing {
-    /// What is worth a warning before the night is spent on it, in words: a photograph that is enlarged beyond what it holds.
+    /// What is worth a warning before the night is spent on it, in words: a photograph that is
+    /// enlarged beyond what it holds.
     pub fn warning(&self) -> Option<String> {
         let print = self.print.filter(|print| print.source_ppi < SOFT_PPI)?;
         let [w, h] = self.photograph;
@@ -78,7 +81,12 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
     Framing {
         width: size.0 + 2 * bleed,
         height: size.1 + 2 * bleed,
-        crop: [crop[0] - bleed_x, crop[1] - bleed_y, crop[2] + 2.0 * bleed_x, crop[3] + 2.0 * bleed_y],
+        crop: [
+            crop[0] - bleed_x,
+            crop[1] - bleed_y,
+            crop[2] + 2.0 * bleed_x,
+            crop[3] + 2.0 * bleed_y,
+        ],
         photograph: [content.0, content.1],
         bleed,
         print: dpi.map(|Dpi(dpi)| Print {
@@ -90,15 +98,20 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
     }
 }
 
-/// Width and height of the picture without its bleed, px, and the part of the photograph that it shows.
+/// Width and height of the picture without its bleed, px, and the part of the photograph that it
+/// shows.
 type Trimmed = ((usize, usize), [f64; 4]);
 
 fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
     match output.size {
         Size::LongSide(side) => scaled(w, h, f64::from(side.0) / w.max(h)),
         Size::Scale(factor) => scaled(w, h, factor),
-        Size::Print { width: Some(width), height: None, dpi } => scaled(w, h, width.inches() * dpi.0 / w),
-        Size::Print { width: None, height: Some(height), dpi } => scaled(w, h, height.inches() * dpi.0 / h),
+        Size::Print { width: Some(width), height: None, dpi } => {
+            scaled(w, h, width.inches() * dpi.0 / w)
+        }
+        Size::Print { width: None, height: Some(height), dpi } => {
+            scaled(w, h, height.inches() * dpi.0 / h)
+        }
         Size::Print { width: Some(width), height: Some(height), dpi } => {
             boxed((w, h), (width.inches() * dpi.0, height.inches() * dpi.0), output)
         }
@@ -122,7 +135,9 @@ fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Tr
         Fit::Cover => {
             let factor = (width / w).max(height / h);
             let (cw, ch) = ((width / factor).min(w), (height / factor).min(h));
-            let place = |side: f64, part: f64, focus: f64| (focus * side - part / 2.0).clamp(0.0, (side - part).max(0.0));
+            let place = |side: f64, part: f64, focus: f64| {
+                (focus * side - part / 2.0).clamp(0.0, (side - part).max(0.0))
+            };
             let [fx, fy] = output.crop_focus;
             ((pixels(width), pixels(height)), [place(w, cw, fx), place(h, ch, fy), cw, ch])
         }
@@ -145,7 +160,8 @@ mod tests {
         file("photo.png");
         file("style.png");
         let pipeline = folder.path().join("p.toml");
-        let text = format!("input.content = 'photo.png'\nstyle.image = 'style.png'\n[output]\n{output}\n");
+        let text =
+            format!("input.content = 'photo.png'\nstyle.image = 'style.png'\n[output]\n{output}\n");
         std::fs::write(&pipeline, text).unwrap();
         frame(content, &crate::config::load(&pipeline, &[]).unwrap().variants[0].settings.output)
     }
@@ -163,20 +179,37 @@ mod tests {
         assert_eq!((upright.width, upright.height), (3508, 4961));
         let inside = framing((3000, 2000), "size = '24x36in'\ndpi = 100\nfit = 'contain'");
         assert_eq!((inside.width, inside.height), (3600, 2400));
-        let stretched = framing((3000, 2000), "width-mm = 254\nheight-mm = 254\ndpi = 100\nfit = 'exact'");
-        assert_eq!((stretched.width, stretched.height, stretched.crop), (1000, 1000, [0.0, 0.0, 3000.0, 2000.0]));
+        let stretched =
+            framing((3000, 2000), "width-mm = 254\nheight-mm = 254\ndpi = 100\nfit = 'exact'");
+        assert_eq!(
+            (stretched.width, stretched.height, stretched.crop),
+            (1000, 1000, [0.0, 0.0, 3000.0, 2000.0])
+        );
     }
 
     #[test]
     fn bleed_grows_the_canvas_and_leaves_the_trimmed_print_as_it_is() {
         for fit in ["contain", "cover", "exact"] {
-            let plain = framing((1600, 1000), &format!("width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'"));
-            let bled = framing((1600, 1000), &format!("width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'\nbleed-mm = 12.7"));
-            assert_eq!((bled.bleed, bled.width, bled.height), (100, plain.width + 200, plain.height + 200), "{fit}");
+            let plain = framing(
+                (1600, 1000),
+                &format!("width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'"),
+            );
+            let bled = framing(
+                (1600, 1000),
+                &format!(
+                    "width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = '{fit}'\nbleed-mm = 12.7"
+                ),
+            );
+            assert_eq!(
+                (bled.bleed, bled.width, bled.height),
+                (100, plain.width + 200, plain.height + 200),
+                "{fit}"
+            );
             // The same canvas pixel inside the trim shows the same place of the photograph.
             let place = |f: &Framing, x: f64, y: f64| {
                 let b = f.bleed as f64;
-                let at = |c: f64, n: usize, i: usize| f.crop[i] + (c + b) * f.crop[i + 2] / n as f64;
+                let at =
+                    |c: f64, n: usize, i: usize| f.crop[i] + (c + b) * f.crop[i + 2] / n as f64;
                 (at(x, f.width, 0), at(y, f.height, 1))
             };
             for (x, y) in [(0.0, 0.0), (100.5, 70.25), (plain.width as f64, plain.height as f64)] {
@@ -186,14 +219,24 @@ mod tests {
             assert_eq!(plain.print, bled.print, "{fit}");
         }
         // Where a cut leaves some of the photograph, the bleed shows it.
-        let cut = framing((1600, 1000), "width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = 'cover'\nbleed-mm = 3");
-        assert!(cut.crop[0] < 0.0 && cut.crop[1] > 0.0 && cut.crop[1] + cut.crop[3] < 1000.0, "{:?}", cut.crop);
+        let cut = framing(
+            (1600, 1000),
+            "width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = 'cover'\nbleed-mm = 3",
+        );
+        assert!(
+            cut.crop[0] < 0.0 && cut.crop[1] > 0.0 && cut.crop[1] + cut.crop[3] < 1000.0,
+            "{:?}",
+            cut.crop
+        );
     }
 
     #[test]
     fn the_photograph_s_resolution_on_paper_is_told_and_warned_of() {
         let print = framing((1000, 500), "width-mm = 254\ndpi = 300").print.unwrap();
-        assert!((print.source_ppi - 100.0).abs() < 1e-9 && (print.width_mm - 254.0).abs() < 0.1, "{print:?}");
+        assert!(
+            (print.source_ppi - 100.0).abs() < 1e-9 && (print.width_mm - 254.0).abs() < 0.1,
+            "{print:?}"
+        );
         assert!(framing((1000, 500), "width-mm = 254").warning().is_none());
         let soft = framing((1000, 500), "width-mm = 508");
         let words = soft.warning().unwrap();

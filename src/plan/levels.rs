@@ -38,7 +38,8 @@ pub enum Execution {
         core: usize,
         /// Pairs that L-BFGS keeps.
         history: usize,
-        /// Tiles whose features are kept between the two sweeps, so that the second runs them backward only.
+        /// Tiles whose features are kept between the two sweeps, so that the second runs them
+        /// backward only.
         keep: usize,
     },
     /// Rounds in which every tile moves by an optimiser of its own on the whole image's loss.
@@ -78,15 +79,17 @@ impl Level {
     }
 }
 
-/// How readily one more level is added: the first level's short side lies between 0.76 and 1.52 times the one asked for,
-/// rather above than below it, since too small a first level loses the photograph.
+/// How readily one more level is added: the first level's short side lies between 0.76 and 1.52
+/// times the one asked for, rather above than below it, since too small a first level loses the
+/// photograph.
 const ROUNDING: f64 = 0.4;
 
-/// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the planner chooses: each half the next, the first with about `short-side-px` on its
-/// short side.
+/// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the
+/// planner chooses: each half the next, the first with about `short-side-px` on its short side.
 pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
-    let doublings = ((short / f64::from(pyramid.short_side.0)).log2() + ROUNDING).floor().max(0.0) as u32;
+    let doublings =
+        ((short / f64::from(pyramid.short_side.0)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
@@ -95,7 +98,11 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
                 width: side(size.0),
                 height: side(size.1),
                 evaluations: pyramid.evaluations_at(level as usize) as usize,
-                execution: Execution::Exact { core: side(size.0.max(size.1)), history: 100, keep: 1 },
+                execution: Execution::Exact {
+                    core: side(size.0.max(size.1)),
+                    history: 100,
+                    keep: 1,
+                },
                 memory_bytes: 0,
                 reason: String::new(),
                 gpu_bytes: 0,
@@ -119,14 +126,18 @@ mod tests {
     fn levels_double_from_about_the_short_side() {
         assert_eq!(sizes((512, 340), 512), [(512, 340)]);
         assert_eq!(sizes((2048, 2048), 512), [(512, 512), (1024, 1024), (2048, 2048)]);
-        assert_eq!(sizes((6048, 8064), 512), [(756, 1008), (1512, 2016), (3024, 4032), (6048, 8064)]);
+        assert_eq!(
+            sizes((6048, 8064), 512),
+            [(756, 1008), (1512, 2016), (3024, 4032), (6048, 8064)]
+        );
         assert_eq!(sizes((3001, 1999), 512), [(750, 500), (1501, 1000), (3001, 1999)]);
     }
 
     #[test]
     fn the_last_number_of_evaluations_repeats() {
         let pyramid = Pyramid { short_side: Px(64), evaluations: vec![9, 4] };
-        let counts: Vec<usize> = levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
+        let counts: Vec<usize> =
+            levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);
     }
 }

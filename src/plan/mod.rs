@@ -1,7 +1,7 @@
 //! From checked settings and the pictures' sizes to a plan: what will be computed, in numbers.
 //!
-//! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures, and may print the
-//! plan, record it, or carry it out.
+//! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures,
+//! and may print the plan, record it, or carry it out.
 
 mod disk;
 mod execution;
@@ -172,11 +172,12 @@ pub enum PlanError {
 /// The longest side of a canvas, px: 17 m at 300 dpi.
 const LONGEST_SIDE: usize = 200_000;
 
-/// Plans one output of `config` from its pictures' headers, so that it fits the memory of `machine` (of the CPU alone,
-/// where that is a number of bytes).
+/// Plans one output of `config` from its pictures' headers, so that it fits the memory of `machine`
+/// (of the CPU alone, where that is a number of bytes).
 ///
 /// # Errors
-/// When the canvas would be too small for the network, absurdly large, or more than the memory holds in any mode.
+/// When the canvas would be too small for the network, absurdly large, or more than the memory
+/// holds in any mode.
 pub fn plan_job(
     config: &Config,
     output: &OutputFile,
@@ -194,7 +195,9 @@ pub fn plan_job(
     if width.max(height) > LONGEST_SIDE {
         return Err(PlanError::TooLarge { name, width, height, most: LONGEST_SIDE });
     }
-    if let Some(reason) = OutputFormat::from_path(&output.path).and_then(|format| format.size_problem(width as u32, height as u32)) {
+    if let Some(reason) = OutputFormat::from_path(&output.path)
+        .and_then(|format| format.size_problem(width as u32, height as u32))
+    {
         return Err(PlanError::Output { name, reason });
     }
     if let Some(layer) = spec.deepest()
@@ -203,28 +206,47 @@ pub fn plan_job(
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
     let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
-    let levels = fitted((width, height), &pictures, machine).map_err(|((width, height), Short { needed, on_gpu })| {
-        let name = name.clone();
-        let narrowed =
-            settings.tiling.mode != TilingMode::Auto || settings.tiling.core != Core::Auto || settings.optimise.history.is_some();
-        match machine.gpus {
-            Some(gpus) if on_gpu => PlanError::GpuMemory { name, width, height, needed, budget: gpus.memory_bytes },
-            _ => {
-                let fits = largest((framing.width, framing.height), &pictures, machine);
-                PlanError::Memory { name, width, height, needed, budget: machine.memory_bytes, fits, narrowed }
+    let levels = fitted((width, height), &pictures, machine).map_err(
+        |((width, height), Short { needed, on_gpu })| {
+            let name = name.clone();
+            let narrowed = settings.tiling.mode != TilingMode::Auto
+                || settings.tiling.core != Core::Auto
+                || settings.optimise.history.is_some();
+            match machine.gpus {
+                Some(gpus) if on_gpu => {
+                    PlanError::GpuMemory { name, width, height, needed, budget: gpus.memory_bytes }
+                }
+                _ => {
+                    let fits = largest((framing.width, framing.height), &pictures, machine);
+                    PlanError::Memory {
+                        name,
+                        width,
+                        height,
+                        needed,
+                        budget: machine.memory_bytes,
+                        fits,
+                        narrowed,
+                    }
+                }
             }
-        }
-    })?;
+        },
+    )?;
     let content = settings.input.content[output.content].clone();
-    let (pipeline, variant, output) = (config.file.clone(), variant.name.clone(), output.path.clone());
+    let (pipeline, variant, output) =
+        (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
 }
 
-/// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the level that takes most and
-/// what that is at least.
-fn fitted(size: (usize, usize), pictures: &Pictures<'_>, machine: Machine) -> Result<Vec<Level>, ((usize, usize), Short)> {
+/// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the
+/// level that takes most and what that is at least.
+fn fitted(
+    size: (usize, usize),
+    pictures: &Pictures<'_>,
+    machine: Machine,
+) -> Result<Vec<Level>, ((usize, usize), Short)> {
     let mut levels = levels(size, &pictures.settings.pyramid);
-    let needs = Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), machine };
+    let needs =
+        Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), machine };
     let count = levels.len();
     let mut refused: Option<((usize, usize), Short)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
@@ -250,7 +272,11 @@ fn fitted(size: (usize, usize), pictures: &Pictures<'_>, machine: Machine) -> Re
 }
 
 /// The longest side up to which a picture of this shape fits, to about a percent.
-fn largest((width, height): (usize, usize), pictures: &Pictures<'_>, machine: Machine) -> Option<usize> {
+fn largest(
+    (width, height): (usize, usize),
+    pictures: &Pictures<'_>,
+    machine: Machine,
+) -> Option<usize> {
     let fits = |long: usize| {
         let side = |side: usize| (side * long / width.max(height)).max(1);
         let least = pictures.spec.deepest().map_or(1, |layer| layer.stride());

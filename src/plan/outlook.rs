@@ -1,7 +1,8 @@
 //! What a job will take: time, from how fast the machine was measured to be, memory and disk.
 //!
-//! Time is counted in the sweeps that a level makes, each as large as what its tiles compute of their margins. A plan does not
-//! depend on it: the same pipeline gives the same plan on a fast machine and on a slow one.
+//! Time is counted in the sweeps that a level makes, each as large as what its tiles compute of
+//! their margins. A plan does not depend on it: the same pipeline gives the same plan on a fast
+//! machine and on a slow one.
 
 use serde::Serialize;
 
@@ -83,11 +84,21 @@ pub struct Outlook {
 impl Outlook {
     /// Of one job.
     pub fn of_job(job: &Job, speed: &Speed) -> Self {
-        let levels: Vec<LevelOutlook> = job.levels.iter().map(|level| of_level(job, level, speed)).collect();
-        let paintings: f64 = job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
-        let disk = Disk { finished_bytes: job.picture_bytes(), ..most(levels.iter().map(|level| level.disk)) };
+        let levels: Vec<LevelOutlook> =
+            job.levels.iter().map(|level| of_level(job, level, speed)).collect();
+        let paintings: f64 =
+            job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
+        let disk = Disk {
+            finished_bytes: job.picture_bytes(),
+            ..most(levels.iter().map(|level| level.disk))
+        };
         let memory_bytes = job.levels.iter().map(|level| level.memory_bytes).max().unwrap_or(0);
-        Self { seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings, memory_bytes, disk, levels }
+        Self {
+            seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings,
+            memory_bytes,
+            disk,
+            levels,
+        }
     }
 
     /// Of all jobs, one after another.
@@ -111,30 +122,45 @@ fn most(disks: impl Iterator<Item = Disk>) -> Disk {
 fn of_level(job: &Job, level: &Level, speed: &Speed) -> LevelOutlook {
     match level.execution {
         Execution::Exact { core, history, keep } => exact(job, level, (core, history, keep), speed),
-        Execution::Blocks(visits) | Execution::Feathered(visits) => rounds(job, level, visits, speed),
+        Execution::Blocks(visits) | Execution::Feathered(visits) => {
+            rounds(job, level, visits, speed)
+        }
     }
 }
 
-fn exact(job: &Job, level: &Level, (core, history, keep): (usize, usize, usize), speed: &Speed) -> LevelOutlook {
+fn exact(
+    job: &Job,
+    level: &Level,
+    (core, history, keep): (usize, usize, usize),
+    speed: &Speed,
+) -> LevelOutlook {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
     let margin = exact_margin(&job.settings, &job.spec);
     let same_bits = job.settings.tiling.margins == TilingMargins::Bitwise;
     let swept = |core, region, wanted| swept(job, region, core, wanted, same_bits);
     let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(margin, width, height)));
-    let (ahead, back) = tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
-    // One tile runs forward once; several run forward for the statistics and, but for those that are kept, again over the
-    // same regions for the gradient.
-    let again = if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let (ahead, back) =
+        tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
+    // One tile runs forward once; several run forward for the statistics and, but for those that
+    // are kept, again over the same regions for the gradient.
+    let again =
+        if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
     let evaluation = ahead * (1.0 + again) * speed.forward + back * speed.backward();
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
     // The photograph is looked at once.
-    let (photograph, _) = tiles().map(|(core, region)| swept(core, region, NOWHERE)).fold((0.0, 0.0), sum);
+    let (photograph, _) =
+        tiles().map(|(core, region)| swept(core, region, NOWHERE)).fold((0.0, 0.0), sum);
     let seconds = photograph * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
-    LevelOutlook { tiles: grid.len(), evaluations: level.evaluations, seconds, disk: Disk { checkpoint_bytes, ..Disk::default() } }
+    LevelOutlook {
+        tiles: grid.len(),
+        evaluations: level.evaluations,
+        seconds,
+        disk: Disk { checkpoint_bytes, ..Disk::default() },
+    }
 }
 
 fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlook {
@@ -149,13 +175,15 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlo
         for tile in 0..layout.len() {
             let free = layout.free(tile);
             let region = if blocks { free.grown(margin, size.0, size.1) } else { free };
-            let optimiser = vectors_read(visits.visit, visits.history) * megapixels(free) * speed.vector;
+            let optimiser =
+                vectors_read(visits.visit, visits.history) * megapixels(free) * speed.vector;
             let (ahead, back) = swept(job, region, region, free, false);
             let evaluation = ahead * speed.forward + back * speed.backward();
             seconds += ahead * speed.forward + visits.visit as f64 * (evaluation + optimiser);
             free_pixels += megapixels(free);
         }
-        working = working.max(VECTOR * 1e6 * (free_pixels + 2.0 * megapixels(Rect::whole(size.0, size.1))));
+        working = working
+            .max(VECTOR * 1e6 * (free_pixels + 2.0 * megapixels(Rect::whole(size.0, size.1))));
     }
     // Before the first round and after each, canvas and photograph are swept forward.
     let layout = Layout::new(size, visits.core, visits.overlap, false);
@@ -163,20 +191,23 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelOutlo
         let (core, region) = (layout.core(tile), layout.core(tile).grown(margin, size.0, size.1));
         swept(job, region, core, NOWHERE, false).0 + megapixels(region)
     };
-    seconds += (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
+    seconds +=
+        (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
     let disk = Disk { working_bytes: working as u64, ..Disk::default() };
     LevelOutlook { tiles: layout.len(), evaluations: visits.rounds * visits.visit, seconds, disk }
 }
 
-/// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history` pairs: every pair
-/// twice, and a handful more.
+/// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history`
+/// pairs: every pair twice, and a handful more.
 fn vectors_read(evaluations: usize, history: usize) -> f64 {
     let (count, most) = (evaluations as f64, history as f64);
-    let pairs = if count <= most { count / 2.0 } else { most - most * most / (2.0 * count.max(1.0)) };
+    let pairs =
+        if count <= most { count / 2.0 } else { most - most * most / (2.0 * count.max(1.0)) };
     4.0 * pairs + 12.0
 }
 
-/// Megapixels of the paintings at a level, as if they were square, with a tenth for the tiles' margins.
+/// Megapixels of the paintings at a level, as if they were square, with a tenth for the tiles'
+/// margins.
 fn paintings(job: &Job, level: &Level) -> f64 {
     if job.spec.style_taps().next().is_none() {
         return 0.0;
@@ -188,12 +219,19 @@ fn paintings(job: &Job, level: &Level) -> f64 {
 /// Where no gradient is wanted.
 const NOWHERE: Rect = Rect { left: 0, top: 0, width: 0, height: 0 };
 
-/// Megapixels that a sweep over a region computes, forward and back, for features that count on `core` and the gradient at
-/// `wanted`, to rounding or to the same bits in any region.
+/// Megapixels that a sweep over a region computes, forward and back, for features that count on
+/// `core` and the gradient at `wanted`, to rounding or to the same bits in any region.
 fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> (f64, f64) {
     let Some(deepest) = job.spec.deepest() else { return (0.0, 0.0) };
     let inside = |rect: Rect| if rect.area() == 0 { rect } else { rect.relative_to(&region) };
-    let (ahead, back) = Areas::new(deepest, (region.width, region.height), inside(core), Some(inside(wanted)), same_bits).swept();
+    let (ahead, back) = Areas::new(
+        deepest,
+        (region.width, region.height),
+        inside(core),
+        Some(inside(wanted)),
+        same_bits,
+    )
+    .swept();
     (1e-6 * ahead, 1e-6 * back)
 }
 
@@ -220,7 +258,11 @@ mod tests {
         std::fs::write(&file, "input.content = 'a.png'\nstyle.image = 'a.png'\n").expect("written");
         let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
         let config = config::load(&file, &keys).expect("a pipeline");
-        let sources = Sources { content: Source::plain(2000, 2000), styles: vec![Source::plain(100, 100)], start: None };
+        let sources = Sources {
+            content: Source::plain(2000, 2000),
+            styles: vec![Source::plain(100, 100)],
+            start: None,
+        };
         plan_job(&config, &config.outputs()[0], 0, &sources, 64 << 30).expect("a plan")
     }
 
@@ -232,36 +274,65 @@ mod tests {
 
     #[test]
     fn time_is_that_of_the_sweeps() {
-        // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with its margins.
+        // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with
+        // its margins.
         let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
         assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));
-        // Four tiles of 1024 px. Margins shrink with every layer: forward from 160 px to 80, on the way back from 80 to none.
+        // Four tiles of 1024 px. Margins shrink with every layer: forward from 160 px to 80, on the
+        // way back from 80 to none.
         let tiled = |kept: f64, ahead: f64, back: f64| {
             let side = |margin: f64| f64::powi(2.0 + 2e-3 * margin, 2);
-            10.0 * (side(ahead) * 0.5 * (2.0 - kept / 4.0) + side(back) * 1.5) + 4.0 * 0.5 + 4.4 * 0.5
+            10.0 * (side(ahead) * 0.5 * (2.0 - kept / 4.0) + side(back) * 1.5)
+                + 4.0 * 0.5
+                + 4.4 * 0.5
         };
         let found = seconds(&["tiling.core-px=1024"]);
         assert!(tiled(4.0, 80.0, 4.0) < found && found < tiled(4.0, 160.0, 80.0), "{found}");
-        let mut job = job(&["output.scale=1.0", "pyramid.short-side-px=2000", "pyramid.evaluations=10"]);
+        let mut job =
+            job(&["output.scale=1.0", "pyramid.short-side-px=2000", "pyramid.evaluations=10"]);
         job.levels[0].execution = Execution::Exact { core: 1024, history: 9, keep: 1 };
         let again = Outlook::of_job(&job, &SPEED).seconds;
-        assert!(tiled(1.0, 80.0, 4.0) < again && again < tiled(1.0, 160.0, 80.0) && again > 1.1 * found, "{again}");
-        let blocks = seconds(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.rounds=1", "tiling.visit=10"]);
+        assert!(
+            tiled(1.0, 80.0, 4.0) < again && again < tiled(1.0, 160.0, 80.0) && again > 1.1 * found,
+            "{again}"
+        );
+        let blocks = seconds(&[
+            "tiling.mode=blocks",
+            "tiling.core-px=1024",
+            "tiling.rounds=1",
+            "tiling.visit=10",
+        ]);
         assert!(blocks > whole && blocks < 1.6 * whole, "{blocks} against {whole}");
         // Margins for the same bits are wider and shrink as well.
         let bitwise = seconds(&["tiling.core-px=1024", "tiling.margins=bitwise"]);
-        assert!(tiled(4.0, 160.0, 80.0) < bitwise && bitwise < tiled(4.0, 576.0, 576.0), "{bitwise}");
-        assert_eq!(seconds(&["tiling.margins=bitwise"]), seconds(&[]), "a level in one piece has no margins");
+        assert!(
+            tiled(4.0, 160.0, 80.0) < bitwise && bitwise < tiled(4.0, 576.0, 576.0),
+            "{bitwise}"
+        );
+        assert_eq!(
+            seconds(&["tiling.margins=bitwise"]),
+            seconds(&[]),
+            "a level in one piece has no margins"
+        );
     }
 
     #[test]
     fn disk_is_pictures_pairs_and_tiles() {
-        let outlook = Outlook::of_job(&job(&["output.bit-depth=16", "pyramid.evaluations=[9,3]", "optimise.history=8"]), &SPEED);
+        let outlook = Outlook::of_job(
+            &job(&["output.bit-depth=16", "pyramid.evaluations=[9,3]", "optimise.history=8"]),
+            &SPEED,
+        );
         assert_eq!(outlook.disk.finished_bytes, 2000 * 2000 * 8);
         // The last level is the larger one, though its pairs are fewer.
-        assert_eq!(outlook.disk.checkpoint_bytes, outlook.levels.last().expect("levels").disk.checkpoint_bytes);
+        assert_eq!(
+            outlook.disk.checkpoint_bytes,
+            outlook.levels.last().expect("levels").disk.checkpoint_bytes
+        );
         assert!(outlook.disk.checkpoint_bytes >= (2 * 2 + 5) * 12 * 2000 * 2000);
-        let blocks = Outlook::of_job(&job(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.overlap-px=64"]), &SPEED);
+        let blocks = Outlook::of_job(
+            &job(&["tiling.mode=blocks", "tiling.core-px=1024", "tiling.overlap-px=64"]),
+            &SPEED,
+        );
         // The shifted round has three tiles a side, which meet over two cuts.
         let tiles = (2000 + 4 * 64) * (2000 + 4 * 64);
         assert_eq!(blocks.disk.working_bytes, 12 * (tiles + 2 * 2000 * 2000));

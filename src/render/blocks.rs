@@ -1,17 +1,20 @@
-//! Blocks mode: a tile's loss is the whole image's, as if the rest of the picture moved as the tile does.
+//! Blocks mode: a tile's loss is the whole image's, as if the rest of the picture moved as the tile
+//! does.
 //!
-//! With `S` the sums of a tap's statistics over the tile's surroundings, `N` the cells of the canvas and `k` the
-//! canvas's area over that of the tile's free pixels, a tile that moved from `x0` to `x` sees
+//! With `S` the sums of a tap's statistics over the tile's surroundings, `N` the cells of the
+//! canvas and `k` the canvas's area over that of the tile's free pixels, a tile that moved from
+//! `x0` to `x` sees
 //!
 //! ```text
 //! G(x) = G(x0) + k / N (S(x) - S(x0))
 //! ```
 //!
-//! the same for the channel means, and deviations that follow from both. Content and variation grow by `k` as well. The
-//! sums are over every cell that a free pixel reaches, and the pixels around are frozen context. Where the context is as
-//! wide as the gradient needs ([`Context::Gradient`]), the gradient at `x0` is `k` times that of the whole image's loss:
-//! where that is stationary no tile moves, and the fixed points of both are the same. The narrower context that is used
-//! by default leaves that to rounding in the tile's inside and costs less.
+//! the same for the channel means, and deviations that follow from both. Content and variation grow
+//! by `k` as well. The sums are over every cell that a free pixel reaches, and the pixels around
+//! are frozen context. Where the context is as wide as the gradient needs ([`Context::Gradient`]),
+//! the gradient at `x0` is `k` times that of the whole image's loss: where that is stationary no
+//! tile moves, and the fixed points of both are the same. The narrower context that is used by
+//! default leaves that to rounding in the tile's inside and costs less.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +29,8 @@ use crate::network::{Layer, Network, NetworkError};
 use crate::objective::{StyleTargets, TapStatistics, total_variation};
 use crate::tiling::{Grid, Pixels};
 
-/// A deviation extrapolated below this part of its value in the whole image is held there: a variance that the
-/// extrapolation would make negative has no root.
+/// A deviation extrapolated below this part of its value in the whole image is held there: a
+/// variance that the extrapolation would make negative has no root.
 const LEAST_DEVIATION: f64 = 0.1;
 
 /// The sums at the snapshot, seen in the first evaluation.
@@ -73,8 +76,13 @@ impl<'a> BlockObjective<'a> {
         let region = surroundings(area, margin, (width, height));
         let styles = scene.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = scene.spec.content_taps().map(|(layer, _)| layer).collect();
-        let mut tiled = Tiled::new(Team::alone(network), styles, &contents, Grid::whole(region.width, region.height))
-            .with_wanted(area.relative_to(&region));
+        let mut tiled = Tiled::new(
+            Team::alone(network),
+            styles,
+            &contents,
+            Grid::whole(region.width, region.height),
+        )
+        .with_wanted(area.relative_to(&region));
         let photograph = tensor_for(network, scene.photograph.read(region)?, region)?;
         let device = photograph.device().clone();
         let features = tiled.halving(|tiled| tiled.features(&photograph, &contents))?;
@@ -97,19 +105,32 @@ impl<'a> BlockObjective<'a> {
     }
 
     /// The tap's statistics if the whole canvas had moved as the tile did.
-    fn extrapolated(&self, layer: Layer, means: &(Tensor, Tensor), cells: u64) -> Result<Option<TapStatistics>, NetworkError> {
-        let (Some(whole), Some(before)) = (self.statistics.get(&layer), self.reference.as_ref().and_then(|r| r.means.get(&layer))) else {
+    fn extrapolated(
+        &self,
+        layer: Layer,
+        means: &(Tensor, Tensor),
+        cells: u64,
+    ) -> Result<Option<TapStatistics>, NetworkError> {
+        let (Some(whole), Some(before)) = (
+            self.statistics.get(&layer),
+            self.reference.as_ref().and_then(|r| r.means.get(&layer)),
+        ) else {
             return Ok(None);
         };
         let factor = self.share * cells as f64 / self.scene.cells(layer);
         let gram = (&whole.gram + ((&means.0 - &before.0)? * factor)?)?;
         let mean = (&whole.mean + ((&means.1 - &before.1)? * factor)?)?;
         let channels = mean.elem_count();
-        let index = Tensor::from_vec((0..channels as u32).collect::<Vec<_>>(), (channels, 1), gram.device())?;
+        let index = Tensor::from_vec(
+            (0..channels as u32).collect::<Vec<_>>(),
+            (channels, 1),
+            gram.device(),
+        )?;
         let variance = (gram.gather(&index, D::Minus1)?.squeeze(1)? - mean.sqr()?)?;
         let least = (whole.deviation.sqr()? * (LEAST_DEVIATION * LEAST_DEVIATION))?;
         // At the snapshot itself the deviation is the whole image's, its epsilon included.
-        let epsilon = (whole.deviation.sqr()? - (whole.gram.gather(&index, D::Minus1)?.squeeze(1)? - whole.mean.sqr()?)?)?;
+        let epsilon = (whole.deviation.sqr()?
+            - (whole.gram.gather(&index, D::Minus1)?.squeeze(1)? - whole.mean.sqr()?)?)?;
         let deviation = (variance + epsilon)?.maximum(&least)?.sqrt()?;
         Ok(Some(TapStatistics { gram, mean, deviation }))
     }
@@ -121,7 +142,12 @@ impl<'a> BlockObjective<'a> {
 
     /// The weight of one squared difference.
     fn content_weight(&self, layer: Layer) -> f64 {
-        let weight = self.scene.spec.content_taps().find(|(tap, _)| *tap == layer).map_or(0.0, |(_, weight)| weight);
+        let weight = self
+            .scene
+            .spec
+            .content_taps()
+            .find(|(tap, _)| *tap == layer)
+            .map_or(0.0, |(_, weight)| weight);
         let channels = self.tiled.contents().get(&layer).map_or(1, |target| target.channels());
         weight / (channels as f64 * self.scene.cells(layer))
     }
@@ -144,7 +170,8 @@ impl<'a> BlockObjective<'a> {
             means.insert(*layer, moments.means()?);
         }
         let (variation, slope) = match spec.variation_weight > 0.0 {
-            true => total_variation(&pixels, spec.variation_weight * self.share).map(|(value, slope)| (value, Some(slope)))?,
+            true => total_variation(&pixels, spec.variation_weight * self.share)
+                .map(|(value, slope)| (value, Some(slope)))?,
             false => (0.0, None),
         };
         if self.reference.is_none() {
@@ -155,9 +182,14 @@ impl<'a> BlockObjective<'a> {
         loss += self.share * (content - reference.content) + (variation - reference.variation);
         let mut style = Vec::new();
         for (layer, means) in &means {
-            let Some(statistics) = self.extrapolated(*layer, means, sums.moments[layer].cells())? else { continue };
+            let Some(statistics) = self.extrapolated(*layer, means, sums.moments[layer].cells())?
+            else {
+                continue;
+            };
             let cells = self.scene.cells(*layer) / self.share;
-            if let Some((value, gradient)) = self.targets.compare(spec, *layer, &statistics, cells)? {
+            if let Some((value, gradient)) =
+                self.targets.compare(spec, *layer, &statistics, cells)?
+            {
                 loss += value.total();
                 style.push(gradient);
             }
@@ -170,7 +202,13 @@ impl<'a> BlockObjective<'a> {
             gradient = (gradient + slope)?;
         }
         let free = self.free;
-        Ok((loss, gradient.narrow(1, free.top, free.height)?.narrow(2, free.left, free.width)?.contiguous()?))
+        Ok((
+            loss,
+            gradient
+                .narrow(1, free.top, free.height)?
+                .narrow(2, free.left, free.width)?
+                .contiguous()?,
+        ))
     }
 }
 
@@ -193,7 +231,10 @@ impl TileObjective for BlockObjective<'_> {
 /// `area` and its context, beginning on multiples of the grid's alignment as poolings need it.
 fn surroundings(area: Rect, margin: usize, (width, height): (usize, usize)) -> Rect {
     let unit = crate::tiling::ALIGNMENT;
-    let (left, top) = (area.left.saturating_sub(margin) / unit * unit, area.top.saturating_sub(margin) / unit * unit);
+    let (left, top) = (
+        area.left.saturating_sub(margin) / unit * unit,
+        area.top.saturating_sub(margin) / unit * unit,
+    );
     let right = (area.right() + margin).next_multiple_of(unit).min(width);
     let bottom = (area.bottom() + margin).next_multiple_of(unit).min(height);
     Rect { left, top, width: right - left, height: bottom - top }

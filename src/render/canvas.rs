@@ -14,14 +14,22 @@ use crate::tensor::HostView;
 /// Deviation of the starting noise around the network's mean colour, as a part of the range 0..1.
 const NOISE_DEVIATION: f32 = 0.1;
 
-/// Planar values `[3, H, W]` as a tensor, resized to (`width`, `height`) in linear light, as photographs are.
+/// Planar values `[3, H, W]` as a tensor, resized to (`width`, `height`) in linear light, as
+/// photographs are.
 ///
 /// # Errors
 /// When the tensor cannot be made.
-pub fn picture_tensor(picture: &Picture, width: usize, height: usize) -> Result<Tensor, RenderError> {
+pub fn picture_tensor(
+    picture: &Picture,
+    width: usize,
+    height: usize,
+) -> Result<Tensor, RenderError> {
     let from = (picture.width as usize, picture.height as usize);
-    let values =
-        if from == (width, height) { picture.pixels.clone() } else { resize(&picture.pixels, from, (width, height), Light::Linear) };
+    let values = if from == (width, height) {
+        picture.pixels.clone()
+    } else {
+        resize(&picture.pixels, from, (width, height), Light::Linear)
+    };
     Ok(Tensor::from_vec(values, (3, height, width), &Device::Cpu)?)
 }
 
@@ -44,7 +52,8 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
     image::resize(planes, size(from), size(to), Filter::Lanczos3, light)
 }
 
-/// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0: no noise, 1: nothing else).
+/// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0:
+/// no noise, 1: nothing else).
 ///
 /// # Errors
 /// When the starting image cannot be read.

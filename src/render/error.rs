@@ -48,7 +48,9 @@ pub enum RenderError {
         area: crate::geometry::Rect,
     },
     /// The loss is not a number where the optimisation begins.
-    #[error("the loss is not a finite number at the start of level {level}: check the weights of the objective")]
+    #[error(
+        "the loss is not a finite number at the start of level {level}: check the weights of the objective"
+    )]
     NotFinite {
         /// The level's number, from 1.
         level: usize,
@@ -56,11 +58,14 @@ pub enum RenderError {
 }
 
 impl RenderError {
-    /// Whether another attempt may go better: not for what is wrong with the picture or the settings themselves.
+    /// Whether another attempt may go better: not for what is wrong with the picture or the
+    /// settings themselves.
     pub fn is_worth_retrying(&self) -> bool {
         match self {
             RenderError::Image(error) => io_error(error).is_some(),
-            RenderError::ContentChanged { .. } | RenderError::NotFinite { .. } | RenderError::TileNotFinite { .. } => false,
+            RenderError::ContentChanged { .. }
+            | RenderError::NotFinite { .. }
+            | RenderError::TileNotFinite { .. } => false,
             RenderError::Weights(_) => false,
             _ => true,
         }

@@ -10,7 +10,10 @@ use super::recipe::recipe;
 use crate::config::{self, ColorFrom, Companion, MetadataFrom};
 use crate::files::{self, Overwrite};
 use crate::geometry::Rect;
-use crate::image::{self, Compression, Encoding, Intent, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Writer};
+use crate::image::{
+    self, Compression, Encoding, Intent, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter,
+    Rows, Writer,
+};
 use crate::plan::Job;
 use crate::tensor::HostView;
 use crate::tiling::{Pixels, Planes};
@@ -18,7 +21,8 @@ use crate::tiling::{Pixels, Planes};
 /// The longer side of a preview, px.
 const PREVIEW_SIDE: u32 = 1600;
 
-/// Canvas pixels that are on their way at once; 12 bytes each, and as many again where the photograph's colours are kept.
+/// Canvas pixels that are on their way at once; 12 bytes each, and as many again where the
+/// photograph's colours are kept.
 const BAND_PIXELS: usize = 1 << 20;
 
 /// `NAME.partial.EXT` beside the output: where an interrupted job leaves its picture.
@@ -46,8 +50,8 @@ fn beside(output: &Path, word: &str) -> PathBuf {
     output.with_extension(format!("{word}.{extension}"))
 }
 
-/// How the pictures of a job are written: made before the first level, so that what cannot be written is told before the
-/// work and not after it.
+/// How the pictures of a job are written: made before the first level, so that what cannot be
+/// written is told before the work and not after it.
 pub struct Finish<'a> {
     job: &'a Job,
     photograph: &'a Photograph,
@@ -60,10 +64,15 @@ impl<'a> Finish<'a> {
     ///
     /// # Errors
     /// When the output's format, profile or size cannot be written.
-    pub fn new(job: &'a Job, photograph: &'a Photograph, weights: &str) -> Result<Self, RenderError> {
+    pub fn new(
+        job: &'a Job,
+        photograph: &'a Photograph,
+        weights: &str,
+    ) -> Result<Self, RenderError> {
         let mut warnings: Vec<String> = job.framing.warning().into_iter().collect();
         let output = &job.settings.output;
-        let format = OutputFormat::from_path(&job.output).expect("an output's extension is checked with the settings");
+        let format = OutputFormat::from_path(&job.output)
+            .expect("an output's extension is checked with the settings");
         let mut encoding = Encoding::new(format);
         if output.metadata == MetadataFrom::Keep {
             encoding = encoding.carry(photograph.source());
@@ -89,7 +98,8 @@ impl<'a> Finish<'a> {
         if encoding.alpha && format == OutputFormat::Jpeg {
             warnings.push("a JPEG has no transparency: the photograph's is laid over white; PNG and TIFF keep it".into());
         }
-        if let Some(reason) = encoding.problem(job.framing.width as u32, job.framing.height as u32) {
+        if let Some(reason) = encoding.problem(job.framing.width as u32, job.framing.height as u32)
+        {
             return Err(image::Error::Encoding { path: job.output.clone(), reason }.into());
         }
         Ok(Self { job, photograph, encoding, warnings })
@@ -120,18 +130,21 @@ impl<'a> Finish<'a> {
         self.write(&Planes::new((width, height), view.values())?, path)
     }
 
-    /// Writes the preview of the work so far, of any level, under [`preview_path`]. Returns its name.
+    /// Writes the preview of the work so far, of any level, under [`preview_path`]. Returns its
+    /// name.
     ///
     /// # Errors
     /// When a file cannot be read or written; nothing appears then.
     pub fn write_preview(&self, canvas: &dyn Pixels) -> Result<PathBuf, RenderError> {
         let path = preview_path(&self.job.output);
-        let preview = Some(PreviewWriter::create(&path, size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
+        let preview =
+            Some(PreviewWriter::create(&path, size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
         self.stream(canvas, Sinks { preview, ..Sinks::default() })?;
         Ok(path)
     }
 
-    /// Takes away the preview that the levels left, once the finished picture is there, unless the settings ask for one.
+    /// Takes away the preview that the levels left, once the finished picture is there, unless the
+    /// settings ask for one.
     ///
     /// # Errors
     /// When the system refuses; a preview that is not there is no error.
@@ -141,32 +154,43 @@ impl<'a> Finish<'a> {
             return Ok(());
         }
         match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(files::Error::Io { action: "remove", path, source }.into()),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(files::Error::Io { action: "remove", path, source }.into())
+            }
             _ => Ok(()),
         }
     }
 
-    /// Writes the finished picture under its final name, and before that, in the same pass over the canvas, the
-    /// companions that the settings ask for: whoever finds the picture finds them. Companions of an earlier attempt are
-    /// replaced. Returns the companions.
+    /// Writes the finished picture under its final name, and before that, in the same pass over the
+    /// canvas, the companions that the settings ask for: whoever finds the picture finds them.
+    /// Companions of an earlier attempt are replaced. Returns the companions.
     ///
     /// # Errors
-    /// When a file cannot be read or written, or the final name is taken and may not be replaced; the picture does not
-    /// appear then.
+    /// When a file cannot be read or written, or the final name is taken and may not be replaced;
+    /// the picture does not appear then.
     pub fn complete(&self, canvas: &dyn Pixels) -> Result<Vec<PathBuf>, RenderError> {
         let output = &self.job.settings.output;
         let (size, path) = (size(canvas), &self.job.output);
         let overwrite = if output.overwrite { Overwrite::Allow } else { Overwrite::Refuse };
-        let mut sinks = Sinks { picture: Some(Writer::create(path, size.0, size.1, &self.encoding, overwrite)?), ..Sinks::default() };
+        let mut sinks = Sinks {
+            picture: Some(Writer::create(path, size.0, size.1, &self.encoding, overwrite)?),
+            ..Sinks::default()
+        };
         let mut companions = Vec::new();
         if output.preview {
             let path = preview_path(path);
-            sinks.preview = Some(PreviewWriter::create(&path, size, PREVIEW_SIDE, Overwrite::Allow)?);
+            sinks.preview =
+                Some(PreviewWriter::create(&path, size, PREVIEW_SIDE, Overwrite::Allow)?);
             companions.push(path);
         }
         if output.pyramid == Companion::Dzi {
             let path = pyramid_path(path);
-            sinks.pyramid = Some(PyramidWriter::create(&path, size, image::Tiling::default(), Overwrite::Allow)?);
+            sinks.pyramid = Some(PyramidWriter::create(
+                &path,
+                size,
+                image::Tiling::default(),
+                Overwrite::Allow,
+            )?);
             companions.push(path);
         }
         self.stream(canvas, sinks)?;
@@ -182,7 +206,10 @@ impl<'a> Finish<'a> {
             let mut pixels = canvas.read(Rect { left: 0, top, width, height: rows.len() })?;
             if self.job.settings.output.color == ColorFrom::Content {
                 pixels.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
-                image::content_colours(&mut pixels, &self.photograph.rows((width, height), rows.clone()));
+                image::content_colours(
+                    &mut pixels,
+                    &self.photograph.rows((width, height), rows.clone()),
+                );
             }
             let alpha = self.photograph.alpha_rows((width, height), rows);
             let plane = pixels.len() / 3;
@@ -223,7 +250,11 @@ fn size(canvas: &dyn Pixels) -> (u32, u32) {
 }
 
 /// The profile of the output. A photograph's own is used where colours can be written to it.
-fn profile(wanted: &config::OutputProfile, photograph: &Photograph, warnings: &mut Vec<String>) -> Result<OutputProfile, RenderError> {
+fn profile(
+    wanted: &config::OutputProfile,
+    photograph: &Photograph,
+    warnings: &mut Vec<String>,
+) -> Result<OutputProfile, RenderError> {
     match wanted {
         config::OutputProfile::Srgb => Ok(OutputProfile::Srgb),
         config::OutputProfile::File(path) => Ok(OutputProfile::from_file(path)?),

@@ -28,13 +28,19 @@ impl Gpu {
 /// The GPU of number `index`.
 ///
 /// # Errors
-/// Why it cannot be used, in words: the build has no CUDA, there is no such GPU, or it does not answer.
+/// Why it cannot be used, in words: the build has no CUDA, there is no such GPU, or it does not
+/// answer.
 pub fn gpu(index: u32) -> Result<Gpu, String> {
     if !cfg!(feature = "cuda") {
-        return Err("this build computes on the CPU alone; build with --features cuda to use NVIDIA GPUs".into());
+        return Err(
+            "this build computes on the CPU alone; build with --features cuda to use NVIDIA GPUs"
+                .into(),
+        );
     }
-    // A stream of its own, which every thread of ours uses: on the default ones work of two threads is in no order.
-    let device = Device::new_cuda_with_stream(index as usize).map_err(|error| first_line(&error))?;
+    // A stream of its own, which every thread of ours uses: on the default ones work of two threads
+    // is in no order.
+    let device =
+        Device::new_cuda_with_stream(index as usize).map_err(|error| first_line(&error))?;
     let (name, free_bytes, total_bytes) = ready(&device).map_err(|error| first_line(&error))?;
     Ok(Gpu { index, name, free_bytes, total_bytes, device })
 }

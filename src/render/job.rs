@@ -60,8 +60,8 @@ pub enum Painted {
     },
 }
 
-/// Climbs the pyramid of `job`, painted from `photograph`, from where `checkpoints` left it, and keeps in them what
-/// it takes to go on.
+/// Climbs the pyramid of `job`, painted from `photograph`, from where `checkpoints` left it, and
+/// keeps in them what it takes to go on.
 ///
 /// # Errors
 /// When an input cannot be read, a file not be written, or the computation fails.
@@ -75,13 +75,20 @@ pub fn paint(
     // What cannot be written is told before the work and not after it.
     let finish = Finish::new(job, photograph, workshop.engine.weights().sha256())?;
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
-        watcher.listener.hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
+        watcher
+            .listener
+            .hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
-    let Resumed { level: first, mut canvas, mut within } = resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    let Resumed { level: first, mut canvas, mut within } =
+        resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
     let kept = progress.checkpoints.is_some();
-    let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) { Some(Scratch::beside(&job.output)?) } else { None };
+    let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) {
+        Some(Scratch::beside(&job.output)?)
+    } else {
+        None
+    };
     for (number, level) in job.levels.iter().enumerate().skip(first) {
         // A level in rounds finds its canvases in files and leaves its own in one.
         let files = match (&scratch, &progress.checkpoints) {
@@ -92,10 +99,15 @@ pub fn paint(
         let content = photograph_at(photograph, number, level, files.as_deref())?;
         let start = match (within.take(), canvas.take()) {
             (Some(within), _) => Start::Within(within),
-            (None, Some(below)) => Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?),
+            (None, Some(below)) => {
+                Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?)
+            }
             (None, None) => {
                 let size = (level.width, level.height);
-                Start::Canvas(starting_canvas(&job.settings.start, photograph, size, workshop.limits).map(Canvas::Memory)?)
+                Start::Canvas(
+                    starting_canvas(&job.settings.start, photograph, size, workshop.limits)
+                        .map(Canvas::Memory)?,
+                )
             }
         };
         let run = LevelRun::prepare(job, number, &finish, files.as_deref(), workshop, watcher)?;
@@ -115,15 +127,26 @@ pub fn paint(
         canvas = Some(result);
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    Ok(Painted::Finished(Painting { canvas, evaluations: progress.evaluations, losses: progress.losses, _files: scratch }))
+    Ok(Painted::Finished(Painting {
+        canvas,
+        evaluations: progress.evaluations,
+        losses: progress.losses,
+        _files: scratch,
+    }))
 }
 
-/// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name, with its companions,
-/// which are returned; and removes the picture that an interruption left beside it.
+/// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name,
+/// with its companions, which are returned; and removes the picture that an interruption left
+/// beside it.
 ///
 /// # Errors
 /// When a file cannot be written. Nothing appears under the output's name then.
-pub fn deliver(job: &Job, photograph: &Photograph, painting: &Painting, weights: &str) -> Result<Vec<PathBuf>, RenderError> {
+pub fn deliver(
+    job: &Job,
+    photograph: &Photograph,
+    painting: &Painting,
+    weights: &str,
+) -> Result<Vec<PathBuf>, RenderError> {
     let finish = Finish::new(job, photograph, weights)?;
     let companions = finish.complete(&painting.canvas)?;
     finish.drop_preview()?;
@@ -133,20 +156,33 @@ pub fn deliver(job: &Job, photograph: &Photograph, painting: &Painting, weights:
 }
 
 /// The photograph at a level's size: in a file of `files` where the level wants it there.
-fn photograph_at(photograph: &Photograph, number: usize, level: &Level, files: Option<&Path>) -> Result<Canvas, RenderError> {
+fn photograph_at(
+    photograph: &Photograph,
+    number: usize,
+    level: &Level,
+    files: Option<&Path>,
+) -> Result<Canvas, RenderError> {
     let size = (level.width, level.height);
     let Some(files) = files else { return Ok(Canvas::Memory(photograph.tensor(size.0, size.1)?)) };
     let path = files.join(format!("level-{}-photograph.canvas", number + 1));
-    let file = written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
+    let file =
+        written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
     Ok(Canvas::File(file))
 }
 
 /// The canvas of the level below at a level's size; below, it goes unless it is `kept`.
-fn enlarged(below: Canvas, number: usize, level: &Level, files: Option<&Path>, kept: bool) -> Result<Canvas, RenderError> {
+fn enlarged(
+    below: Canvas,
+    number: usize,
+    level: &Level,
+    files: Option<&Path>,
+    kept: bool,
+) -> Result<Canvas, RenderError> {
     let size = (level.width, level.height);
     match files {
         Some(files) => {
-            let start = below.resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
+            let start = below
+                .resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
             if !kept {
                 below.remove()?;
             }

@@ -1,7 +1,7 @@
 //! One picture from start to end: pyramid, levels, sweeps over tiles.
 //!
-//! Owns the rendering of a [`crate::plan::Job`]; it sees neither command line nor pipeline file, tells a listener what
-//! happens and watches a [`crate::stop::Stop`].
+//! Owns the rendering of a [`crate::plan::Job`]; it sees neither command line nor pipeline file,
+//! tells a listener what happens and watches a [`crate::stop::Stop`].
 
 mod blocks;
 mod calibrate;
@@ -37,7 +37,9 @@ pub use gpu::{Gpu, gpu, gpus};
 pub use job::{Painted, Painting, Watcher, Workshop, deliver, paint};
 pub use photograph::Photograph;
 pub use roster::Lost;
-pub use rounds::{Progress as RoundsProgress, Rounds, Standing as RoundsStanding, store as store_tile};
+pub use rounds::{
+    Progress as RoundsProgress, Rounds, Standing as RoundsStanding, store as store_tile,
+};
 pub use scaled::Scaled;
 pub use stage::{Canvas, resized_file, written_by_bands};
 pub use sweep::{Evaluation, Sweep, TapLoss};

@@ -1,4 +1,5 @@
-//! The photograph as the canvas shows it: a part of it, and its mirror image where the part reaches beyond its borders.
+//! The photograph as the canvas shows it: a part of it, and its mirror image where the part reaches
+//! beyond its borders.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,8 +12,9 @@ use crate::plan::Framing;
 
 /// A photograph and the part of it that a canvas shows.
 ///
-/// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed reaches beyond the
-/// photograph, it is continued by its mirror image, as print shops do it: edges stay whole and no colour is made up.
+/// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed
+/// reaches beyond the photograph, it is continued by its mirror image, as print shops do it: edges
+/// stay whole and no colour is made up.
 pub struct Photograph {
     picture: Picture,
     window: Window,
@@ -28,7 +30,11 @@ impl Photograph {
         let found = (picture.width as usize, picture.height as usize);
         let [width, height] = framing.photograph;
         if found != (width, height) {
-            return Err(RenderError::ContentChanged { path: path.into(), planned: (width, height), found });
+            return Err(RenderError::ContentChanged {
+                path: path.into(),
+                planned: (width, height),
+                found,
+            });
         }
         Ok(Self::framed(picture, framing))
     }
@@ -37,12 +43,18 @@ impl Photograph {
     fn framed(picture: Picture, framing: &Framing) -> Self {
         let found = (picture.width as usize, picture.height as usize);
         let [left, top, width, height] = framing.crop;
-        // How far the part reaches beyond each border, in whole pixels, and as far again as a filter sees; a rounding is
-        // no reach.
+        // How far the part reaches beyond each border, in whole pixels, and as far again as a
+        // filter sees; a rounding is no reach.
         let beyond = |length: f64| if length > 1e-6 { length.ceil() as usize + 3 } else { 0 };
         let (w, h) = (found.0 as f64, found.1 as f64);
-        let pad = Pad { left: beyond(-left), right: beyond(left + width - w), top: beyond(-top), bottom: beyond(top + height - h) };
-        let window = Window { left: left + pad.left as f64, top: top + pad.top as f64, width, height };
+        let pad = Pad {
+            left: beyond(-left),
+            right: beyond(left + width - w),
+            top: beyond(-top),
+            bottom: beyond(top + height - h),
+        };
+        let window =
+            Window { left: left + pad.left as f64, top: top + pad.top as f64, width, height };
         Self { picture: pad.mirrored(picture), window }
     }
 
@@ -70,15 +82,30 @@ impl Photograph {
         self.resized(&self.picture.pixels, size, rows, Light::Linear)
     }
 
-    /// Some rows of alpha at a canvas's `size`, `[rows, W]`, 0 transparent .. 1 opaque; none when all is opaque.
+    /// Some rows of alpha at a canvas's `size`, `[rows, W]`, 0 transparent .. 1 opaque; none when
+    /// all is opaque.
     pub fn alpha_rows(&self, size: (usize, usize), rows: Range<usize>) -> Option<Vec<f32>> {
         self.picture.alpha.as_ref().map(|alpha| self.resized(alpha, size, rows, Light::Coded))
     }
 
-    fn resized(&self, planes: &[f32], (width, height): (usize, usize), rows: Range<usize>, light: Light) -> Vec<f32> {
+    fn resized(
+        &self,
+        planes: &[f32],
+        (width, height): (usize, usize),
+        rows: Range<usize>,
+        light: Light,
+    ) -> Vec<f32> {
         let from = (self.picture.width, self.picture.height);
         let rows = rows.start as u32..rows.end as u32;
-        resize_rows(planes, from, self.window, (width as u32, height as u32), rows, Filter::Lanczos3, light)
+        resize_rows(
+            planes,
+            from,
+            self.window,
+            (width as u32, height as u32),
+            rows,
+            Filter::Lanczos3,
+            light,
+        )
     }
 }
 
@@ -98,10 +125,12 @@ impl Pad {
             return picture;
         }
         let (width, height) = (picture.width as usize, picture.height as usize);
-        let columns: Vec<usize> = (0..self.left + width + self.right).map(|x| mirror(x, self.left, width)).collect();
+        let columns: Vec<usize> =
+            (0..self.left + width + self.right).map(|x| mirror(x, self.left, width)).collect();
         let rows = self.top + height + self.bottom;
         let extend = |planes: &[f32]| -> Vec<f32> {
-            let mut out = Vec::with_capacity(planes.len() / (width * height) * rows * columns.len());
+            let mut out =
+                Vec::with_capacity(planes.len() / (width * height) * rows * columns.len());
             for plane in planes.chunks_exact(width * height) {
                 for y in 0..rows {
                     let from = &plane[mirror(y, self.top, height) * width..][..width];
@@ -115,8 +144,8 @@ impl Pad {
     }
 }
 
-/// Where position `at` of a side that begins `before` pixels ahead of its `length` own ones is found: back and forth,
-/// the border's pixel twice.
+/// Where position `at` of a side that begins `before` pixels ahead of its `length` own ones is
+/// found: back and forth, the border's pixel twice.
 fn mirror(at: usize, before: usize, length: usize) -> usize {
     let period = 2 * length;
     let at = (at + period - before % period) % period;

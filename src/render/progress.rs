@@ -63,13 +63,21 @@ impl<'c> Progress<'c> {
     ///
     /// # Errors
     /// When checkpoints cannot be read.
-    pub(super) fn resume(&mut self, job: &Job, watcher: &mut Watcher<'_>) -> Result<Option<Resumed>, RenderError> {
+    pub(super) fn resume(
+        &mut self,
+        job: &Job,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Option<Resumed>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
-        let loaded = checkpoints.load(&mut |message| watcher.listener.hear(&Event::Warning { message }))?;
+        let loaded =
+            checkpoints.load(&mut |message| watcher.listener.hear(&Event::Warning { message }))?;
         let Some(Loaded { snapshot, level }) = loaded else { return Ok(None) };
         let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
         let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
-            let message = format!("{}: the checkpoint does not fit the plan; the picture is begun again", job.name);
+            let message = format!(
+                "{}: the checkpoint does not fit the plan; the picture is begun again",
+                job.name
+            );
             watcher.listener.hear(&Event::Warning { message });
             return Ok(None);
         };
@@ -81,7 +89,13 @@ impl<'c> Progress<'c> {
         };
         let below: f64 = job.levels[..level].iter().map(|level| level.work()).sum();
         let here = (job.levels[level].width * job.levels[level].height * evaluation) as f64 * 1e-6;
-        watcher.listener.hear(&Event::JobResumed { job: job.index, level, evaluation, evaluations, done: below + here });
+        watcher.listener.hear(&Event::JobResumed {
+            job: job.index,
+            level,
+            evaluation,
+            evaluations,
+            done: below + here,
+        });
         Ok(Some(resumed))
     }
 
@@ -111,7 +125,13 @@ impl<'c> Progress<'c> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep_level(&mut self, job: &Job, level: usize, canvas: &Canvas, watcher: &mut Watcher<'_>) -> Result<(), RenderError> {
+    pub(super) fn keep_level(
+        &mut self,
+        job: &Job,
+        level: usize,
+        canvas: &Canvas,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
         let (file, vectors) = match canvas {
             Canvas::Memory(tensor) => (None, vec![tensor.clone()]),
@@ -134,28 +154,53 @@ impl<'c> Progress<'c> {
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        let saved = checkpoints.save(&Snapshot { stage, evaluations: self.evaluations, losses: self.losses, vectors })?;
+        let saved = checkpoints.save(&Snapshot {
+            stage,
+            evaluations: self.evaluations,
+            losses: self.losses,
+            vectors,
+        })?;
         let (bytes, seconds) = (saved.bytes, saved.seconds);
-        watcher.listener.hear(&Event::Checkpointed { job: job.index, level, evaluation, bytes, seconds });
+        watcher.listener.hear(&Event::Checkpointed {
+            job: job.index,
+            level,
+            evaluation,
+            bytes,
+            seconds,
+        });
         Ok(())
     }
 }
 
 /// What a checkpoint holds, if it belongs to this job's plan.
-fn resumed(job: &Job, level: usize, snapshot: Snapshot, checkpoints: &Checkpoints) -> Option<Resumed> {
+fn resumed(
+    job: &Job,
+    level: usize,
+    snapshot: Snapshot,
+    checkpoints: &Checkpoints,
+) -> Option<Resumed> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
     let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
     let of_level = |number: usize, vectors: &[Tensor]| {
-        planned(number).is_some_and(|(width, height)| vectors.iter().all(|vector| vector.dims() == [3, height, width]))
+        planned(number).is_some_and(|(width, height)| {
+            vectors.iter().all(|vector| vector.dims() == [3, height, width])
+        })
     };
     match stage {
         Stage::Exact { level, evaluation, best, optimiser } => {
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
-            let optimiser = Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
-            Some(Resumed { level, canvas: None, within: Some(Within { optimiser, evaluation, best: best.0 }) })
+            let optimiser =
+                Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
+            Some(Resumed {
+                level,
+                canvas: None,
+                within: Some(Within { optimiser, evaluation, best: best.0 }),
+            })
         }
         Stage::LevelDone { level: done, file: Some(name) } => {
-            let canvas = CanvasFile::open(&checkpoints.path_of(&name)).ok().filter(|canvas| planned(done) == Some(canvas.size()))?;
+            let canvas = CanvasFile::open(&checkpoints.path_of(&name))
+                .ok()
+                .filter(|canvas| planned(done) == Some(canvas.size()))?;
             Some(Resumed { level, canvas: Some(Canvas::File(canvas)), within: None })
         }
         Stage::LevelDone { level: done, file: None } => {

@@ -1,4 +1,5 @@
-//! Which workers are still there: a device that fails takes its worker with it, and the others go on.
+//! Which workers are still there: a device that fails takes its worker with it, and the others go
+//! on.
 
 use parking_lot::Mutex;
 
@@ -62,11 +63,13 @@ impl Roster {
         (0..self.names.len()).filter(|worker| !state.gone[*worker]).collect()
     }
 
-    /// Whether `worker` is gone, now or before, because its device failed, and others are left to do its work.
+    /// Whether `worker` is gone, now or before, because its device failed, and others are left to
+    /// do its work.
     pub(super) fn lose(&self, worker: usize, error: &impl Fault) -> bool {
         let Some(reason) = error.of_device() else { return false };
         let mut state = self.state.lock();
-        let left = (0..self.names.len()).filter(|other| *other != worker && !state.gone[*other]).count();
+        let left =
+            (0..self.names.len()).filter(|other| *other != worker && !state.gone[*other]).count();
         if left == 0 {
             return false;
         }

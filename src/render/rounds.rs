@@ -26,10 +26,17 @@ pub(super) struct Scratch(tempfile::TempDir);
 impl Scratch {
     /// In the directory of `output`.
     pub(super) fn beside(output: &Path) -> Result<Self, RenderError> {
-        let beside = output.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let beside = output
+            .parent()
+            .filter(|directory| !directory.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         files::create_directories(beside)?;
         let made = tempfile::Builder::new().prefix(".impasto-tiles-").tempdir_in(beside);
-        let refused = |source| files::Error::Io { action: "create a directory in", path: beside.into(), source };
+        let refused = |source| files::Error::Io {
+            action: "create a directory in",
+            path: beside.into(),
+            source,
+        };
         Ok(Self(made.map_err(refused)?))
     }
 
@@ -81,55 +88,67 @@ impl Rounds<'_> {
         Ok(CanvasFile::create_with(&self.canvas_path(0), self.scene.photograph.size(), values)?)
     }
 
-    /// Where the rounds go on, by what lies whole in the scratch directory: else from the first, whose canvas is `start`.
-    /// Files of rounds that are over are removed.
+    /// Where the rounds go on, by what lies whole in the scratch directory: else from the first,
+    /// whose canvas is `start`. Files of rounds that are over are removed.
     ///
     /// # Errors
     /// When a file cannot be read, written or removed.
     pub fn standing(&self, start: Canvas) -> Result<Standing, RenderError> {
         let rounds = self.scene.visits.rounds;
-        let (round, canvas) = match (1..=rounds).rev().find(|round| is_sealed(&self.canvas_path(*round))) {
-            Some(round) => {
-                start.remove()?;
-                (0..round).try_for_each(|over| self.remove_round(over))?;
-                (round, CanvasFile::open(&self.canvas_path(round))?)
-            }
-            None => (0, start.into_file(&self.canvas_path(0))?),
-        };
+        let (round, canvas) =
+            match (1..=rounds).rev().find(|round| is_sealed(&self.canvas_path(*round))) {
+                Some(round) => {
+                    start.remove()?;
+                    (0..round).try_for_each(|over| self.remove_round(over))?;
+                    (round, CanvasFile::open(&self.canvas_path(round))?)
+                }
+                None => (0, start.into_file(&self.canvas_path(0))?),
+            };
         let tiles = if round < rounds { self.scene.layout(round).len() } else { 0 };
         let finished = (0..tiles).filter(|tile| is_sealed(&self.tile_path(round, *tile))).collect();
         Ok(Standing { canvas, round, finished })
     }
 
-    /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from it.
+    /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from
+    /// it.
     fn remove_round(&self, round: usize) -> Result<(), RenderError> {
         remove_sealed(&self.canvas_path(round))?;
-        Ok((0..self.scene.layout(round).len()).try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?)
+        Ok((0..self.scene.layout(round).len())
+            .try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?)
     }
 
     /// Does all rounds, beginning at `canvas`.
     ///
     /// # Errors
     /// When a file cannot be read or written or the device fails.
-    pub fn run(&self, canvas: CanvasFile, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
+    pub fn run(
+        &self,
+        canvas: CanvasFile,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Progress, RenderError> {
         self.run_from(Standing { canvas, round: 0, finished: BTreeSet::new() }, watcher)
     }
 
-    /// Does what is left of the rounds. Whatever was done before, the bytes are those of a run in one go: a visit
-    /// depends on the round's canvas alone.
+    /// Does what is left of the rounds. Whatever was done before, the bytes are those of a run in
+    /// one go: a visit depends on the round's canvas alone.
     ///
-    /// A finished tile is on disk before [`Event::TileFinished`] is told, and a round's canvas before
-    /// [`Event::RoundFinished`]; the canvas and the tiles that it was made of go after that. So who has heard the events
-    /// knows where to go on: in the round after the last one finished, at its [`Rounds::canvas_path`], with the tiles
-    /// that were told.
+    /// A finished tile is on disk before [`Event::TileFinished`] is told, and a round's canvas
+    /// before [`Event::RoundFinished`]; the canvas and the tiles that it was made of go after that.
+    /// So who has heard the events knows where to go on: in the round after the last one finished,
+    /// at its [`Rounds::canvas_path`], with the tiles that were told.
     ///
     /// # Errors
     /// When a file cannot be read or written or the device fails.
-    pub fn run_from(&self, standing: Standing, watcher: &mut Watcher<'_>) -> Result<Progress, RenderError> {
+    pub fn run_from(
+        &self,
+        standing: Standing,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Progress, RenderError> {
         let (scene, rounds) = (self.scene, self.scene.visits.rounds);
         let Standing { canvas, round: first, mut finished } = standing;
         let mut whole = scene.measure(&canvas, &scene.layout(first))?;
-        let mut progress = Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
+        let mut progress =
+            Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
         for round in first..rounds {
             let started = Instant::now();
             if !self.visit_all(&progress.canvas, round, &finished, &whole, watcher)? {
@@ -143,14 +162,22 @@ impl Rounds<'_> {
             (progress.rounds, progress.losses) = (round + 1, whole.losses);
             let seconds = started.elapsed().as_secs_f64();
             let (job, level) = (self.job, self.level);
-            watcher.listener.hear(&Event::RoundFinished { job, level, round: round + 1, rounds, losses: whole.losses, seconds });
+            watcher.listener.hear(&Event::RoundFinished {
+                job,
+                level,
+                round: round + 1,
+                rounds,
+                losses: whole.losses,
+                seconds,
+            });
             remove_sealed(before.path())?;
             self.remove_round(round)?;
         }
         Ok(progress)
     }
 
-    /// Visits every tile of a round that is not finished and leaves each in a file; false when a stop was asked for.
+    /// Visits every tile of a round that is not finished and leaves each in a file; false when a
+    /// stop was asked for.
     fn visit_all(
         &self,
         snapshot: &CanvasFile,
@@ -180,14 +207,23 @@ impl Rounds<'_> {
             if let Some(core) = halved {
                 watcher.listener.hear(&Event::CoreHalved { job, level, tile: Some(tile), core });
             }
-            watcher.listener.hear(&Event::TileFinished { job, level, round: round + 1, tile, tiles, evaluations, seconds });
+            watcher.listener.hear(&Event::TileFinished {
+                job,
+                level,
+                round: round + 1,
+                tile,
+                tiles,
+                evaluations,
+                seconds,
+            });
             tell_lost(self.scene.team, watcher);
             Ok::<_, RenderError>(true)
         })?;
         Ok(all)
     }
 
-    /// Blends the finished tiles of a round over the canvas that they started from into the next, which is durable.
+    /// Blends the finished tiles of a round over the canvas that they started from into the next,
+    /// which is durable.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -206,24 +242,35 @@ impl Rounds<'_> {
 
     /// Where a finished tile of the round after `round` whole rounds is.
     pub fn tile_path(&self, round: usize, tile: usize) -> PathBuf {
-        self.scratch.join(format!("level-{}-round-{}-tile-{tile}.canvas", self.level + 1, round + 1))
+        self.scratch.join(format!(
+            "level-{}-round-{}-tile-{tile}.canvas",
+            self.level + 1,
+            round + 1
+        ))
     }
 }
 
-/// Writes a finished tile to a file of its own, which is whole and durable, and sealed, or not there.
+/// Writes a finished tile to a file of its own, which is whole and durable, and sealed, or not
+/// there.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn store(path: &Path, visited: &Visited) -> Result<(), RenderError> {
     let begun = path.with_extension("part");
-    CanvasFile::create_with(&begun, (visited.area.width, visited.area.height), &visited.pixels)?.sync()?;
-    std::fs::rename(&begun, path).map_err(|source| files::Error::Io { action: "rename to", path: path.into(), source })?;
+    CanvasFile::create_with(&begun, (visited.area.width, visited.area.height), &visited.pixels)?
+        .sync()?;
+    std::fs::rename(&begun, path).map_err(|source| files::Error::Io {
+        action: "rename to",
+        path: path.into(),
+        source,
+    })?;
     Ok(seal(path)?)
 }
 
-/// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of w (tile - snapshot)`,
-/// summed in float64 in the order of tiles. Where no tile moved the snapshot stays to the last bit, and where one tile's
-/// weight is one its values come through unchanged. Memory holds a band of rows.
+/// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of
+/// w (tile - snapshot)`, summed in float64 in the order of tiles. Where no tile moved the snapshot
+/// stays to the last bit, and where one tile's weight is one its values come through unchanged.
+/// Memory holds a band of rows.
 ///
 /// # Errors
 /// When a file cannot be read or written, or a tile has another size than its place.
@@ -244,15 +291,21 @@ pub(super) fn assemble(
             if from >= to {
                 continue;
             }
-            let values =
-                CanvasFile::open(&path(tile))?.read(Rect { left: 0, top: from - free.top, width: free.width, height: to - from })?;
+            let values = CanvasFile::open(&path(tile))?.read(Rect {
+                left: 0,
+                top: from - free.top,
+                width: free.width,
+                height: to - from,
+            })?;
             let (across, down) = layout.window(tile);
             for (line, values) in values.chunks(free.width).enumerate() {
                 let (channel, y) = (line / (to - from), from + line % (to - from));
                 let start = (channel * band.height + y - band.top) * width + free.left;
                 let vertical = f64::from(down[y - free.top]);
                 for (x, value) in values.iter().enumerate() {
-                    sums[start + x] += vertical * f64::from(across[x]) * (f64::from(*value) - f64::from(before[start + x]));
+                    sums[start + x] += vertical
+                        * f64::from(across[x])
+                        * (f64::from(*value) - f64::from(before[start + x]));
                 }
             }
         }

@@ -4,8 +4,9 @@ use crate::geometry::Rect;
 use crate::image::{self, Filter, Light, Picture, Window};
 use crate::tiling::{CanvasError, Pixels};
 
-/// A picture seen at another size, in linear light as photographs are. Nothing is kept: what [`Pixels::read`] gives is
-/// made from the picture's rows then, so that a large print needs no large copy of its painting.
+/// A picture seen at another size, in linear light as photographs are. Nothing is kept: what
+/// [`Pixels::read`] gives is made from the picture's rows then, so that a large print needs no
+/// large copy of its painting.
 pub struct Scaled<'a> {
     picture: &'a Picture,
     size: (usize, usize),
@@ -28,12 +29,25 @@ impl Pixels for Scaled<'_> {
         if rect.area() == 0 || rect.right() > width || rect.bottom() > height {
             return Err(CanvasError::Outside { rect, values: 3 * rect.area(), size: self.size });
         }
-        let (from, rows) = ((self.picture.width, self.picture.height), rect.top as u32..rect.bottom() as u32);
+        let (from, rows) =
+            ((self.picture.width, self.picture.height), rect.top as u32..rect.bottom() as u32);
         let to = (width as u32, height as u32);
-        let rows = image::resize_rows(&self.picture.pixels, from, Window::whole(from), to, rows, Filter::Lanczos3, Light::Linear);
+        let rows = image::resize_rows(
+            &self.picture.pixels,
+            from,
+            Window::whole(from),
+            to,
+            rows,
+            Filter::Lanczos3,
+            Light::Linear,
+        );
         if rect.width == width {
             return Ok(rows);
         }
-        Ok(rows.chunks_exact(width).flat_map(|row| &row[rect.left..rect.right()]).copied().collect())
+        Ok(rows
+            .chunks_exact(width)
+            .flat_map(|row| &row[rect.left..rect.right()])
+            .copied()
+            .collect())
     }
 }

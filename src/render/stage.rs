@@ -1,5 +1,6 @@
-//! Canvases at the boundaries of levels: in memory where a level computes there, in a file where memory is not to hold
-//! them. Sizes change by bands of rows, so a canvas in a file never passes through memory as a whole.
+//! Canvases at the boundaries of levels: in memory where a level computes there, in a file where
+//! memory is not to hold them. Sizes change by bands of rows, so a canvas in a file never passes
+//! through memory as a whole.
 
 use std::path::Path;
 
@@ -34,7 +35,11 @@ impl Canvas {
             Canvas::Memory(tensor) => Ok(tensor),
             Canvas::File(file) => {
                 let (width, height) = file.size();
-                Ok(Tensor::from_vec(file.read(Rect::whole(width, height))?, (3, height, width), &Device::Cpu)?)
+                Ok(Tensor::from_vec(
+                    file.read(Rect::whole(width, height))?,
+                    (3, height, width),
+                    &Device::Cpu,
+                )?)
             }
         }
     }
@@ -48,7 +53,11 @@ impl Canvas {
             Canvas::File(file) => Ok(file),
             Canvas::Memory(tensor) => {
                 let (_, height, width) = tensor.dims3()?;
-                Ok(CanvasFile::create_with(path, (width, height), HostView::new(&tensor)?.values())?)
+                Ok(CanvasFile::create_with(
+                    path,
+                    (width, height),
+                    HostView::new(&tensor)?.values(),
+                )?)
             }
         }
     }
@@ -68,7 +77,11 @@ impl Canvas {
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn resized_file(&self, size: (usize, usize), path: &Path) -> Result<CanvasFile, RenderError> {
+    pub fn resized_file(
+        &self,
+        size: (usize, usize),
+        path: &Path,
+    ) -> Result<CanvasFile, RenderError> {
         resized_file(self, size, path)
     }
 }
@@ -76,7 +89,10 @@ impl Canvas {
 impl Pixels for Canvas {
     fn size(&self) -> (usize, usize) {
         match self {
-            Canvas::Memory(tensor) => tensor.dims3().map(|(_, height, width)| (width, height)).expect("a canvas is [3, H, W]"),
+            Canvas::Memory(tensor) => tensor
+                .dims3()
+                .map(|(_, height, width)| (width, height))
+                .expect("a canvas is [3, H, W]"),
             Canvas::File(file) => file.size(),
         }
     }
@@ -92,11 +108,16 @@ impl Pixels for Canvas {
     }
 }
 
-/// `source` at another size, as it is coded, in the file at `path`: what resizing it as a whole gives, to rounding.
+/// `source` at another size, as it is coded, in the file at `path`: what resizing it as a whole
+/// gives, to rounding.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn resized_file(source: &dyn Pixels, size: (usize, usize), path: &Path) -> Result<CanvasFile, RenderError> {
+pub fn resized_file(
+    source: &dyn Pixels,
+    size: (usize, usize),
+    path: &Path,
+) -> Result<CanvasFile, RenderError> {
     let (width, height) = source.size();
     let step = height as f64 / size.1 as f64;
     let reach = REACH * step.max(1.0) + 2.0;
@@ -105,13 +126,27 @@ pub fn resized_file(source: &dyn Pixels, size: (usize, usize), path: &Path) -> R
         let first = (start - reach).floor().max(0.0) as usize;
         let last = ((end + reach).ceil() as usize).min(height);
         let part = source.read(Rect { left: 0, top: first, width, height: last - first })?;
-        let window = Window { left: 0.0, top: start - first as f64, width: width as f64, height: end - start };
+        let window = Window {
+            left: 0.0,
+            top: start - first as f64,
+            width: width as f64,
+            height: end - start,
+        };
         let from = (width as u32, (last - first) as u32);
-        Ok(resize_rows(&part, from, window, (size.0 as u32, rows as u32), 0..rows as u32, Filter::Lanczos3, Light::Coded))
+        Ok(resize_rows(
+            &part,
+            from,
+            window,
+            (size.0 as u32, rows as u32),
+            0..rows as u32,
+            Filter::Lanczos3,
+            Light::Coded,
+        ))
     })
 }
 
-/// A canvas of `size` in the file at `path` from its bands: `band(top, rows)` gives the values `[3, rows, size.0]`.
+/// A canvas of `size` in the file at `path` from its bands: `band(top, rows)` gives the values `[3,
+/// rows, size.0]`.
 ///
 /// # Errors
 /// Those of `band`, and when the file cannot be written.
@@ -140,11 +175,19 @@ mod tests {
     fn bands_are_the_whole_resized() {
         let folder = tempfile::tempdir().unwrap();
         let noise = Noise::new(7);
-        for (from, to) in [((61, 700), (122, 1400)), ((40, 333), (79, 667)), ((90, 1300), (31, 640)), ((33, 600), (33, 600))] {
-            let values: Vec<f32> = (0..3 * from.0 * from.1).map(|i| 0.5 + noise.bell(i as u64)).collect();
+        for (from, to) in [
+            ((61, 700), (122, 1400)),
+            ((40, 333), (79, 667)),
+            ((90, 1300), (31, 640)),
+            ((33, 600), (33, 600)),
+        ] {
+            let values: Vec<f32> =
+                (0..3 * from.0 * from.1).map(|i| 0.5 + noise.bell(i as u64)).collect();
             let size = |(w, h): (usize, usize)| (w as u32, h as u32);
-            let whole = image::resize(&values, size(from), size(to), Filter::Lanczos3, Light::Coded);
-            let below = CanvasFile::create_with(&folder.path().join("below"), from, &values).unwrap();
+            let whole =
+                image::resize(&values, size(from), size(to), Filter::Lanczos3, Light::Coded);
+            let below =
+                CanvasFile::create_with(&folder.path().join("below"), from, &values).unwrap();
             let found = resized_file(&below, to, &folder.path().join("above")).unwrap();
             assert_eq!(found.size(), to);
             let found = found.read(Rect::whole(to.0, to.1)).unwrap();

@@ -1,8 +1,8 @@
 //! The whole image's loss and gradient, tile by tile.
 //!
-//! Two sweeps: the first adds up every core's statistics, from which the loss and its derivatives follow; the second runs
-//! each tile backward with them and keeps the gradient of the core's pixels. The result does not depend on the tiling
-//! beyond rounding (Galerne et al. 2024).
+//! Two sweeps: the first adds up every core's statistics, from which the loss and its derivatives
+//! follow; the second runs each tile backward with them and keeps the gradient of the core's
+//! pixels. The result does not depend on the tiling beyond rounding (Galerne et al. 2024).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,9 @@ use super::tiled::{Sums, Tiled};
 use crate::event::Losses;
 use crate::geometry::Rect;
 use crate::network::{Features, Layer, Network, NetworkError};
-use crate::objective::{Spec, StyleGradient, StyleLoss, StyleTargets, TapStatistics, total_variation};
+use crate::objective::{
+    Spec, StyleGradient, StyleLoss, StyleTargets, TapStatistics, total_variation,
+};
 use crate::tiling::Grid;
 
 /// The weighted loss at one tap.
@@ -52,8 +54,9 @@ pub struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// Prepares evaluations on `grid` by one network: `content` is the photograph at the canvas's size, float32
-    /// `[3, H, W]`, RGB 0..1, whose features are computed here. `network` may be missing when only the variation counts.
+    /// Prepares evaluations on `grid` by one network: `content` is the photograph at the canvas's
+    /// size, float32 `[3, H, W]`, RGB 0..1, whose features are computed here. `network` may be
+    /// missing when only the variation counts.
     ///
     /// # Errors
     /// When the canvas is too small for a tap or the device fails.
@@ -67,17 +70,24 @@ impl<'a> Sweep<'a> {
         Self::by(Team::alone(network), spec, targets, content, grid)
     }
 
-    /// [`Sweep::new`] with tiles handed out to the workers of a team. Where the photograph's features fail for memory
-    /// the core is halved, see [`Sweep::core`].
+    /// [`Sweep::new`] with tiles handed out to the workers of a team. Where the photograph's
+    /// features fail for memory the core is halved, see [`Sweep::core`].
     ///
     /// # Errors
     /// As [`Sweep::new`].
-    pub fn by(team: Team<'a>, spec: &'a Spec, targets: StyleTargets, content: Option<&Tensor>, grid: Grid) -> Result<Self, NetworkError> {
+    pub fn by(
+        team: Team<'a>,
+        spec: &'a Spec,
+        targets: StyleTargets,
+        content: Option<&Tensor>,
+        grid: Grid,
+    ) -> Result<Self, NetworkError> {
         Self::prepare(team, spec, targets, content, grid, Margins::Exact)
     }
 
-    /// [`Sweep::by`] with tiles that reach so far beyond their cores that a canvas has the same losses and gradient to the last
-    /// bit whatever the core, a multiple of 64 px, on the CPU. It takes more time and memory.
+    /// [`Sweep::by`] with tiles that reach so far beyond their cores that a canvas has the same
+    /// losses and gradient to the last bit whatever the core, a multiple of 64 px, on the CPU. It
+    /// takes more time and memory.
     ///
     /// # Errors
     /// As [`Sweep::new`].
@@ -119,20 +129,22 @@ impl<'a> Sweep<'a> {
         Ok(Self { spec, targets, tiled })
     }
 
-    /// Takes another margin around the cores than the taps ask for, px: one that is too small shows in the result, which is
-    /// how tests know that the right one is needed.
+    /// Takes another margin around the cores than the taps ask for, px: one that is too small shows
+    /// in the result, which is how tests know that the right one is needed.
     pub fn with_margin(self, margin: usize) -> Self {
         Self { tiled: self.tiled.with_margin(margin), ..self }
     }
 
-    /// Says how many tiles' features the first sweep keeps for the second, which then runs backward only: the same bytes in
-    /// less time, for their memory. One worker by itself keeps at least one.
+    /// Says how many tiles' features the first sweep keeps for the second, which then runs backward
+    /// only: the same bytes in less time, for their memory. One worker by itself keeps at least
+    /// one.
     pub fn keeping(self, keep: usize) -> Self {
         Self { tiled: self.tiled.keeping(keep), ..self }
     }
 
-    /// Gives working memory back between two evaluations of a canvas in tiles, for what the optimiser needs then. A canvas in
-    /// one piece keeps it: it is short of neither, and the next evaluation begins at once.
+    /// Gives working memory back between two evaluations of a canvas in tiles, for what the
+    /// optimiser needs then. A canvas in one piece keeps it: it is short of neither, and the next
+    /// evaluation begins at once.
     pub fn release(&self) {
         if self.tiled.grid().len() > 1 {
             self.tiled.team().release();
@@ -186,17 +198,27 @@ impl View<'_, '_> {
     }
 
     /// The losses at the taps, and the style terms' gradients.
-    fn compare(&self, sums: &Sums, taps: &mut BTreeMap<Layer, TapLoss>) -> Result<Vec<StyleGradient>, NetworkError> {
+    fn compare(
+        &self,
+        sums: &Sums,
+        taps: &mut BTreeMap<Layer, TapLoss>,
+    ) -> Result<Vec<StyleGradient>, NetworkError> {
         let mut gradients = Vec::new();
         for (layer, sums) in &sums.moments {
             let statistics = TapStatistics::from_moments(sums)?;
-            if let Some((loss, gradient)) = self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)? {
+            if let Some((loss, gradient)) =
+                self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)?
+            {
                 taps.entry(*layer).or_default().style = loss;
                 gradients.push(gradient);
             }
         }
         for (layer, weight) in self.spec.content_taps() {
-            let (Some(sum), Some(target)) = (sums.distances.get(&layer), self.tiled.contents().get(&layer)) else { continue };
+            let (Some(sum), Some(target)) =
+                (sums.distances.get(&layer), self.tiled.contents().get(&layer))
+            else {
+                continue;
+            };
             taps.entry(layer).or_default().content = weight * sum / self.values(layer, target);
         }
         Ok(gradients)
@@ -204,8 +226,14 @@ impl View<'_, '_> {
 
     fn content_scales(&self) -> BTreeMap<Layer, f32> {
         let target = |layer| self.tiled.contents().get(&layer);
-        let taps = self.spec.content_taps().filter_map(|(layer, weight)| Some((layer, weight, target(layer)?)));
-        taps.map(|(layer, weight, target)| (layer, (2.0 * weight / self.values(layer, target)) as f32)).collect()
+        let taps = self
+            .spec
+            .content_taps()
+            .filter_map(|(layer, weight)| Some((layer, weight, target(layer)?)));
+        taps.map(|(layer, weight, target)| {
+            (layer, (2.0 * weight / self.values(layer, target)) as f32)
+        })
+        .collect()
     }
 
     /// Values of a content tap over the whole canvas.
@@ -214,7 +242,11 @@ impl View<'_, '_> {
         (target.channels() * Rect::whole(width, height).cells(layer.stride()).area()) as f64
     }
 
-    fn add_variation(&self, canvas: &Tensor, gradient: Option<Tensor>) -> Result<(f64, Tensor), NetworkError> {
+    fn add_variation(
+        &self,
+        canvas: &Tensor,
+        gradient: Option<Tensor>,
+    ) -> Result<(f64, Tensor), NetworkError> {
         if self.spec.variation_weight == 0.0 {
             return Ok((0.0, gradient.map_or_else(|| canvas.zeros_like(), Ok)?));
         }

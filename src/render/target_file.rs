@@ -1,9 +1,10 @@
 //! The statistics of a painting in a file, so that later runs need not compute them again.
 //!
-//! The file holds three things in order: the line `impasto-targets N`, where `N` is the format; a line of 64 hexadecimal
-//! digits, the SHA-256 of all that follows; a safetensors document whose header has the [`Key`] under `key` and whose
-//! tensors are `LAYER.gram` `[C, C]`, `LAYER.mean` `[C]` and `LAYER.deviation` `[C]` in float64. The file's name is the
-//! SHA-256 of the key. Files appear whole or not at all. One that is not exactly what is looked for is never used.
+//! The file holds three things in order: the line `impasto-targets N`, where `N` is the format; a
+//! line of 64 hexadecimal digits, the SHA-256 of all that follows; a safetensors document whose
+//! header has the [`Key`] under `key` and whose tensors are `LAYER.gram` `[C, C]`, `LAYER.mean`
+//! `[C]` and `LAYER.deviation` `[C]` in float64. The file's name is the SHA-256 of the key. Files
+//! appear whole or not at all. One that is not exactly what is looked for is never used.
 //!
 //! Formats:
 //! - 1 (0.1.0): the first.
@@ -33,12 +34,20 @@ const ALGORITHM: u32 = 1;
 pub struct Key(String);
 
 impl Key {
-    /// For the painting whose file has the SHA-256 `content`, looked at with `size` (width, height) px. `computed_by`
-    /// names the weights and the arithmetic.
-    pub fn new(content: &str, (width, height): (usize, usize), layers: &[Layer], pooling: Pooling, computed_by: &str) -> Self {
+    /// For the painting whose file has the SHA-256 `content`, looked at with `size` (width, height)
+    /// px. `computed_by` names the weights and the arithmetic.
+    pub fn new(
+        content: &str,
+        (width, height): (usize, usize),
+        layers: &[Layer],
+        pooling: Pooling,
+        computed_by: &str,
+    ) -> Self {
         let layers: Vec<String> = layers.iter().map(Layer::to_string).collect();
         let layers = layers.join(" ");
-        Self(format!("painting {content}; {width}x{height} px; {layers}; {pooling} pooling; {computed_by}; algorithm {ALGORITHM}"))
+        Self(format!(
+            "painting {content}; {width}x{height} px; {layers}; {pooling} pooling; {computed_by}; algorithm {ALGORITHM}"
+        ))
     }
 
     fn file_name(&self) -> String {
@@ -60,7 +69,8 @@ pub enum Found {
 pub fn read(directory: &Path, key: &Key, layers: &[Layer]) -> Found {
     let path = directory.join(key.file_name());
     match std::fs::read(&path) {
-        Ok(bytes) => parse(&bytes, key, layers).map_or_else(|reason| Found::Damaged(path, reason), Found::Targets),
+        Ok(bytes) => parse(&bytes, key, layers)
+            .map_or_else(|reason| Found::Damaged(path, reason), Found::Targets),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
         Err(error) => Found::Damaged(path, error.to_string()),
     }
@@ -76,21 +86,32 @@ pub fn write(directory: &Path, key: &Key, targets: &StyleTargets) -> Result<(), 
     bytes.extend(hex(&Sha256::digest(&body)).into_bytes());
     bytes.push(b'\n');
     bytes.extend(body);
-    files::write(&directory.join(key.file_name()), &bytes, Overwrite::Allow).map(drop).map_err(|error| error.to_string())
+    files::write(&directory.join(key.file_name()), &bytes, Overwrite::Allow)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn body(key: &Key, targets: &StyleTargets) -> Result<Vec<u8>, String> {
     let mut parts = Vec::new();
     for (layer, statistics) in &targets.taps {
-        for (name, tensor) in [("gram", &statistics.gram), ("mean", &statistics.mean), ("deviation", &statistics.deviation)] {
-            let values = tensor.flatten_all().and_then(|t| t.to_vec1::<f64>()).map_err(|error| error.to_string())?;
+        for (name, tensor) in [
+            ("gram", &statistics.gram),
+            ("mean", &statistics.mean),
+            ("deviation", &statistics.deviation),
+        ] {
+            let values = tensor
+                .flatten_all()
+                .and_then(|t| t.to_vec1::<f64>())
+                .map_err(|error| error.to_string())?;
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             parts.push((format!("{layer}.{name}"), tensor.dims().to_vec(), bytes));
         }
     }
     let views: Vec<(&str, TensorView<'_>)> = parts
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F64, shape.clone(), bytes)?)))
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F64, shape.clone(), bytes)?))
+        })
         .collect::<Result<_, safetensors::SafeTensorError>>()
         .map_err(|error| error.to_string())?;
     let header = HashMap::from([("key".to_owned(), key.0.clone())]);
@@ -110,7 +131,8 @@ fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, Stri
     let tensors = SafeTensors::deserialize(body).map_err(|error| error.to_string())?;
     let tensor = |layer: &Layer, part: &str| -> Result<Tensor, String> {
         let view = tensors.tensor(&format!("{layer}.{part}")).map_err(|error| error.to_string())?;
-        let values: Vec<f64> = view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        let values: Vec<f64> =
+            view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         if view.dtype() != Dtype::F64 || values.iter().any(|value| !value.is_finite()) {
             return Err("it holds no finite numbers".into());
         }
@@ -118,10 +140,15 @@ fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, Stri
     };
     let mut taps = BTreeMap::new();
     for layer in layers {
-        let statistics =
-            TapStatistics { gram: tensor(layer, "gram")?, mean: tensor(layer, "mean")?, deviation: tensor(layer, "deviation")? };
+        let statistics = TapStatistics {
+            gram: tensor(layer, "gram")?,
+            mean: tensor(layer, "mean")?,
+            deviation: tensor(layer, "deviation")?,
+        };
         let channels = statistics.mean.elem_count();
-        if statistics.gram.dims() != [channels, channels] || statistics.deviation.dims() != [channels] {
+        if statistics.gram.dims() != [channels, channels]
+            || statistics.deviation.dims() != [channels]
+        {
             return Err("its matrices do not fit together".into());
         }
         taps.insert(*layer, statistics);
@@ -154,20 +181,39 @@ mod tests {
     use super::*;
 
     fn example() -> (Key, Vec<Layer>, StyleTargets) {
-        let layers: Vec<Layer> = ["relu1_1", "relu2_1"].map(|name| Layer::parse(name).expect("a layer")).to_vec();
+        let layers: Vec<Layer> =
+            ["relu1_1", "relu2_1"].map(|name| Layer::parse(name).expect("a layer")).to_vec();
         let tensor = |shape: &[usize], scale: f64| {
             let count = shape.iter().product::<usize>();
-            Tensor::from_vec((0..count).map(|i| scale / (1.0 + i as f64)).collect::<Vec<f64>>(), shape, &Device::Cpu).expect("a tensor")
+            Tensor::from_vec(
+                (0..count).map(|i| scale / (1.0 + i as f64)).collect::<Vec<f64>>(),
+                shape,
+                &Device::Cpu,
+            )
+            .expect("a tensor")
         };
         let taps = layers.iter().zip([3, 5]).map(|(layer, c)| {
-            (*layer, TapStatistics { gram: tensor(&[c, c], 7.0), mean: tensor(&[c], 0.3), deviation: tensor(&[c], 1e-9) })
+            (
+                *layer,
+                TapStatistics {
+                    gram: tensor(&[c, c], 7.0),
+                    mean: tensor(&[c], 0.3),
+                    deviation: tensor(&[c], 1e-9),
+                },
+            )
         });
-        (Key::new("00ff", (640, 480), &layers, Pooling::Max, "test"), layers.clone(), StyleTargets { taps: taps.collect() })
+        (
+            Key::new("00ff", (640, 480), &layers, Pooling::Max, "test"),
+            layers.clone(),
+            StyleTargets { taps: taps.collect() },
+        )
     }
 
     fn values(targets: &StyleTargets) -> Vec<u64> {
         let all = targets.taps.values().flat_map(|tap| [&tap.gram, &tap.mean, &tap.deviation]);
-        all.flat_map(|t| t.flatten_all().expect("flat").to_vec1::<f64>().expect("float64")).map(f64::to_bits).collect()
+        all.flat_map(|t| t.flatten_all().expect("flat").to_vec1::<f64>().expect("float64"))
+            .map(f64::to_bits)
+            .collect()
     }
 
     #[test]
@@ -179,7 +225,10 @@ mod tests {
         let Found::Targets(found) = read(folder.path(), &key, &layers) else { panic!("not found") };
         assert_eq!(values(&found), values(&targets));
         let other = Key::new("00ff", (640, 481), &layers, Pooling::Max, "test");
-        assert!(matches!(read(folder.path(), &other, &layers), Found::Nothing), "another size is another file");
+        assert!(
+            matches!(read(folder.path(), &other, &layers), Found::Nothing),
+            "another size is another file"
+        );
     }
 
     #[test]

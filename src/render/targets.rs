@@ -1,7 +1,8 @@
 //! Style targets: the statistics of paintings, computed once for each painting, size and network.
 //!
-//! A painting of any size is swept in tiles whose sums add up to the whole's. What was computed stays in memory for the
-//! jobs of a run and on disk for later runs, under the SHA-256 of the painting's file.
+//! A painting of any size is swept in tiles whose sums add up to the whole's. What was computed
+//! stays in memory for the jobs of a run and on disk for later runs, under the SHA-256 of the
+//! painting's file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -37,12 +38,12 @@ impl TargetStore {
         Self::default()
     }
 
-    /// The blend of the job's paintings' statistics for a canvas of `size` (width, height) px. Each painting is looked at
-    /// with its long side at the canvas's long side times its `scale`.
+    /// The blend of the job's paintings' statistics for a canvas of `size` (width, height) px. Each
+    /// painting is looked at with its long side at the canvas's long side times its `scale`.
     ///
     /// # Errors
-    /// When a painting cannot be read or is too small for a tap, or the device fails. A cache that cannot be used is no
-    /// error: the listener is warned, and the statistics are computed.
+    /// When a painting cannot be read or is too small for a tap, or the device fails. A cache that
+    /// cannot be used is no error: the listener is warned, and the statistics are computed.
     pub fn blend(
         &mut self,
         job: &Job,
@@ -54,33 +55,58 @@ impl TargetStore {
     ) -> Result<StyleTargets, RenderError> {
         let mut parts = Vec::new();
         for style in &job.settings.styles {
-            let wanted = Wanted { job, style, long: size.0.max(size.1) as f64 * style.scale, engine, network, limits };
+            let wanted = Wanted {
+                job,
+                style,
+                long: size.0.max(size.1) as f64 * style.scale,
+                engine,
+                network,
+                limits,
+            };
             parts.push((style.weight, self.one(&wanted, listener)?));
         }
-        let parts: Vec<(f64, &StyleTargets)> = parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
+        let parts: Vec<(f64, &StyleTargets)> =
+            parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
         Ok(StyleTargets::blend(&parts)?)
     }
 
     /// One painting's statistics: from memory, from disk, or computed.
-    fn one(&mut self, wanted: &Wanted<'_>, listener: &mut dyn Listener) -> Result<Arc<StyleTargets>, RenderError> {
+    fn one(
+        &mut self,
+        wanted: &Wanted<'_>,
+        listener: &mut dyn Listener,
+    ) -> Result<Arc<StyleTargets>, RenderError> {
         let started = Instant::now();
         let Wanted { job, style, engine, .. } = wanted;
         let layers: Vec<Layer> = job.spec.style_taps().map(|(layer, _)| layer).collect();
         let probe = image::probe(&style.image)?;
         let size = style_size((probe.width, probe.height), wanted.long, &layers);
-        let key = Key::new(self.content(&style.image)?, size, &layers, job.spec.pooling, &engine.identity());
+        let key = Key::new(
+            self.content(&style.image)?,
+            size,
+            &layers,
+            job.spec.pooling,
+            &engine.identity(),
+        );
         let directory = targets_directory(&job.settings.output.directory);
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
-                let (targets, origin) = wanted.cached_or_computed(&directory, &key, size, &layers, listener)?;
+                let (targets, origin) =
+                    wanted.cached_or_computed(&directory, &key, size, &layers, listener)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        listener.hear(&Event::Targets { style: style.image.clone(), width: size.0, height: size.1, origin, seconds });
+        listener.hear(&Event::Targets {
+            style: style.image.clone(),
+            width: size.0,
+            height: size.1,
+            origin,
+            seconds,
+        });
         Ok(targets)
     }
 
@@ -118,7 +144,10 @@ impl Wanted<'_> {
             Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
             Found::Nothing => {}
             Found::Damaged(path, reason) => {
-                let message = format!("{} is not used: {reason}; the painting's statistics are computed again", path.display());
+                let message = format!(
+                    "{} is not used: {reason}; the painting's statistics are computed again",
+                    path.display()
+                );
                 listener.hear(&Event::Warning { message });
             }
         }
@@ -128,18 +157,24 @@ impl Wanted<'_> {
         })?;
         if core < STYLE_CORE {
             let painting = self.style.image.display();
-            let message = format!("memory is short: the statistics of {painting} were taken in tiles of {core} px");
+            let message = format!(
+                "memory is short: the statistics of {painting} were taken in tiles of {core} px"
+            );
             listener.hear(&Event::Warning { message });
         }
         if let Err(reason) = target_file::write(directory, key, &targets) {
-            let message = format!("the statistics of {} are not kept for later runs: {reason}", self.style.image.display());
+            let message = format!(
+                "the statistics of {} are not kept for later runs: {reason}",
+                self.style.image.display()
+            );
             listener.hear(&Event::Warning { message });
         }
         Ok((targets, TargetOrigin::Computed))
     }
 }
 
-/// The size at which a painting is looked at: `long` px on its long side, and never too small for a tap.
+/// The size at which a painting is looked at: `long` px on its long side, and never too small for a
+/// tap.
 fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usize, usize) {
     let (w, h) = (f64::from(width), f64::from(height));
     let least = layers.iter().map(|layer| layer.stride()).max().unwrap_or(1);
@@ -147,8 +182,9 @@ fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usiz
     (side(w), side(h))
 }
 
-/// The statistics of one painting at `size` (width, height) px, swept in tiles of [`STYLE_CORE`] px: beside the picture
-/// itself memory holds one tile, whatever the size. A tile that finds no memory is halved.
+/// The statistics of one painting at `size` (width, height) px, swept in tiles of [`STYLE_CORE`]
+/// px: beside the picture itself memory holds one tile, whatever the size. A tile that finds no
+/// memory is halved.
 ///
 /// # Errors
 /// When it is too small for a tap or the device fails.
@@ -162,35 +198,62 @@ pub fn style_targets(
 }
 
 /// [`style_targets`], and the core that there was memory for.
-fn halving(picture: &Picture, size: (usize, usize), layers: &[Layer], network: &dyn Network) -> Result<(StyleTargets, usize), RenderError> {
+fn halving(
+    picture: &Picture,
+    size: (usize, usize),
+    layers: &[Layer],
+    network: &dyn Network,
+) -> Result<(StyleTargets, usize), RenderError> {
     let pixels = Scaled::new(picture, size);
     let mut core = STYLE_CORE;
     loop {
         match pixel_targets(&pixels, core, layers, network) {
-            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > BLOCK => core /= 2,
+            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > BLOCK => {
+                core /= 2
+            }
             done => return done.map(|targets| (targets, core)),
         }
     }
 }
 
-/// The statistics of any pixels, swept in tiles with cores of side `core`, a multiple of 64 px: which one changes nothing
-/// but rounding.
+/// The statistics of any pixels, swept in tiles with cores of side `core`, a multiple of 64 px:
+/// which one changes nothing but rounding.
 ///
 /// # Errors
 /// When they are too few for a tap, cannot be read, or the device fails.
-pub fn pixel_targets(pixels: &dyn Pixels, core: usize, layers: &[Layer], network: &dyn Network) -> Result<StyleTargets, RenderError> {
+pub fn pixel_targets(
+    pixels: &dyn Pixels,
+    core: usize,
+    layers: &[Layer],
+    network: &dyn Network,
+) -> Result<StyleTargets, RenderError> {
     let (width, height) = pixels.size();
     let grid = Grid::new(width, height, core);
-    let margin = Margins::for_taps(layers.iter().map(|layer| (layer.reach(), layer.stride()))).aligned().features;
+    let margin = Margins::for_taps(layers.iter().map(|layer| (layer.reach(), layer.stride())))
+        .aligned()
+        .features;
     let mut sums: BTreeMap<Layer, Moments> = BTreeMap::new();
     for tile in grid.tiles() {
         let region = tile.region(margin, width, height);
         let core = tile.core.relative_to(&region);
-        // A sliver at the far edge may be too narrow for a cell of the deepest taps; pooling drops it there.
-        let here: Vec<Layer> = layers.iter().copied().filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0).collect();
-        let request =
-            Request { moments: here.clone(), features: vec![], gradients: vec![], core, wanted: None, same_bits: false, keep: false };
-        let values = Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
+        // A sliver at the far edge may be too narrow for a cell of the deepest taps; pooling drops
+        // it there.
+        let here: Vec<Layer> = layers
+            .iter()
+            .copied()
+            .filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0)
+            .collect();
+        let request = Request {
+            moments: here.clone(),
+            features: vec![],
+            gradients: vec![],
+            core,
+            wanted: None,
+            same_bits: false,
+            keep: false,
+        };
+        let values =
+            Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
         let pass = network.forward(&values, &request)?;
         for layer in here {
             let part = pass.moments(layer)?.to_device(&Device::Cpu)?;
@@ -203,7 +266,10 @@ pub fn pixel_targets(pixels: &dyn Pixels, core: usize, layers: &[Layer], network
     finished(&sums, layers)
 }
 
-fn finished(sums: &BTreeMap<Layer, Moments>, layers: &[Layer]) -> Result<StyleTargets, RenderError> {
+fn finished(
+    sums: &BTreeMap<Layer, Moments>,
+    layers: &[Layer],
+) -> Result<StyleTargets, RenderError> {
     let taps = layers
         .iter()
         .map(|layer| {
@@ -218,7 +284,11 @@ fn finished(sums: &BTreeMap<Layer, Moments>, layers: &[Layer]) -> Result<StyleTa
 ///
 /// # Errors
 /// When it is too small for a tap or the device fails.
-pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) -> Result<StyleTargets, NetworkError> {
+pub fn tensor_targets(
+    pixels: &Tensor,
+    layers: &[Layer],
+    network: &dyn Network,
+) -> Result<StyleTargets, NetworkError> {
     let (_, height, width) = pixels.dims3()?;
     let request = Request {
         moments: layers.to_vec(),
@@ -232,7 +302,12 @@ pub fn tensor_targets(pixels: &Tensor, layers: &[Layer], network: &dyn Network) 
     let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()
-        .map(|layer| Ok((*layer, TapStatistics::from_moments(&pass.moments(*layer)?.to_device(&Device::Cpu)?)?)))
+        .map(|layer| {
+            Ok((
+                *layer,
+                TapStatistics::from_moments(&pass.moments(*layer)?.to_device(&Device::Cpu)?)?,
+            ))
+        })
         .collect::<Result<_, NetworkError>>()?;
     Ok(StyleTargets { taps })
 }
@@ -248,8 +323,12 @@ mod tests {
     #[test]
     fn tiles_of_a_painting_add_up_to_the_whole() {
         let weights = Weights::random([8, 8, 8, 8, 8], 4);
-        let layers: Vec<Layer> = ["relu1_1", "relu3_1", "relu5_1"].map(|name| Layer::parse(name).expect("a layer")).to_vec();
-        let network = CpuNetwork::new(&weights, layers[2], Pooling::Max, Precision::Float32, Isa::detect()).expect("a network");
+        let layers: Vec<Layer> = ["relu1_1", "relu3_1", "relu5_1"]
+            .map(|name| Layer::parse(name).expect("a layer"))
+            .to_vec();
+        let network =
+            CpuNetwork::new(&weights, layers[2], Pooling::Max, Precision::Float32, Isa::detect())
+                .expect("a network");
         let noise = crate::random::Noise::new(5);
         // The far tiles are slivers without a cell of relu5_1.
         let (width, height) = (64 * 3 + 7, 64 * 2 + 13);
@@ -259,7 +338,11 @@ mod tests {
         let tiled = pixel_targets(&pixels, 64, &layers, &network).expect("tiles");
         for layer in &layers {
             let bits = |targets: &StyleTargets| -> Vec<u64> {
-                let values = targets.taps[layer].gram.flatten_all().and_then(|t| t.to_vec1::<f64>()).expect("values");
+                let values = targets.taps[layer]
+                    .gram
+                    .flatten_all()
+                    .and_then(|t| t.to_vec1::<f64>())
+                    .expect("values");
                 values.into_iter().map(f64::to_bits).collect()
             };
             assert_eq!(bits(&whole), bits(&tiled), "{layer}");

@@ -1,4 +1,5 @@
-//! Who computes the tiles of a level: one network for each device, and the threads that its work runs in.
+//! Who computes the tiles of a level: one network for each device, and the threads that its work
+//! runs in.
 
 use std::sync::Arc;
 
@@ -51,7 +52,8 @@ pub struct Team<'a> {
 }
 
 impl<'a> Team<'a> {
-    /// One worker that computes wherever its caller is; without a network only the variation counts.
+    /// One worker that computes wherever its caller is; without a network only the variation
+    /// counts.
     pub fn alone(network: Option<&'a dyn Network>) -> Self {
         Self::with(vec![Worker { network: network.map(Held::Borrowed), pool: None }])
     }
@@ -61,14 +63,16 @@ impl<'a> Team<'a> {
         Self::with(vec![Worker { network: None, pool: Some(pool) }])
     }
 
-    /// A worker for each network, whose work runs in the pool beside it. Call such a team from a thread outside its
-    /// pools: a thread of a pool that waits for the workers cannot be one of them.
+    /// A worker for each network, whose work runs in the pool beside it. Call such a team from a
+    /// thread outside its pools: a thread of a pool that waits for the workers cannot be one of
+    /// them.
     ///
     /// # Panics
     /// When there is nobody.
     pub fn of(members: Vec<(Arc<dyn Network>, Arc<rayon::ThreadPool>)>) -> Self {
         assert!(!members.is_empty(), "a team of at least one worker");
-        let worker = |(network, pool)| Worker { network: Some(Held::Shared(network)), pool: Some(pool) };
+        let worker =
+            |(network, pool)| Worker { network: Some(Held::Shared(network)), pool: Some(pool) };
         Self::with(members.into_iter().map(worker).collect())
     }
 
@@ -87,7 +91,8 @@ impl<'a> Team<'a> {
         self.roster.lose(worker, error)
     }
 
-    /// The workers whose devices failed since this was last asked. Their tiles were done by the others.
+    /// The workers whose devices failed since this was last asked. Their tiles were done by the
+    /// others.
     pub fn lost(&self) -> Vec<Lost> {
         self.roster.news()
     }
@@ -115,7 +120,10 @@ impl<'a> Team<'a> {
 
     /// Gives the networks' working memory back to the system.
     pub(super) fn release(&self) {
-        self.workers.iter().filter_map(|worker| worker.network.as_ref()).for_each(|network| network.get().release());
+        self.workers
+            .iter()
+            .filter_map(|worker| worker.network.as_ref())
+            .for_each(|network| network.get().release());
     }
 
     /// Runs `work` with the first worker's threads.
@@ -123,9 +131,9 @@ impl<'a> Team<'a> {
         self.workers[0].run(|_| work())
     }
 
-    /// Runs `work(network, worker, index)` for every index of `queue` and gives the results to `take` in order: see
-    /// [`in_order`]. A worker whose device fails goes away, and another does its tile again; in a queue of its own there is
-    /// nobody else, and the error is told.
+    /// Runs `work(network, worker, index)` for every index of `queue` and gives the results to
+    /// `take` in order: see [`in_order`]. A worker whose device fails goes away, and another does
+    /// its tile again; in a queue of its own there is nobody else, and the error is told.
     ///
     /// # Errors
     /// The first of `work` or `take`, in order.
@@ -149,7 +157,13 @@ impl<'a> Team<'a> {
             Queue::Shared(_) => {
                 let present = self.roster.present();
                 let lost = |place: usize, error: &E| self.lose(present[place], error);
-                in_order(present.len(), queue, |place, index| run(present[place], index), lost, take)
+                in_order(
+                    present.len(),
+                    queue,
+                    |place, index| run(present[place], index),
+                    lost,
+                    take,
+                )
             }
         }
     }

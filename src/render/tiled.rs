@@ -1,10 +1,12 @@
 //! Forward and backward sweeps over one picture, tile by tile.
 //!
-//! The first sweep adds up what the losses need: every core's statistics and its distance to the photograph. The second
-//! brings gradients at the taps back to the pixels, each tile forward once more and then backward. As many tiles as
-//! memory allows (and always the last, or the only one) are kept from the first sweep and run backward only in the
-//! second. Both sweeps see the same regions, tiles go to workers as they come free, and results are added in the order of
-//! tiles: neither what is kept nor the workers change a bit. The module knows margins, no weights of any loss.
+//! The first sweep adds up what the losses need: every core's statistics and its distance to the
+//! photograph. The second brings gradients at the taps back to the pixels, each tile forward once
+//! more and then backward. As many tiles as memory allows (and always the last, or the only one)
+//! are kept from the first sweep and run backward only in the second. Both sweeps see the same
+//! regions, tiles go to workers as they come free, and results are added in the order of tiles:
+//! neither what is kept nor the workers change a bit. The module knows margins, no weights of any
+//! loss.
 
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
@@ -15,7 +17,9 @@ use super::team::Team;
 use super::workers::Queue;
 use crate::geometry::Rect;
 use crate::network::cpu::BitwiseMargins;
-use crate::network::{BLOCK, Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
+use crate::network::{
+    BLOCK, Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient,
+};
 use crate::objective::StyleGradient;
 use crate::tensor::HostView;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins, Tile};
@@ -62,13 +66,26 @@ impl<'a> Tiled<'a> {
         let taps = styles.iter().chain(contents).map(|layer| (layer.reach(), layer.stride()));
         let margin = Margins::for_taps(taps).gradient;
         let wanted = Rect::whole(grid.width, grid.height);
-        Self { team, styles, contents: BTreeMap::new(), grid, margin, keep: 0, wanted, same_bits: false }
+        Self {
+            team,
+            styles,
+            contents: BTreeMap::new(),
+            grid,
+            margin,
+            keep: 0,
+            wanted,
+            same_bits: false,
+        }
     }
 
-    /// Takes margins so wide, and computes so much of them, that no byte depends on the core, for taps up to `deepest` and
-    /// cores that are multiples of 64 px.
+    /// Takes margins so wide, and computes so much of them, that no byte depends on the core, for
+    /// taps up to `deepest` and cores that are multiples of 64 px.
     pub(super) fn bitwise(self, deepest: Option<Layer>) -> Self {
-        Self { margin: deepest.map_or(0, |deepest| BitwiseMargins::new(deepest).gradient), same_bits: true, ..self }
+        Self {
+            margin: deepest.map_or(0, |deepest| BitwiseMargins::new(deepest).gradient),
+            same_bits: true,
+            ..self
+        }
     }
 
     /// Takes another margin than the taps ask for.
@@ -109,8 +126,8 @@ impl<'a> Tiled<'a> {
         &self.team
     }
 
-    /// Cuts into tiles of half the core after a failure for memory, keeping nothing between the sweeps; false when they
-    /// are as small as is sensible.
+    /// Cuts into tiles of half the core after a failure for memory, keeping nothing between the
+    /// sweeps; false when they are as small as is sensible.
     pub(super) fn halve(&mut self) -> bool {
         let Grid { width, height, core } = self.grid;
         let half = (core.min(width.max(height)) / 2).next_multiple_of(EXACT_ALIGNMENT);
@@ -126,7 +143,10 @@ impl<'a> Tiled<'a> {
     ///
     /// # Errors
     /// Those of `work`, memory's only when halving does not help.
-    pub(super) fn halving<R>(&mut self, work: impl Fn(&Self) -> Result<R, NetworkError>) -> Result<R, NetworkError> {
+    pub(super) fn halving<R>(
+        &mut self,
+        work: impl Fn(&Self) -> Result<R, NetworkError>,
+    ) -> Result<R, NetworkError> {
         loop {
             match work(self) {
                 Err(error) if error.is_out_of_memory() && self.halve() => {}
@@ -139,7 +159,11 @@ impl<'a> Tiled<'a> {
     ///
     /// # Errors
     /// When the picture is too small for a layer or the device fails.
-    pub(super) fn features(&self, picture: &Tensor, layers: &[Layer]) -> Result<BTreeMap<Layer, Features>, NetworkError> {
+    pub(super) fn features(
+        &self,
+        picture: &Tensor,
+        layers: &[Layer],
+    ) -> Result<BTreeMap<Layer, Features>, NetworkError> {
         let mut taps: BTreeMap<Layer, Features> = BTreeMap::new();
         if layers.is_empty() || !self.team.has_network() {
             return Ok(taps);
@@ -148,7 +172,8 @@ impl<'a> Tiled<'a> {
             let tile = self.grid.tile(index);
             let region = self.region(&tile);
             let core = tile.core.relative_to(&region);
-            let layers: Vec<Layer> = layers.iter().copied().filter(|layer| has_cells(&core, *layer)).collect();
+            let layers: Vec<Layer> =
+                layers.iter().copied().filter(|layer| has_cells(&core, *layer)).collect();
             if layers.is_empty() {
                 return Ok(vec![]);
             }
@@ -162,16 +187,24 @@ impl<'a> Tiled<'a> {
                 keep: false,
             };
             let pass = some(network).forward(&crop(picture, region)?, &request)?;
-            layers.iter().map(|layer| Ok((*layer, pass.features(*layer)?))).collect::<Result<Vec<_>, NetworkError>>()
+            layers
+                .iter()
+                .map(|layer| Ok((*layer, pass.features(*layer)?)))
+                .collect::<Result<Vec<_>, NetworkError>>()
         };
         let canvas = Rect::whole(self.grid.width, self.grid.height);
         self.team.each(Queue::Shared(self.grid.len()), work, |index, parts| {
             for (layer, features) in parts {
                 let features: Features = features.to_device(picture.device())?;
-                let (canvas, place) = (canvas.cells(layer.stride()), self.grid.tile(index).core.cells(layer.stride()));
+                let (canvas, place) = (
+                    canvas.cells(layer.stride()),
+                    self.grid.tile(index).core.cells(layer.stride()),
+                );
                 match taps.entry(layer) {
                     Entry::Vacant(entry) if place == canvas => drop(entry.insert(features)),
-                    Entry::Vacant(entry) => entry.insert(features.blank(canvas.width, canvas.height)?).paste(&features, place)?,
+                    Entry::Vacant(entry) => entry
+                        .insert(features.blank(canvas.width, canvas.height)?)
+                        .paste(&features, place)?,
                     Entry::Occupied(mut entry) => entry.get_mut().paste(&features, place)?,
                 }
             }
@@ -187,14 +220,18 @@ impl<'a> Tiled<'a> {
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn statistics<'t>(&'t self, picture: &Tensor) -> Result<(Sums, Kept<'t>), NetworkError> {
+    pub(super) fn statistics<'t>(
+        &'t self,
+        picture: &Tensor,
+    ) -> Result<(Sums, Kept<'t>), NetworkError> {
         let mut sums = Sums::default();
         let mut squares: BTreeMap<Layer, BTreeMap<(usize, usize), f64>> = BTreeMap::new();
         let mut kept = Vec::new();
         let work = |network: Option<&'t dyn Network>, worker, index| {
             let tile = self.grid.tile(index);
             let (region, keep) = (self.region(&tile), index >= self.first_kept());
-            let pass = some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, true, keep))?;
+            let pass = some(network)
+                .forward(&crop(picture, region)?, &self.request(&tile, &region, true, keep))?;
             let part = self.part(pass.as_ref(), &tile, &region)?;
             Ok((part, keep.then_some((worker, pass))))
         };
@@ -209,21 +246,27 @@ impl<'a> Tiled<'a> {
             }
             let core = self.grid.tile(index).core;
             for (layer, distances) in part.distances {
-                let columns = core.cells(layer.stride()).width.div_ceil(BLOCK / layer.stride()).max(1);
+                let columns =
+                    core.cells(layer.stride()).width.div_ceil(BLOCK / layer.stride()).max(1);
                 let squares = squares.entry(layer).or_default();
                 for (i, sum) in distances.into_iter().enumerate() {
-                    *squares.entry((core.top / BLOCK + i / columns, core.left / BLOCK + i % columns)).or_default() += sum;
+                    *squares
+                        .entry((core.top / BLOCK + i / columns, core.left / BLOCK + i % columns))
+                        .or_default() += sum;
                 }
             }
             Ok::<_, NetworkError>(true)
         })?;
         // Square by square over the canvas: the sum does not depend on the tiles.
-        sums.distances = squares.into_iter().map(|(layer, squares)| (layer, squares.into_values().sum())).collect();
+        sums.distances = squares
+            .into_iter()
+            .map(|(layer, squares)| (layer, squares.into_values().sum()))
+            .collect();
         Ok((sums, Kept(kept)))
     }
 
-    /// The second sweep: the gradient at `picture`, float32 `[3, H, W]`, of `style`'s terms and, for each content tap,
-    /// of half `scales` times the squared differences.
+    /// The second sweep: the gradient at `picture`, float32 `[3, H, W]`, of `style`'s terms and,
+    /// for each content tap, of half `scales` times the squared differences.
     ///
     /// # Errors
     /// When the device fails.
@@ -271,7 +314,8 @@ impl<'a> Tiled<'a> {
         let both = |network: Option<&'t dyn Network>, _, place: usize| {
             let tile = self.grid.tile(left[place]);
             let region = self.region(&tile);
-            let pass = some(network).forward(&crop(picture, region)?, &self.request(&tile, &region, false, true))?;
+            let pass = some(network)
+                .forward(&crop(picture, region)?, &self.request(&tile, &region, false, true))?;
             self.backward(pass, &region, style, scales)
         };
         self.team.each(Queue::Shared(left.len()), both, |place, part| paste(left[place], part))?;
@@ -285,14 +329,19 @@ impl<'a> Tiled<'a> {
 
     fn request(&self, tile: &Tile, region: &Rect, sums: bool, keep: bool) -> Request {
         let core = tile.core.relative_to(region);
-        let moments = if sums { self.styles.iter().copied().filter(|layer| has_cells(&core, *layer)).collect() } else { vec![] };
+        let moments = if sums {
+            self.styles.iter().copied().filter(|layer| has_cells(&core, *layer)).collect()
+        } else {
+            vec![]
+        };
         let gradients = if keep { self.styles.clone() } else { vec![] };
-        let (features, wanted) = (self.contents.keys().copied().collect(), Some(self.wanted_of(tile, region)));
+        let (features, wanted) =
+            (self.contents.keys().copied().collect(), Some(self.wanted_of(tile, region)));
         Request { moments, features, gradients, core, wanted, same_bits: self.same_bits, keep }
     }
 
-    /// The pixels of a tile's core whose gradient is wanted, as seen from its region. The same in both sweeps, so that what is
-    /// kept changes no bit.
+    /// The pixels of a tile's core whose gradient is wanted, as seen from its region. The same in
+    /// both sweeps, so that what is kept changes no bit.
     fn wanted_of(&self, tile: &Tile, region: &Rect) -> Rect {
         let wanted = tile.core.intersection(&self.wanted);
         if wanted.area() == 0 { Rect::whole(0, 0) } else { wanted.relative_to(region) }
@@ -300,10 +349,20 @@ impl<'a> Tiled<'a> {
 
     fn part(&self, pass: &dyn Pass, tile: &Tile, region: &Rect) -> Result<Part, NetworkError> {
         let inside = |layer: &Layer| has_cells(&tile.core.relative_to(region), *layer);
-        let moments = self.styles.iter().copied().filter(inside).map(|layer| Ok((layer, pass.moments(layer)?)));
+        let moments = self
+            .styles
+            .iter()
+            .copied()
+            .filter(inside)
+            .map(|layer| Ok((layer, pass.moments(layer)?)));
         let contents = self.contents.iter().filter(|(layer, _)| inside(layer));
-        let distances = contents.map(|(layer, target)| Ok((*layer, pass.content_distance(*layer, target, origin(region, *layer))?)));
-        Ok(Part { moments: moments.collect::<Result<_, NetworkError>>()?, distances: distances.collect::<Result<_, NetworkError>>()? })
+        let distances = contents.map(|(layer, target)| {
+            Ok((*layer, pass.content_distance(*layer, target, origin(region, *layer))?))
+        });
+        Ok(Part {
+            moments: moments.collect::<Result<_, NetworkError>>()?,
+            distances: distances.collect::<Result<_, NetworkError>>()?,
+        })
     }
 
     fn backward(
@@ -315,9 +374,18 @@ impl<'a> Tiled<'a> {
     ) -> Result<Tensor, NetworkError> {
         let contents = self.contents.iter().filter_map(|(layer, target)| {
             let scale = *scales.get(layer)?;
-            Some(TapGradient::Content { layer: *layer, target, origin: origin(region, *layer), scale })
+            Some(TapGradient::Content {
+                layer: *layer,
+                target,
+                origin: origin(region, *layer),
+                scale,
+            })
         });
-        let style = style.iter().map(|g| TapGradient::Affine { layer: g.layer, matrix: &g.matrix, offset: &g.offset });
+        let style = style.iter().map(|g| TapGradient::Affine {
+            layer: g.layer,
+            matrix: &g.matrix,
+            offset: &g.offset,
+        });
         let gradients: Vec<TapGradient<'_>> = style.chain(contents).collect();
         pass.backward(&gradients)
     }
@@ -348,7 +416,8 @@ fn origin(region: &Rect, layer: Layer) -> (usize, usize) {
     (region.top / layer.stride(), region.left / layer.stride())
 }
 
-/// A rectangle of pixels of a picture `[3, H, W]`; the picture itself when the rectangle is all of it.
+/// A rectangle of pixels of a picture `[3, H, W]`; the picture itself when the rectangle is all of
+/// it.
 fn crop(picture: &Tensor, rect: Rect) -> candle_core::Result<Tensor> {
     let (_, height, width) = picture.dims3()?;
     if rect == Rect::whole(width, height) {
@@ -368,7 +437,9 @@ enum Assembly<'g> {
 impl<'g> Assembly<'g> {
     fn new(grid: &'g Grid, device: &'g Device) -> Self {
         match device {
-            Device::Cpu => Assembly::Host { grid, values: vec![0f32; 3 * grid.width * grid.height] },
+            Device::Cpu => {
+                Assembly::Host { grid, values: vec![0f32; 3 * grid.width * grid.height] }
+            }
             _ => Assembly::Device { grid, device, cores: vec![None; grid.len()] },
         }
     }
@@ -376,9 +447,12 @@ impl<'g> Assembly<'g> {
     /// Takes the core's part of a region's gradient.
     fn put(&mut self, tile: &Tile, region: Rect, part: &Tensor) -> candle_core::Result<()> {
         match self {
-            Assembly::Host { grid, values } => paste_core(values, grid, &part.to_device(&Device::Cpu)?, region, tile.core),
+            Assembly::Host { grid, values } => {
+                paste_core(values, grid, &part.to_device(&Device::Cpu)?, region, tile.core)
+            }
             Assembly::Device { device, cores, .. } => {
-                cores[tile.index] = Some(crop(part, tile.core.relative_to(&region))?.to_device(device)?);
+                cores[tile.index] =
+                    Some(crop(part, tile.core.relative_to(&region))?.to_device(device)?);
                 Ok(())
             }
         }
@@ -387,13 +461,18 @@ impl<'g> Assembly<'g> {
     /// `[3, H, W]`.
     fn finish(self) -> candle_core::Result<Tensor> {
         match self {
-            Assembly::Host { grid, values } => Tensor::from_vec(values, (3, grid.height, grid.width), &Device::Cpu),
+            Assembly::Host { grid, values } => {
+                Tensor::from_vec(values, (3, grid.height, grid.width), &Device::Cpu)
+            }
             Assembly::Device { grid, cores, .. } => {
                 let mut rows: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
                 for (index, core) in cores.into_iter().enumerate() {
                     rows.entry(grid.tile(index).core.top).or_default().extend(core);
                 }
-                let rows: Vec<Tensor> = rows.into_values().map(|row| Tensor::cat(&row, 2)).collect::<candle_core::Result<_>>()?;
+                let rows: Vec<Tensor> = rows
+                    .into_values()
+                    .map(|row| Tensor::cat(&row, 2))
+                    .collect::<candle_core::Result<_>>()?;
                 Tensor::cat(&rows, 1)
             }
         }
@@ -401,7 +480,13 @@ impl<'g> Assembly<'g> {
 }
 
 /// Copies the core's part of a region's gradient into the whole one.
-fn paste_core(whole: &mut [f32], grid: &Grid, part: &Tensor, region: Rect, core: Rect) -> candle_core::Result<()> {
+fn paste_core(
+    whole: &mut [f32],
+    grid: &Grid,
+    part: &Tensor,
+    region: Rect,
+    core: Rect,
+) -> candle_core::Result<()> {
     let view = HostView::new(part)?;
     let part = view.values();
     let inside = core.relative_to(&region);

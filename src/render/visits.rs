@@ -1,10 +1,11 @@
-//! Rounds of visits: every tile of a layout is optimised on its own from one snapshot of the canvas, and the tiles are
-//! blended into the next canvas.
+//! Rounds of visits: every tile of a layout is optimised on its own from one snapshot of the
+//! canvas, and the tiles are blended into the next canvas.
 //!
-//! What a tile optimises is the mode's ([`super::blocks`], [`super::feathered`]); the rest is shared and here. A visit
-//! depends on the snapshot, the photograph and the whole image's statistics only, and a finished tile is a file of its
-//! own, so the order of tiles, the number of workers and an interruption change nothing. Canvases are in files; memory
-//! holds the tiles in flight.
+//! What a tile optimises is the mode's ([`super::blocks`], [`super::feathered`]); the rest is
+//! shared and here. A visit depends on the snapshot, the photograph and the whole image's
+//! statistics only, and a finished tile is a file of its own, so the order of tiles, the number of
+//! workers and an interruption change nothing. Canvases are in files; memory holds the tiles in
+//! flight.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,8 +28,9 @@ use crate::stop::Stop;
 use crate::tensor::HostView;
 use crate::tiling::{EXACT_ALIGNMENT, Layout, Margins, Pixels};
 
-/// Mean movement of a value in the first step of a visit after the first round, as a part of the canvas's range: a twentieth
-/// of an optimiser's own, which is meant for canvases far from any optimum and would undo much of the round before.
+/// Mean movement of a value in the first step of a visit after the first round, as a part of the
+/// canvas's range: a twentieth of an optimiser's own, which is meant for canvases far from any
+/// optimum and would undo much of the round before.
 const LATER_MOVE: f64 = 0.0005;
 
 /// What the tiles of a level optimise.
@@ -43,12 +45,13 @@ pub enum Kind {
 /// How much of the frozen picture around its free pixels a tile of blocks mode sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Context {
-    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in the tile's inside
-    /// and slightly off towards its edges, where the neighbours' windows take over; a third cheaper at cores of 512 px.
+    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in
+    /// the tile's inside and slightly off towards its edges, where the neighbours' windows take
+    /// over; a third cheaper at cores of 512 px.
     #[default]
     Features,
-    /// What the gradient of the free pixels depends on (160 px): where the whole image's loss is stationary, no tile
-    /// moves.
+    /// What the gradient of the free pixels depends on (160 px): where the whole image's loss is
+    /// stationary, no tile moves.
     Gradient,
 }
 
@@ -92,7 +95,8 @@ pub struct Visited {
     pub pixels: Vec<f32>,
     /// Evaluations done.
     pub evaluations: usize,
-    /// Side of the cores that the tile was computed in, px, when the memory did not hold it in one piece.
+    /// Side of the cores that the tile was computed in, px, when the memory did not hold it in one
+    /// piece.
     pub halved: Option<usize>,
 }
 
@@ -108,10 +112,16 @@ pub(super) trait TileObjective {
 impl Scene<'_> {
     /// The tiles of round `round`, counted from 0: every second round is shifted by half a core.
     pub fn layout(&self, round: usize) -> Layout {
-        Layout::new(self.photograph.size(), self.visits.core, self.visits.overlap, !round.is_multiple_of(2))
+        Layout::new(
+            self.photograph.size(),
+            self.visits.core,
+            self.visits.overlap,
+            !round.is_multiple_of(2),
+        )
     }
 
-    /// How far a tile must see beyond the pixels that count for exact features, and for exact gradients.
+    /// How far a tile must see beyond the pixels that count for exact features, and for exact
+    /// gradients.
     pub(super) fn margins(&self) -> Margins {
         let taps = self.spec.content_taps().chain(self.spec.style_taps());
         Margins::for_taps(taps.map(|(layer, _)| (layer.reach(), layer.stride())))
@@ -123,11 +133,13 @@ impl Scene<'_> {
         Rect::whole(width, height).cells(layer.stride()).area() as f64
     }
 
-    /// Visits tile `tile` of round `round` with a worker's `network`: reads its surroundings from the snapshot, moves its free pixels by its own L-BFGS
-    /// and returns the best that was found; nothing when `stop` was raised on the way.
+    /// Visits tile `tile` of round `round` with a worker's `network`: reads its surroundings from
+    /// the snapshot, moves its free pixels by its own L-BFGS and returns the best that was found;
+    /// nothing when `stop` was raised on the way.
     ///
     /// # Errors
-    /// When the snapshot cannot be read or the device fails, or the loss is not a number at the snapshot.
+    /// When the snapshot cannot be read or the device fails, or the loss is not a number at the
+    /// snapshot.
     pub fn visit(
         &self,
         network: Option<&dyn Network>,
@@ -141,7 +153,8 @@ impl Scene<'_> {
         let own = alone(self, area);
         let mut objective = self.objective(network, snapshot, area, &own, whole)?;
         let start = tensor_for(network, snapshot.read(area)?, area)?;
-        let mut optimiser = Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
+        let mut optimiser =
+            Lbfgs::new(start, self.visits.history).with_learning_rate(self.learning_rate);
         if round > 0 {
             optimiser = optimiser.with_first_move(LATER_MOVE);
         }
@@ -177,8 +190,8 @@ impl Scene<'_> {
         })
     }
 
-    /// A tile's loss and its gradient, `[3, h, w]`, at some values of its free pixels, of which the first are the
-    /// snapshot's: what a visit would see there.
+    /// A tile's loss and its gradient, `[3, h, w]`, at some values of its free pixels, of which the
+    /// first are the snapshot's: what a visit would see there.
     ///
     /// # Errors
     /// When the snapshot cannot be read or the device fails.
@@ -195,7 +208,10 @@ impl Scene<'_> {
         let mut values = vec![];
         let work = |network: Option<&dyn Network>, _, _| {
             let mut objective = self.objective(network, snapshot, area, &own, whole)?;
-            points.iter().map(|point| Ok(objective.evaluate(&tensor_for(network, point.clone(), area)?)?)).collect()
+            points
+                .iter()
+                .map(|point| Ok(objective.evaluate(&tensor_for(network, point.clone(), area)?)?))
+                .collect()
         };
         self.team.each(Queue::Shared(1), work, |_, found: Vec<(f64, Tensor)>| {
             values = found;
@@ -204,7 +220,8 @@ impl Scene<'_> {
         Ok(values)
     }
 
-    /// The statistics and losses of the whole canvas, gathered tile by tile in the order of `layout`.
+    /// The statistics and losses of the whole canvas, gathered tile by tile in the order of
+    /// `layout`.
     ///
     /// # Errors
     /// When the canvas cannot be read or the device fails.
@@ -216,13 +233,20 @@ impl Scene<'_> {
     ///
     /// # Errors
     /// As [`Scene::measure`].
-    pub fn measure_tiles(&self, canvas: &dyn Pixels, layout: &Layout, tiles: Range<usize>) -> Result<Whole, RenderError> {
+    pub fn measure_tiles(
+        &self,
+        canvas: &dyn Pixels,
+        layout: &Layout,
+        tiles: Range<usize>,
+    ) -> Result<Whole, RenderError> {
         let mut moments: BTreeMap<Layer, Moments> = BTreeMap::new();
         let mut distances: BTreeMap<Layer, (f64, usize)> = BTreeMap::new();
         let mut variation = 0.0;
         self.team.each(
             Queue::Shared(tiles.len()),
-            |network, _, index| self.measure_tile(network, canvas, layout.core(tiles.start + index)),
+            |network, _, index| {
+                self.measure_tile(network, canvas, layout.core(tiles.start + index))
+            },
             |_, part: TileMeasure| {
                 for (layer, sums) in part.moments {
                     match moments.get_mut(&layer) {
@@ -251,14 +275,17 @@ impl Scene<'_> {
         let mut whole = Whole::default();
         for (layer, sums) in moments {
             let statistics = TapStatistics::from_moments(sums)?;
-            if let Some((loss, _)) = self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)? {
+            if let Some((loss, _)) =
+                self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)?
+            {
                 whole.taps.entry(*layer).or_default().style = loss;
             }
             whole.statistics.insert(*layer, statistics);
         }
         for (layer, weight) in self.spec.content_taps() {
             if let Some((sum, channels)) = distances.get(&layer) {
-                whole.taps.entry(layer).or_default().content = weight * sum / (*channels as f64 * self.cells(layer));
+                whole.taps.entry(layer).or_default().content =
+                    weight * sum / (*channels as f64 * self.cells(layer));
             }
         }
         let content = whole.taps.values().map(|tap| tap.content).sum();
@@ -268,9 +295,16 @@ impl Scene<'_> {
     }
 
     /// A core's sums; where the memory does not hold it, those of its quarters.
-    fn measure_tile(&self, network: Option<&dyn Network>, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
+    fn measure_tile(
+        &self,
+        network: Option<&dyn Network>,
+        canvas: &dyn Pixels,
+        core: Rect,
+    ) -> Result<TileMeasure, RenderError> {
         match self.measure_core(network, canvas, core) {
-            Err(RenderError::Network(error)) if error.is_out_of_memory() && core.width.max(core.height) > EXACT_ALIGNMENT => {
+            Err(RenderError::Network(error))
+                if error.is_out_of_memory() && core.width.max(core.height) > EXACT_ALIGNMENT =>
+            {
                 let mut sum = TileMeasure::default();
                 for quarter in quarters(core) {
                     sum.add(self.measure_tile(network, canvas, quarter)?)?;
@@ -281,11 +315,20 @@ impl Scene<'_> {
         }
     }
 
-    fn measure_core(&self, network: Option<&dyn Network>, canvas: &dyn Pixels, core: Rect) -> Result<TileMeasure, RenderError> {
+    fn measure_core(
+        &self,
+        network: Option<&dyn Network>,
+        canvas: &dyn Pixels,
+        core: Rect,
+    ) -> Result<TileMeasure, RenderError> {
         let (width, height) = self.photograph.size();
         let mut part = TileMeasure::default();
         if self.spec.variation_weight > 0.0 {
-            let seen = Rect { width: (core.width + 1).min(width - core.left), height: (core.height + 1).min(height - core.top), ..core };
+            let seen = Rect {
+                width: (core.width + 1).min(width - core.left),
+                height: (core.height + 1).min(height - core.top),
+                ..core
+            };
             part.variation = variation_of(&canvas.read(seen)?, seen, core);
         }
         let Some(network) = network else { return Ok(part) };
@@ -314,16 +357,30 @@ impl Scene<'_> {
     }
 
     /// The photograph's features at the content taps over all cells of a region.
-    fn photograph_features(&self, network: &dyn Network, region: Rect) -> Result<Vec<(Layer, Features)>, RenderError> {
+    fn photograph_features(
+        &self,
+        network: &dyn Network,
+        region: Rect,
+    ) -> Result<Vec<(Layer, Features)>, RenderError> {
         let layers: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         if layers.is_empty() {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request =
-            Request { moments: vec![], features: layers.clone(), gradients: vec![], core, wanted: None, same_bits: false, keep: false };
+        let request = Request {
+            moments: vec![],
+            features: layers.clone(),
+            gradients: vec![],
+            core,
+            wanted: None,
+            same_bits: false,
+            keep: false,
+        };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
-        Ok(layers.into_iter().map(|layer| Ok((layer, pass.features(layer)?))).collect::<Result<_, NetworkError>>()?)
+        Ok(layers
+            .into_iter()
+            .map(|layer| Ok((layer, pass.features(layer)?)))
+            .collect::<Result<_, NetworkError>>()?)
     }
 }
 
@@ -361,12 +418,15 @@ fn quarters(core: Rect) -> Vec<Rect> {
         let half = (length / 2).next_multiple_of(EXACT_ALIGNMENT).min(length);
         [(start, half), (start + half, length - half)].into_iter().filter(|(_, length)| *length > 0)
     };
-    let row = |(top, height)| cut(core.left, core.width).map(move |(left, width)| Rect { left, top, width, height });
+    let row = |(top, height)| {
+        cut(core.left, core.width).map(move |(left, width)| Rect { left, top, width, height })
+    };
     cut(core.top, core.height).flat_map(row).collect()
 }
 
-/// The core's share of the sum that [`crate::objective::total_variation`] weighs: differences to the right and downwards.
-/// `values` are those of `seen`, which is the core and, where the canvas goes on, one more column and row.
+/// The core's share of the sum that [`crate::objective::total_variation`] weighs: differences to
+/// the right and downwards. `values` are those of `seen`, which is the core and, where the canvas
+/// goes on, one more column and row.
 fn variation_of(values: &[f32], seen: Rect, core: Rect) -> f64 {
     let mut sum = 0.0;
     for channel in values.chunks(seen.area().max(1)) {
@@ -386,7 +446,11 @@ fn variation_of(values: &[f32], seen: Rect, core: Rect) -> f64 {
 }
 
 /// Values of a rectangle as a tensor where a network computes.
-pub(super) fn tensor_for(network: Option<&dyn Network>, values: Vec<f32>, rect: Rect) -> candle_core::Result<Tensor> {
+pub(super) fn tensor_for(
+    network: Option<&dyn Network>,
+    values: Vec<f32>,
+    rect: Rect,
+) -> candle_core::Result<Tensor> {
     tensor(values, rect)?.to_device(&network.map_or(Device::Cpu, |network| network.device()))
 }
 

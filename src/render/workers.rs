@@ -54,7 +54,10 @@ impl Desk {
                 return None;
             }
             let (index, shared) = match &state.queue {
-                Queue::Shared(count) => (state.returned.first().copied().or((state.next < *count).then_some(state.next)), true),
+                Queue::Shared(count) => (
+                    state.returned.first().copied().or((state.next < *count).then_some(state.next)),
+                    true,
+                ),
                 Queue::Own(queues) => (queues[worker].front().copied(), false),
             };
             match index {
@@ -102,7 +105,8 @@ impl Desk {
     }
 }
 
-/// Closes the desk when a worker or the taker panics, so that nobody waits for what will never come.
+/// Closes the desk when a worker or the taker panics, so that nobody waits for what will never
+/// come.
 struct Closing<'a>(&'a Desk);
 
 impl Drop for Closing<'_> {
@@ -113,12 +117,13 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Runs `work(worker, index)` for every index of `queue` on `workers` threads and gives every result to `take`, in order, on
-/// the caller's thread. `take` returns whether to go on. Results that come early wait, so what `take` sees does not
-/// depend on who was fast; a worker that would get too far ahead waits as well.
+/// Runs `work(worker, index)` for every index of `queue` on `workers` threads and gives every
+/// result to `take`, in order, on the caller's thread. `take` returns whether to go on. Results
+/// that come early wait, so what `take` sees does not depend on who was fast; a worker that would
+/// get too far ahead waits as well.
 ///
-/// When `work` fails and `lost(worker, error)` says that the worker goes with it, another does that index again; of one
-/// worker by itself, or of a queue of its own, nobody else can.
+/// When `work` fails and `lost(worker, error)` says that the worker goes with it, another does that
+/// index again; of one worker by itself, or of a queue of its own, nobody else can.
 ///
 /// # Errors
 /// The first of `work` or `take`, in order.
@@ -139,7 +144,8 @@ pub(super) fn in_order<R: Send, E: Send>(
         return Ok(());
     }
     let shared = matches!(queue, Queue::Shared(_));
-    let state = State { queue, next: 0, returned: BTreeSet::new(), held: 0, wanted: 0, over: false };
+    let state =
+        State { queue, next: 0, returned: BTreeSet::new(), held: 0, wanted: 0, over: false };
     let desk = Desk { state: Mutex::new(state), moved: Condvar::new(), ahead: AHEAD * workers };
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -211,7 +217,8 @@ mod tests {
                 let mut seen = vec![];
                 let work = |worker: usize, index: usize| {
                     dawdle(index);
-                    // Whoever comes to this tile first breaks down there, and at whatever it would do later.
+                    // Whoever comes to this tile first breaks down there, and at whatever it would
+                    // do later.
                     let mut lost = lost.lock().unwrap();
                     if lost.contains(&worker) || (index == fails_at && lost.is_empty()) {
                         lost.insert(worker);
@@ -230,7 +237,11 @@ mod tests {
                         Ok(true)
                     },
                 );
-                assert_eq!((done, seen), (Ok(()), (0..tiles).collect()), "{workers} workers, {tiles} tiles, tile {fails_at}");
+                assert_eq!(
+                    (done, seen),
+                    (Ok(()), (0..tiles).collect()),
+                    "{workers} workers, {tiles} tiles, tile {fails_at}"
+                );
                 assert_eq!(lost.lock().unwrap().len(), 1);
             }
         }
@@ -256,7 +267,8 @@ mod tests {
 
     #[test]
     fn own_work_goes_to_its_owner() {
-        let queues = vec![VecDeque::from([0, 3, 4]), VecDeque::from([1]), VecDeque::from([2, 5, 6, 7])];
+        let queues =
+            vec![VecDeque::from([0, 3, 4]), VecDeque::from([1]), VecDeque::from([2, 5, 6, 7])];
         let owners = [0, 1, 2, 0, 0, 2, 2, 2];
         let mut seen = vec![];
         let work = |worker, index: usize| {
@@ -276,7 +288,8 @@ mod tests {
     fn nobody_runs_far_ahead_of_the_slowest() {
         let (begun, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let work = |_, index: usize| {
-            let ahead = begun.fetch_add(1, Ordering::SeqCst).saturating_sub(taken.load(Ordering::SeqCst));
+            let ahead =
+                begun.fetch_add(1, Ordering::SeqCst).saturating_sub(taken.load(Ordering::SeqCst));
             if index == 0 {
                 std::thread::sleep(Duration::from_millis(40));
             }
@@ -298,6 +311,9 @@ mod tests {
             dawdle(index);
             if index == 3 || index == 4 { Err(format!("tile {index}")) } else { Ok(()) }
         };
-        assert_eq!(in_order(4, Queue::Shared(9), work, never, |_, ()| Ok(true)), Err("tile 3".into()));
+        assert_eq!(
+            in_order(4, Queue::Shared(9), work, never, |_, ()| Ok(true)),
+            Err("tile 3".into())
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! Seams, measured: whether the boundaries of tiles show in a picture.
 //!
-//! Two measures for every edge between two tiles. A sharp seam is a line where neighbouring pixels differ more than on the
-//! lines beside it. A soft one is a step in colour between both sides of the edge that the photograph has not. Both
-//! are taken on the tiles' grid and, for comparison, on a control grid half a core away, where no tile ends: a painting
-//! has strokes and edges of its own, and what they do to the measures the control shows.
+//! Two measures for every edge between two tiles. A sharp seam is a line where neighbouring pixels
+//! differ more than on the lines beside it. A soft one is a step in colour between both sides of
+//! the edge that the photograph has not. Both are taken on the tiles' grid and, for comparison, on
+//! a control grid half a core away, where no tile ends: a painting has strokes and edges of its
+//! own, and what they do to the measures the control shows.
 
 use std::fmt;
 
@@ -42,7 +43,8 @@ impl fmt::Display for Place {
 pub struct Boundaries {
     /// How many there are.
     pub count: usize,
-    /// The largest mean difference across an edge over the median of the lines beside it; 1 is no seam.
+    /// The largest mean difference across an edge over the median of the lines beside it; 1 is no
+    /// seam.
     pub worst_ratio: f64,
     /// The mean of these ratios.
     pub mean_ratio: f64,
@@ -64,16 +66,26 @@ pub struct Seams {
     pub control: Boundaries,
 }
 
-/// Measures `picture`, planar `[3, H, W]`, sRGB 0..1, whose tiles have cores of `core` px; `content` is the photograph
-/// at the same size. Nothing when no boundary of a grid lies [`LINES`] px from the border.
+/// Measures `picture`, planar `[3, H, W]`, sRGB 0..1, whose tiles have cores of `core` px;
+/// `content` is the photograph at the same size. Nothing when no boundary of a grid lies [`LINES`]
+/// px from the border.
 ///
 /// # Panics
 /// When `picture` or `content` is not of `size` (width, height).
-pub fn measure(picture: &[f32], size: (usize, usize), content: Option<&[f32]>, core: usize) -> Option<Seams> {
+pub fn measure(
+    picture: &[f32],
+    size: (usize, usize),
+    content: Option<&[f32]>,
+    core: usize,
+) -> Option<Seams> {
     let views = [View::new(picture, size, true), View::new(picture, size, false)];
-    let contents = content.map(|content| [View::new(content, size, true), View::new(content, size, false)]);
+    let contents =
+        content.map(|content| [View::new(content, size, true), View::new(content, size, false)]);
     let boundaries = |offset| {
-        let edges = views.iter().enumerate().flat_map(|(i, view)| view.edges(core, offset, contents.as_ref().map(|c| &c[i])));
+        let edges = views
+            .iter()
+            .enumerate()
+            .flat_map(|(i, view)| view.edges(core, offset, contents.as_ref().map(|c| &c[i])));
         summary(edges.collect())
     };
     Some(Seams { grid: boundaries(0)?, control: boundaries(core / 2)? })
@@ -117,14 +129,19 @@ impl<'a> View<'a> {
     }
 
     fn value(&self, channel: usize, across: usize, along: usize) -> f32 {
-        let index = if self.vertical { along * self.across + across } else { across * self.along + along };
+        let index =
+            if self.vertical { along * self.across + across } else { across * self.along + along };
         self.values[channel * self.across * self.along + index]
     }
 
     fn edges(&self, core: usize, offset: usize, content: Option<&View<'_>>) -> Vec<Edge> {
-        let cuts = |length: usize| (1..).map(move |k| k * core - offset).take_while(move |cut| *cut < length);
-        let mut ends: Vec<usize> = std::iter::once(0).chain(cuts(self.along)).chain([self.along]).collect();
-        // Remnants shorter than half a core belong to the edge before them: a mean over few pixels is mostly chance.
+        let cuts = |length: usize| {
+            (1..).map(move |k| k * core - offset).take_while(move |cut| *cut < length)
+        };
+        let mut ends: Vec<usize> =
+            std::iter::once(0).chain(cuts(self.along)).chain([self.along]).collect();
+        // Remnants shorter than half a core belong to the edge before them: a mean over few pixels
+        // is mostly chance.
         ends.dedup_by(|end, before| {
             *before != 0 && *end - *before < core / 2 && *end == self.along && {
                 *before = *end;
@@ -135,16 +152,23 @@ impl<'a> View<'a> {
         for at in cuts(self.across).filter(|at| *at > LINES && at + LINES < self.across) {
             for ends in ends.windows(2) {
                 let (from, to) = (ends[0], ends[1]);
-                let step = self.step(at, from, to) - content.map_or(0.0, |content| content.step(at, from, to));
-                edges.push(Edge { place: Place { vertical: self.vertical, at, from, to }, ratio: self.ratio(at, from, to), step });
+                let step = self.step(at, from, to)
+                    - content.map_or(0.0, |content| content.step(at, from, to));
+                edges.push(Edge {
+                    place: Place { vertical: self.vertical, at, from, to },
+                    ratio: self.ratio(at, from, to),
+                    step,
+                });
             }
         }
         edges
     }
 
     fn ratio(&self, at: usize, from: usize, to: usize) -> f64 {
-        let mut beside: Vec<f64> =
-            (at - LINES..=at + LINES).filter(|line| *line != at).map(|line| self.difference(line, from, to)).collect();
+        let mut beside: Vec<f64> = (at - LINES..=at + LINES)
+            .filter(|line| *line != at)
+            .map(|line| self.difference(line, from, to))
+            .collect();
         beside.sort_by(f64::total_cmp);
         let median = 0.5 * (beside[LINES - 1] + beside[LINES]);
         // Half a step of eight bits: flat surroundings do not make a seam of nothing.
@@ -155,7 +179,11 @@ impl<'a> View<'a> {
     fn difference(&self, line: usize, from: usize, to: usize) -> f64 {
         let sum: f64 = (0..3)
             .flat_map(|channel| (from..to).map(move |along| (channel, along)))
-            .map(|(channel, along)| f64::from((self.value(channel, line, along) - self.value(channel, line - 1, along)).abs()))
+            .map(|(channel, along)| {
+                f64::from(
+                    (self.value(channel, line, along) - self.value(channel, line - 1, along)).abs(),
+                )
+            })
             .sum();
         sum / (3 * (to - from)) as f64
     }
@@ -166,7 +194,8 @@ impl<'a> View<'a> {
         let steps: Vec<f64> = (from..=to - side)
             .step_by(side)
             .map(|along| {
-                let (a, b) = (self.mean_lab(at - side, along, side), self.mean_lab(at, along, side));
+                let (a, b) =
+                    (self.mean_lab(at - side, along, side), self.mean_lab(at, along, side));
                 a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
             })
             .collect();
@@ -177,7 +206,11 @@ impl<'a> View<'a> {
         let mut sum = [0f64; 3];
         for a in across..across + side {
             for b in along..along + side {
-                let lab: Lab = Lab::from_color(Srgb::new(self.value(0, a, b), self.value(1, a, b), self.value(2, a, b)));
+                let lab: Lab = Lab::from_color(Srgb::new(
+                    self.value(0, a, b),
+                    self.value(1, a, b),
+                    self.value(2, a, b),
+                ));
                 sum.iter_mut().zip([lab.l, lab.a, lab.b]).for_each(|(sum, v)| *sum += f64::from(v));
             }
         }
@@ -195,8 +228,12 @@ mod tests {
     /// Noise of a few pixels' size.
     fn strokes(seed: u64) -> Vec<f32> {
         let (noise, (width, height)) = (Noise::new(seed), SIZE);
-        let grain = |c: usize, x: usize, y: usize| noise.uniform((c * 1_000_000 + y / 3 * 1000 + (x + y / 2) / 3) as u64);
-        (0..3 * width * height).map(|i| 0.3 + 0.4 * grain(i / (width * height), i % width, i / width % height)).collect()
+        let grain = |c: usize, x: usize, y: usize| {
+            noise.uniform((c * 1_000_000 + y / 3 * 1000 + (x + y / 2) / 3) as u64)
+        };
+        (0..3 * width * height)
+            .map(|i| 0.3 + 0.4 * grain(i / (width * height), i % width, i / width % height))
+            .collect()
     }
 
     #[test]
@@ -228,7 +265,11 @@ mod tests {
     fn a_step_in_colour_is_found_and_the_photographs_own_is_not() {
         let (content, (width, _)) = (strokes(2), SIZE);
         let stepped = |picture: &[f32]| -> Vec<f32> {
-            picture.iter().enumerate().map(|(i, v)| if i % width >= 256 && i < picture.len() / 3 { v + 0.1 } else { *v }).collect()
+            picture
+                .iter()
+                .enumerate()
+                .map(|(i, v)| if i % width >= 256 && i < picture.len() / 3 { v + 0.1 } else { *v })
+                .collect()
         };
         let plain = measure(&strokes(1), SIZE, Some(&content), 256).unwrap();
         let tinted = measure(&stepped(&strokes(1)), SIZE, Some(&content), 256).unwrap();

@@ -1,7 +1,8 @@
 //! A canvas in a file, read and written by rectangles.
 //!
-//! Float32 planes `[3, H, W]`, little-endian, row by row, behind a header that names the size. Memory is bounded by
-//! what is read at once. Reads and writes name their place in the file (`pread`, `pwrite`), so workers share one handle.
+//! Float32 planes `[3, H, W]`, little-endian, row by row, behind a header that names the size.
+//! Memory is bounded by what is read at once. Reads and writes name their place in the file
+//! (`pread`, `pwrite`), so workers share one handle.
 //!
 //! Format 1: 16 bytes `impasto-canvas-1`, width and height as u64, then the planes.
 
@@ -101,12 +102,19 @@ pub struct CanvasFile {
 }
 
 impl CanvasFile {
-    /// Creates a canvas of zeros, or replaces the one at `path`; the file is sparse where the system can do that.
+    /// Creates a canvas of zeros, or replaces the one at `path`; the file is sparse where the
+    /// system can do that.
     ///
     /// # Errors
     /// When the file cannot be made or has no room.
     pub fn create(path: &Path, (width, height): (usize, usize)) -> Result<Self, CanvasError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).map_err(failed("create", path))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)
+            .map_err(failed("create", path))?;
         file.set_len(HEADER + bytes((width, height))).map_err(failed("make room for", path))?;
         let canvas = Self { file: Positioned::new(file), path: path.into(), size: (width, height) };
         let mut header = MAGIC.to_vec();
@@ -120,7 +128,11 @@ impl CanvasFile {
     ///
     /// # Errors
     /// When the file cannot be written or the values are of another size.
-    pub fn create_with(path: &Path, size: (usize, usize), values: &[f32]) -> Result<Self, CanvasError> {
+    pub fn create_with(
+        path: &Path,
+        size: (usize, usize),
+        values: &[f32],
+    ) -> Result<Self, CanvasError> {
         let canvas = Self::create(path, size)?;
         canvas.write(Rect::whole(size.0, size.1), values)?;
         Ok(canvas)
@@ -131,7 +143,8 @@ impl CanvasFile {
     /// # Errors
     /// When it cannot be opened, is no canvas, or is not as long as its header says.
     pub fn open(path: &Path) -> Result<Self, CanvasError> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed("open", path))?;
+        let file =
+            OpenOptions::new().read(true).write(true).open(path).map_err(failed("open", path))?;
         let length = file.metadata().map_err(failed("look at", path))?.len();
         let malformed = |reason: String| CanvasError::Malformed { path: path.into(), reason };
         if length < HEADER {
@@ -143,11 +156,18 @@ impl CanvasFile {
         if &header[..16] != MAGIC {
             return Err(malformed("it does not begin with `impasto-canvas-1`".into()));
         }
-        let number = |at: usize| header[at..at + 8].iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        let number = |at: usize| {
+            header[at..at + 8].iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte))
+        };
         let (width, height) = (number(16), number(24));
-        let expected = width.checked_mul(height).and_then(|n| n.checked_mul(12)).and_then(|n| n.checked_add(HEADER));
+        let expected = width
+            .checked_mul(height)
+            .and_then(|n| n.checked_mul(12))
+            .and_then(|n| n.checked_add(HEADER));
         if expected != Some(length) {
-            return Err(malformed(format!("its header says {width}x{height} px, and it has {length} bytes")));
+            return Err(malformed(format!(
+                "its header says {width}x{height} px, and it has {length} bytes"
+            )));
         }
         Ok(Self { file, path: path.into(), size: (width as usize, height as usize) })
     }
@@ -167,7 +187,9 @@ impl CanvasFile {
         for ((channel, y), line) in lines(rect).zip(values.chunks(rect.width.max(1))) {
             row.clear();
             row.extend(line.iter().flat_map(|v| v.to_le_bytes()));
-            self.file.write_all_at(&row, self.offset(channel, y, rect.left)).map_err(failed("write", &self.path))?;
+            self.file
+                .write_all_at(&row, self.offset(channel, y, rect.left))
+                .map_err(failed("write", &self.path))?;
         }
         Ok(())
     }
@@ -203,7 +225,9 @@ impl Pixels for CanvasFile {
         let mut values = Vec::with_capacity(3 * rect.area());
         let mut row = vec![0u8; 4 * rect.width];
         for (channel, y) in lines(rect) {
-            self.file.read_exact_at(&mut row, self.offset(channel, y, rect.left)).map_err(failed("read", &self.path))?;
+            self.file
+                .read_exact_at(&mut row, self.offset(channel, y, rect.left))
+                .map_err(failed("read", &self.path))?;
             values.extend(row.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
         }
         Ok(values)

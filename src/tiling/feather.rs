@@ -1,10 +1,11 @@
 //! Tiles that overlap, and the windows that blend them.
 //!
-//! A [`Layout`] cuts a canvas into cores that partition it, like a [`super::Grid`], but evenly, so that no sliver is
-//! left at the far edges, and with every second layout shifted by half a core. Each tile reaches a little beyond its
-//! core; there it fades out by half a period of a cosine while its neighbour fades in. The windows of all tiles sum to
-//! one exactly: weights are whole multiples of 2^-24, so that `1 - w` is a float32, and no more than two tiles of an
-//! axis meet anywhere.
+//! A [`Layout`] cuts a canvas into cores that partition it, like a [`super::Grid`], but evenly, so
+//! that no sliver is left at the far edges, and with every second layout shifted by half a core.
+//! Each tile reaches a little beyond its core; there it fades out by half a period of a cosine
+//! while its neighbour fades in. The windows of all tiles sum to one exactly: weights are whole
+//! multiples of 2^-24, so that `1 - w` is a float32, and no more than two tiles of an axis meet
+//! anywhere.
 
 use crate::geometry::Rect;
 
@@ -23,26 +24,40 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Cuts `length` px into even pieces of at most `core` px that reach `overlap` px over each inner cut, less where
-    /// a piece is shorter than two overlaps. Cuts lie on multiples of 64 px where `core` is one, else of 16 px. A
-    /// `shifted` axis is cut in the middle of the pieces instead. Where `core` is as small as its alignment and the
-    /// length no multiple of it, the last piece is longer by what is left.
+    /// Cuts `length` px into even pieces of at most `core` px that reach `overlap` px over each
+    /// inner cut, less where a piece is shorter than two overlaps. Cuts lie on multiples of 64 px
+    /// where `core` is one, else of 16 px. A `shifted` axis is cut in the middle of the pieces
+    /// instead. Where `core` is as small as its alignment and the length no multiple of it, the
+    /// last piece is longer by what is left.
     ///
     /// # Panics
     /// When `length` is zero, or `core` is not a positive multiple of 16 and smaller than `length`.
     pub fn new(length: usize, core: usize, overlap: usize, shifted: bool) -> Self {
         assert!(length > 0, "an axis of at least one pixel");
-        assert!(core >= length || (core > 0 && core.is_multiple_of(ALIGNMENT)), "a core of {core} px is not a multiple of {ALIGNMENT}");
-        let unit = if core.is_multiple_of(EXACT_ALIGNMENT) && core > EXACT_ALIGNMENT { EXACT_ALIGNMENT } else { ALIGNMENT };
+        assert!(
+            core >= length || (core > 0 && core.is_multiple_of(ALIGNMENT)),
+            "a core of {core} px is not a multiple of {ALIGNMENT}"
+        );
+        let unit = if core.is_multiple_of(EXACT_ALIGNMENT) && core > EXACT_ALIGNMENT {
+            EXACT_ALIGNMENT
+        } else {
+            ALIGNMENT
+        };
         let units = length / unit;
         let pieces = length.div_ceil(core).min(units).max(1);
         let start = |piece: usize| (piece * (units / pieces) + piece.min(units % pieces)) * unit;
         let mut cuts: Vec<usize> = (0..pieces).map(start).chain([length]).collect();
         if shifted && pieces > 1 {
-            let middles = cuts.windows(2).map(|cut| cut[0] + (cut[1] - cut[0]) / 2 / unit * unit).filter(|cut| *cut > 0);
+            let middles = cuts
+                .windows(2)
+                .map(|cut| cut[0] + (cut[1] - cut[0]) / 2 / unit * unit)
+                .filter(|cut| *cut > 0);
             cuts = std::iter::once(0).chain(middles).chain([length]).collect();
         }
-        let reach = cuts.windows(3).map(|cut| overlap.min((cut[1] - cut[0]) / 2).min((cut[2] - cut[1]) / 2)).collect();
+        let reach = cuts
+            .windows(3)
+            .map(|cut| overlap.min((cut[1] - cut[0]) / 2).min((cut[2] - cut[1]) / 2))
+            .collect();
         Self { cuts, reach }
     }
 
@@ -66,7 +81,8 @@ impl Axis {
         if piece == 0 { 0 } else { self.reach[piece - 1] }
     }
 
-    /// The piece's weight at a pixel, 0..1: a raised cosine over the overlaps, one between them, zero outside.
+    /// The piece's weight at a pixel, 0..1: a raised cosine over the overlaps, one between them,
+    /// zero outside.
     pub fn weight(&self, piece: usize, pixel: usize) -> f32 {
         let (start, end) = self.free(piece);
         if !(start..end).contains(&pixel) {
@@ -103,8 +119,16 @@ impl Layout {
     ///
     /// # Panics
     /// As [`Axis::new`].
-    pub fn new((width, height): (usize, usize), core: usize, overlap: usize, shifted: bool) -> Self {
-        Self { columns: Axis::new(width, core, overlap, shifted), rows: Axis::new(height, core, overlap, shifted) }
+    pub fn new(
+        (width, height): (usize, usize),
+        core: usize,
+        overlap: usize,
+        shifted: bool,
+    ) -> Self {
+        Self {
+            columns: Axis::new(width, core, overlap, shifted),
+            rows: Axis::new(height, core, overlap, shifted),
+        }
     }
 
     /// Canvas width and height, px.
@@ -127,7 +151,8 @@ impl Layout {
         (tile % self.columns.pieces(), tile / self.columns.pieces())
     }
 
-    /// The pixels that tile `tile` answers for. Cores partition the canvas; tiles are counted row by row.
+    /// The pixels that tile `tile` answers for. Cores partition the canvas; tiles are counted row
+    /// by row.
     pub fn core(&self, tile: usize) -> Rect {
         let (column, row) = self.place(tile);
         rect(self.columns.core(column), self.rows.core(row))
@@ -139,8 +164,8 @@ impl Layout {
         rect(self.columns.free(column), self.rows.free(row))
     }
 
-    /// The tile's weights along a row of its free pixels, and along a column of them. The weight at a pixel is the
-    /// product of the two.
+    /// The tile's weights along a row of its free pixels, and along a column of them. The weight at
+    /// a pixel is the product of the two.
     pub fn window(&self, tile: usize) -> (Vec<f32>, Vec<f32>) {
         let (column, row) = self.place(tile);
         let along = |axis: &Axis, piece: usize| {

@@ -1,20 +1,22 @@
 //! The grid of tiles and the arithmetic of margins.
 //!
-//! A tap's cell of side `stride` sees `reach` pixels beyond its own square. Features of a core are exact when the tile
-//! holds `reach` more pixels on every side. Gradients at a core's pixels need every cell that sees such a pixel, which
-//! lie up to `reach`, rounded up to whole cells, outside, and each of these needs its own `reach` beyond. At the
-//! canvas's own borders nothing is missing: zero padding is the truth there.
+//! A tap's cell of side `stride` sees `reach` pixels beyond its own square. Features of a core are
+//! exact when the tile holds `reach` more pixels on every side. Gradients at a core's pixels need
+//! every cell that sees such a pixel, which lie up to `reach`, rounded up to whole cells, outside,
+//! and each of these needs its own `reach` beyond. At the canvas's own borders nothing is missing:
+//! zero padding is the truth there.
 
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::Rect;
 
-/// Tile corners are multiples of this many pixels, so that every pooling window of the chain (up to 16 px) lies in a
-/// tile as it lies on the canvas.
+/// Tile corners are multiples of this many pixels, so that every pooling window of the chain (up to
+/// 16 px) lies in a tile as it lies on the canvas.
 pub const ALIGNMENT: usize = 16;
 
-/// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest cells (4 x 16 px) at
-/// the same place whatever the tiling: with margins that reach far enough results are then equal to the last bit.
+/// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest
+/// cells (4 x 16 px) at the same place whatever the tiling: with margins that reach far enough
+/// results are then equal to the last bit.
 pub const EXACT_ALIGNMENT: usize = 64;
 
 /// How much a tile holds beyond its core, px.
@@ -34,12 +36,18 @@ impl Margins {
             features = features.max(reach);
             gradient = gradient.max(reach.next_multiple_of(stride) + reach);
         }
-        Self { features: features.next_multiple_of(ALIGNMENT), gradient: gradient.next_multiple_of(ALIGNMENT) }
+        Self {
+            features: features.next_multiple_of(ALIGNMENT),
+            gradient: gradient.next_multiple_of(ALIGNMENT),
+        }
     }
 
     /// The same, rounded up so that tiles begin on multiples of 64 px.
     pub fn aligned(self) -> Self {
-        Self { features: self.features.next_multiple_of(EXACT_ALIGNMENT), gradient: self.gradient.next_multiple_of(EXACT_ALIGNMENT) }
+        Self {
+            features: self.features.next_multiple_of(EXACT_ALIGNMENT),
+            gradient: self.gradient.next_multiple_of(EXACT_ALIGNMENT),
+        }
     }
 }
 
@@ -74,10 +82,14 @@ impl Grid {
     /// Cuts a canvas into cores of side `core`.
     ///
     /// # Panics
-    /// When `core` is not a positive multiple of 16 and smaller than the canvas: the planner's mistake.
+    /// When `core` is not a positive multiple of 16 and smaller than the canvas: the planner's
+    /// mistake.
     pub fn new(width: usize, height: usize, core: usize) -> Self {
         let whole = core >= width && core >= height;
-        assert!(core > 0 && (whole || core.is_multiple_of(ALIGNMENT)), "a core of {core} px is not a multiple of {ALIGNMENT}");
+        assert!(
+            core > 0 && (whole || core.is_multiple_of(ALIGNMENT)),
+            "a core of {core} px is not a multiple of {ALIGNMENT}"
+        );
         Self { width, height, core }
     }
 

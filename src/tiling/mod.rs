@@ -1,5 +1,5 @@
-//! Cutting a canvas into tiles: cores that partition it, the margins that make each core exact, windows that blend
-//! overlapping tiles, and canvases in files that are read tile by tile.
+//! Cutting a canvas into tiles: cores that partition it, the margins that make each core exact,
+//! windows that blend overlapping tiles, and canvases in files that are read tile by tile.
 
 mod canvas_file;
 mod feather;

@@ -14,9 +14,13 @@ fn a_picture_is_painted_and_its_place_is_told() {
 #[test]
 fn a_command_line_that_makes_no_sense_exits_2() {
     let folder = Folder::new();
-    for arguments in
-        [vec![], vec!["paint"], vec!["run"], vec!["run", "pipeline.toml", "--fast"], vec!["run", "pipeline.toml", "--json", "--quiet"]]
-    {
+    for arguments in [
+        vec![],
+        vec!["paint"],
+        vec!["run"],
+        vec!["run", "pipeline.toml", "--fast"],
+        vec!["run", "pipeline.toml", "--json", "--quiet"],
+    ] {
         folder.call(&arguments).exits(2);
     }
     let help = folder.call(&["--help"]).exits(0);
@@ -35,7 +39,14 @@ fn wrong_settings_exit_3_with_every_problem_and_nothing_made() {
          [pyramid]\nevaluations = \"many\"\n[output]\nlong-side-px = 64\nscale = 2.0\ndirectory = \"out\"\n",
     );
     let ran = folder.run(&[]).exits(3);
-    ran.says(&["nowhere.png", "presett", "content-weight", "pyramid.evaluations", "long-side-px", "pipeline.toml:4"]);
+    ran.says(&[
+        "nowhere.png",
+        "presett",
+        "content-weight",
+        "pyramid.evaluations",
+        "long-side-px",
+        "pipeline.toml:4",
+    ]);
     assert!(!folder.path("out").exists(), "nothing is made before the check passes");
     folder.call(&["run", "missing.toml"]).exits(3).says(&["missing.toml"]);
     folder.call(&["plan", "pipeline.toml"]).exits(3).says(&["presett"]);
@@ -63,14 +74,19 @@ fn some_failed_jobs_exit_5_and_the_others_are_done() {
     let ran = folder.run(&[r#"input.content=["photo.png","broken.png"]"#]).exits(5);
     ran.says(&["broken.png: not a picture"]);
     assert_eq!(folder.names("out"), ["photo-painting.png"]);
-    folder.call(&["plan", "pipeline.toml", "--set", r#"input.content=["photo.png","broken.png"]"#]).exits(5);
+    folder
+        .call(&["plan", "pipeline.toml", "--set", r#"input.content=["photo.png","broken.png"]"#])
+        .exits(5);
 }
 
 #[test]
 fn an_existing_picture_is_kept_unless_told_otherwise() {
     let folder = Folder::new();
     folder.write(RESULT, "precious");
-    folder.run(&[]).exits(3).one_line(&["photo-painting.png already exists", "output.overwrite = true"]);
+    folder
+        .run(&[])
+        .exits(3)
+        .one_line(&["photo-painting.png already exists", "output.overwrite = true"]);
     assert_eq!(std::fs::read(folder.path(RESULT)).unwrap(), b"precious");
     folder.run(&["output.overwrite=true"]).exits(0);
     assert_eq!(folder.size(RESULT), (96, 64));
@@ -99,7 +115,10 @@ fn a_failed_job_leaves_no_files() {
 #[test]
 fn a_canvas_too_small_or_too_large_is_refused() {
     let folder = Folder::new();
-    folder.run(&["output.long-side-px=16", r#"objective.style-layers=["relu5_1"]"#]).exits(4).one_line(&["16x11 px", "relu5_1", "16 px"]);
+    folder
+        .run(&["output.long-side-px=16", r#"objective.style-layers=["relu5_1"]"#])
+        .exits(4)
+        .one_line(&["16x11 px", "relu5_1", "16 px"]);
     folder.write(
         "pipeline.toml",
         "input.content = \"photo.png\"\nstyle.image = \"painting.png\"\noutput.width-mm = 9000\noutput.dpi = 9000\n",
@@ -110,11 +129,16 @@ fn a_canvas_too_small_or_too_large_is_refused() {
 #[test]
 fn a_wrongly_named_instruction_set_is_refused() {
     let folder = Folder::new();
-    let output = folder.impasto(&["run", "pipeline.toml"]).env("IMPASTO_ISA", "sse9").output().unwrap();
+    let output =
+        folder.impasto(&["run", "pipeline.toml"]).env("IMPASTO_ISA", "sse9").output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(text, "error: IMPASTO_ISA: unknown instruction set `sse9`: expected `avx512`, `avx2` or `portable`\n");
-    let output = folder.impasto(&["run", "pipeline.toml"]).env("IMPASTO_ISA", "portable").output().unwrap();
+    assert_eq!(
+        text,
+        "error: IMPASTO_ISA: unknown instruction set `sse9`: expected `avx512`, `avx2` or `portable`\n"
+    );
+    let output =
+        folder.impasto(&["run", "pipeline.toml"]).env("IMPASTO_ISA", "portable").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -128,7 +152,11 @@ fn precisions_of_gpus_are_refused_on_the_cpu() {
 #[test]
 fn variants_share_one_network() {
     let folder = Folder::new();
-    std::fs::copy(crate::folder::repository("weights/vgg19.safetensors"), folder.path("a.safetensors")).unwrap();
+    std::fs::copy(
+        crate::folder::repository("weights/vgg19.safetensors"),
+        folder.path("a.safetensors"),
+    )
+    .unwrap();
     folder.write(
         "more.toml",
         "extends = \"pipeline.toml\"\n[[variant]]\nname = \"a\"\nnetwork.weights = \"a.safetensors\"\n[[variant]]\nname = \"b\"\n",

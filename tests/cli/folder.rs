@@ -38,8 +38,15 @@ impl Folder {
     /// A photograph of 96x64 px, a painting of 80x64 px, and the pipeline `pipeline.toml`.
     pub fn new() -> Self {
         let folder = Self(tempfile::tempdir().expect("a temporary folder"));
-        sample("content/chelsea.png").crop_imm(100, 60, 192, 128).thumbnail_exact(96, 64).save(folder.path("photo.png")).expect("photo");
-        sample("style/starry_night.png").thumbnail_exact(80, 64).save(folder.path("painting.png")).expect("painting");
+        sample("content/chelsea.png")
+            .crop_imm(100, 60, 192, 128)
+            .thumbnail_exact(96, 64)
+            .save(folder.path("photo.png"))
+            .expect("photo");
+        sample("style/starry_night.png")
+            .thumbnail_exact(80, 64)
+            .save(folder.path("painting.png"))
+            .expect("painting");
         folder.write("pipeline.toml", PIPELINE);
         folder
     }
@@ -58,19 +65,29 @@ impl Folder {
     /// The program in this folder, deaf to what the developer's shell says.
     pub fn impasto(&self, arguments: &[&str]) -> Command {
         let mut command = Command::cargo_bin("impasto").expect("the program");
-        command.current_dir(self.0.path()).env_remove("RUST_LOG").env_remove("IMPASTO_ISA").env("NO_COLOR", "1").args(arguments);
+        command
+            .current_dir(self.0.path())
+            .env_remove("RUST_LOG")
+            .env_remove("IMPASTO_ISA")
+            .env("NO_COLOR", "1")
+            .args(arguments);
         command
     }
 
     /// The same as a process that can be sent signals.
     pub fn process(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("impasto"));
-        command.current_dir(self.0.path()).env_remove("RUST_LOG").env_remove("IMPASTO_ISA").env("NO_COLOR", "1").args(arguments);
+        command
+            .current_dir(self.0.path())
+            .env_remove("RUST_LOG")
+            .env_remove("IMPASTO_ISA")
+            .env("NO_COLOR", "1")
+            .args(arguments);
         command
     }
 
-    /// `impasto run pipeline.toml --restart` with overrides of the form `key=value` and flags: a run that knows of none
-    /// before it.
+    /// `impasto run pipeline.toml --restart` with overrides of the form `key=value` and flags: a
+    /// run that knows of none before it.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let mut all = vec!["run", "pipeline.toml", "--restart"];
         for argument in arguments {
@@ -89,11 +106,13 @@ impl Folder {
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Names in a folder, hidden ones too, sorted; none when it is not there. `.impasto`, where the program keeps its
-    /// own, is left out.
+    /// Names in a folder, hidden ones too, sorted; none when it is not there. `.impasto`, where the
+    /// program keeps its own, is left out.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return vec![] };
-        let mut names: Vec<String> = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = entries
+            .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
         names.retain(|name| name != ".impasto");
         names.sort();
         names

@@ -11,7 +11,8 @@ fn photo(folder: &Folder) -> DynamicImage {
     image::open(folder.path("photo.png")).expect("the photograph")
 }
 
-/// The file is refused with one line that names it and says why, wherever it is used, and nothing is left behind.
+/// The file is refused with one line that names it and says why, wherever it is used, and nothing
+/// is left behind.
 #[track_caller]
 fn refused(folder: &Folder, name: &str, why: &[&str]) {
     let before = folder.names("out");
@@ -19,16 +20,33 @@ fn refused(folder: &Folder, name: &str, why: &[&str]) {
     for key in ["input.content", "style.image"] {
         folder.run(&[&format!("{key}={name}"), "--quiet"]).exits(4).one_line(&words);
     }
-    folder.run(&["start.from=image", &format!("start.image={name}"), "--quiet"]).exits(4).one_line(&words);
+    folder
+        .run(&["start.from=image", &format!("start.image={name}"), "--quiet"])
+        .exits(4)
+        .one_line(&words);
     assert_eq!(folder.names("out"), before);
 }
 
 /// The file is painted.
 #[track_caller]
 fn painted(folder: &Folder, name: &str) {
-    folder.run(&[&format!("input.content={name}"), "output.name=result.png", "output.overwrite=true", "--quiet"]).exits(0);
+    folder
+        .run(&[
+            &format!("input.content={name}"),
+            "output.name=result.png",
+            "output.overwrite=true",
+            "--quiet",
+        ])
+        .exits(0);
     assert_eq!(folder.size("out/result.png"), (96, 64), "{name}");
-    folder.run(&[&format!("style.image={name}"), "output.name=result.png", "output.overwrite=true", "--quiet"]).exits(0);
+    folder
+        .run(&[
+            &format!("style.image={name}"),
+            "output.name=result.png",
+            "output.overwrite=true",
+            "--quiet",
+        ])
+        .exits(0);
 }
 
 #[test]
@@ -54,7 +72,9 @@ fn truncated_pictures_are_refused() {
     let folder = Folder::new();
     photo(&folder).save(folder.path("whole.jpg")).unwrap();
     photo(&folder).save(folder.path("whole.tiff")).unwrap();
-    for (whole, half) in [("photo.png", "half.png"), ("whole.jpg", "half.jpg"), ("whole.tiff", "half.tiff")] {
+    for (whole, half) in
+        [("photo.png", "half.png"), ("whole.jpg", "half.jpg"), ("whole.tiff", "half.tiff")]
+    {
         let bytes = std::fs::read(folder.path(whole)).unwrap();
         folder.write(half, &bytes[..bytes.len() / 2]);
         refused(&folder, half, &[]);
@@ -73,7 +93,8 @@ fn animations_are_refused_and_stills_in_their_formats_are_not() {
     refused(&folder, "moving.gif", &["animated GIF", "ffmpeg"]);
 
     let pixels = photo(&folder).into_rgb8().into_raw();
-    let mut encoder = png::Encoder::new(std::fs::File::create(folder.path("moving.png")).unwrap(), 96, 64);
+    let mut encoder =
+        png::Encoder::new(std::fs::File::create(folder.path("moving.png")).unwrap(), 96, 64);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_animated(2, 0).unwrap();
     let mut writer = encoder.write_header().unwrap();
@@ -101,7 +122,9 @@ fn a_decompression_bomb_is_refused_before_it_goes_off() {
 #[test]
 fn cmyk_without_a_profile_is_refused() {
     let folder = Folder::new();
-    let mut encoder = tiff::encoder::TiffEncoder::new(std::fs::File::create(folder.path("ink.tiff")).unwrap()).unwrap();
+    let mut encoder =
+        tiff::encoder::TiffEncoder::new(std::fs::File::create(folder.path("ink.tiff")).unwrap())
+            .unwrap();
     encoder.write_image::<tiff::encoder::colortype::CMYK8>(96, 64, &[40; 96 * 64 * 4]).unwrap();
     refused(&folder, "ink.tiff", &["CMYK", "convert it to RGB"]);
 }
@@ -130,7 +153,9 @@ fn grey_deep_and_transparent_pictures_are_painted() {
 fn transparency_is_kept() {
     let folder = Folder::new();
     let mut picture = photo(&folder).into_rgba8();
-    picture.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel[3] = if x < 48 { 0 } else { 255 });
+    picture
+        .enumerate_pixels_mut()
+        .for_each(|(x, _, pixel)| pixel[3] = if x < 48 { 0 } else { 255 });
     picture.save(folder.path("photo.png")).unwrap();
     folder.run(&["--quiet"]).exits(0);
     let result = image::open(folder.path(RESULT)).unwrap().into_rgba8();

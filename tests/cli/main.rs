@@ -1,6 +1,8 @@
-//! The program as its users meet it: the real binary, in a fresh folder for each test, with real files.
+//! The program as its users meet it: the real binary, in a fresh folder for each test, with real
+//! files.
 //!
-//! The pipelines are tiny and look at shallow layers, where a fault of the command line shows as well as in a poster.
+//! The pipelines are tiny and look at shallow layers, where a fault of the command line shows as
+//! well as in a poster.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 

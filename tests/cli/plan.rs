@@ -20,8 +20,16 @@ const LARGE: [&str; 8] = [
 fn a_plan_says_what_would_be_done_and_does_nothing() {
     let folder = Folder::new();
     let ran = folder.call(&["plan", "pipeline.toml", "--set", "output.long-side-px=192"]).exits(0);
-    let row = |number: &str| ran.out.lines().find(|line| line.starts_with(&format!("| {number} "))).expect("a row").to_owned();
-    for (number, words) in [("1", ["96x64", "exact, 3 pairs", "whole"]), ("2", ["192x128", "exact, 3 pairs", "whole"])] {
+    let row = |number: &str| {
+        ran.out
+            .lines()
+            .find(|line| line.starts_with(&format!("| {number} ")))
+            .expect("a row")
+            .to_owned()
+    };
+    for (number, words) in
+        [("1", ["96x64", "exact, 3 pairs", "whole"]), ("2", ["192x128", "exact, 3 pairs", "whole"])]
+    {
         words.iter().for_each(|word| assert!(row(number).contains(word), "no `{word}` in {ran:?}"));
     }
     for word in ["photo-painting.png", "1 picture", "time", "memory", "disk"] {
@@ -41,10 +49,17 @@ fn a_plan_in_json_is_the_runs_plan_and_its_outlook() {
     let taken = &document["jobs"][0]["outlook"]["levels"][0];
     assert_eq!(level["execution"]["mode"], "exact");
     assert_eq!(taken["tiles"], 1);
-    assert!(taken["disk"]["checkpoint-bytes"].as_u64() >= Some((2 * 3 + 5) * 12 * 96 * 64), "{document:#}");
+    assert!(
+        taken["disk"]["checkpoint-bytes"].as_u64() >= Some((2 * 3 + 5) * 12 * 96 * 64),
+        "{document:#}"
+    );
     assert_eq!(document["outlook"]["disk"]["finished-bytes"], 96 * 64 * 4);
     assert_eq!(document["outlook"]["memory-bytes"], level["memory-bytes"]);
-    for value in [&document["outlook"]["seconds"], &taken["seconds"], &document["speed-seconds-per-megapixel"]["evaluation"]] {
+    for value in [
+        &document["outlook"]["seconds"],
+        &taken["seconds"],
+        &document["speed-seconds-per-megapixel"]["evaluation"],
+    ] {
         assert!(value.as_f64().is_some_and(|seconds| seconds > 0.0), "{document:#}");
     }
 }
@@ -56,16 +71,32 @@ fn what_does_not_fit_is_refused_with_what_would() {
         let keys = keys.iter().flat_map(|key| ["--set", key]);
         folder.call(&LARGE.into_iter().chain(keys).collect::<Vec<_>>())
     };
-    let refused = plan(&["compute.memory-gib=0.3", "tiling.mode=exact", "optimise.history=8"]).exits(3);
-    let refused = refused.one_line(&["photo-painting.png", "compute.memory-gib allows 0.30", "no optimise.history", "px on its long side"]);
+    let refused =
+        plan(&["compute.memory-gib=0.3", "tiling.mode=exact", "optimise.history=8"]).exits(3);
+    let refused = refused.one_line(&[
+        "photo-painting.png",
+        "compute.memory-gib allows 0.30",
+        "no optimise.history",
+        "px on its long side",
+    ]);
     let number = |before: &str| -> f64 {
-        let after = refused.err.split(before).nth(1).unwrap_or_else(|| panic!("no `{before}` in {refused:?}"));
-        after.trim_start().split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no number in {refused:?}"))
+        let after = refused
+            .err
+            .split(before)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no `{before}` in {refused:?}"));
+        after
+            .trim_start()
+            .split(' ')
+            .next()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or_else(|| panic!("no number in {refused:?}"))
     };
     // What is named does, and a little less does not.
     let (enough, side) = (number("compute.memory-gib ="), number("a picture of no more than"));
     let exact = ["tiling.mode=exact", "optimise.history=8"];
     plan(&[exact[0], exact[1], &format!("compute.memory-gib={enough}")]).exits(0);
     plan(&[exact[0], exact[1], &format!("compute.memory-gib={:.2}", enough - 0.02)]).exits(3);
-    plan(&[exact[0], exact[1], "compute.memory-gib=0.3", &format!("output.long-side-px={side}")]).exits(0);
+    plan(&[exact[0], exact[1], "compute.memory-gib=0.3", &format!("output.long-side-px={side}")])
+        .exits(0);
 }

@@ -29,7 +29,8 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn pictures(folder: &Folder) -> Vec<(String, Vec<u8>)> {
-    let read = |name: String| (name.clone(), std::fs::read(folder.path("out").join(&name)).unwrap());
+    let read =
+        |name: String| (name.clone(), std::fs::read(folder.path("out").join(&name)).unwrap());
     folder.names("out").into_iter().map(read).collect()
 }
 
@@ -41,27 +42,42 @@ fn run_directory(folder: &Folder) -> PathBuf {
 fn killed_at_random_times_it_ends_with_the_same_bytes() {
     const KILLS: usize = 30;
     // With two threads two of them are painted at once; undisturbed, one after the other.
-    let keys = [THREE, "checkpoint.every-seconds=0", "output.long-side-px=128", "pyramid.evaluations=[6, 5]", "compute.threads=2"];
+    let keys = [
+        THREE,
+        "checkpoint.every-seconds=0",
+        "output.long-side-px=128",
+        "pyramid.evaluations=[6, 5]",
+        "compute.threads=2",
+    ];
     let expected = {
         let folder = three();
         folder.call(&arguments(&[&keys[..4], &["batch.parallel-jobs=1"]].concat())).exits(0);
         pictures(&folder)
     };
     assert_eq!(expected.len(), 3);
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
+            as u64;
     println!("seed {seed}");
     let noise = Noise::new(seed);
     let (mut kills, mut runs) = (0, 0);
     while kills < KILLS {
         let folder = three();
         loop {
-            let mut child = folder.process(&arguments(&keys)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child = folder
+                .process(&arguments(&keys))
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
             // The first line is told when the engine stands; a fifth of the deaths comes before.
             let mut said = BufReader::new(child.stderr.take().unwrap());
             if kills % 5 != 0 {
                 said.read_line(&mut String::new()).unwrap();
             }
-            std::thread::sleep(Duration::from_micros((noise.uniform(kills as u64) * 120_000.0) as u64));
+            std::thread::sleep(Duration::from_micros(
+                (noise.uniform(kills as u64) * 120_000.0) as u64,
+            ));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "seed {seed}, after {kills} kills: {status}");
                 break;
@@ -76,7 +92,12 @@ fn killed_at_random_times_it_ends_with_the_same_bytes() {
         }
         runs += 1;
         assert_eq!(pictures(&folder), expected, "seed {seed}, after {kills} kills");
-        assert_eq!(std::fs::read_dir(run_directory(&folder).join("checkpoints")).map_or(0, Iterator::count), 0, "nothing is left over");
+        assert_eq!(
+            std::fs::read_dir(run_directory(&folder).join("checkpoints"))
+                .map_or(0, Iterator::count),
+            0,
+            "nothing is left over"
+        );
     }
     println!("{kills} kills over {runs} runs");
 }
@@ -85,7 +106,13 @@ fn killed_at_random_times_it_ends_with_the_same_bytes() {
 fn a_second_run_is_told_who_works_and_a_dead_one_is_taken_over() {
     let folder = Folder::new();
     let endless = arguments(&["pyramid.evaluations=1000000"]);
-    let mut child = folder.process(&endless).args(["--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = folder
+        .process(&endless)
+        .args(["--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     lines.find(|line| line.contains(r#""evaluation":2"#)).expect("a second evaluation");
     let process = format!("process {}", child.id());
@@ -94,23 +121,41 @@ fn a_second_run_is_told_who_works_and_a_dead_one_is_taken_over() {
     restart.push("--restart");
     folder.call(&restart).exits(7).one_line(&[&process]);
     let status = folder.call(&["status", "out"]).exits(0);
-    assert!(status.out.contains(&format!("running by {process}")) && status.out.contains("evaluation "), "{status:?}");
-    let json: serde_json::Value = serde_json::from_str(&folder.call(&["status", "pipeline.toml", "--json"]).exits(0).out).unwrap();
-    assert_eq!((json["process"].as_u64(), json["state"].as_str()), (Some(child.id().into()), Some("running")));
+    assert!(
+        status.out.contains(&format!("running by {process}")) && status.out.contains("evaluation "),
+        "{status:?}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&folder.call(&["status", "pipeline.toml", "--json"]).exits(0).out)
+            .unwrap();
+    assert_eq!(
+        (json["process"].as_u64(), json["state"].as_str()),
+        (Some(child.id().into()), Some("running"))
+    );
     assert_eq!(json["jobs"][0]["state"], "running");
-    assert!(json["jobs"][0]["evaluation"].as_u64().unwrap() >= 2 && json["seconds-left"].as_f64().unwrap() > 0.0, "{json}");
+    assert!(
+        json["jobs"][0]["evaluation"].as_u64().unwrap() >= 2
+            && json["seconds-left"].as_f64().unwrap() > 0.0,
+        "{json}"
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(folder.path("out/.impasto").exists());
     let status = folder.call(&["status", run_directory(&folder).to_str().unwrap()]).exits(0);
     assert!(status.out.contains("interrupted"), "{status:?}");
     folder.call(&["status", "nowhere"]).exits(4).one_line(&["nowhere", "no run"]);
-    folder.call(&arguments(&[])).exits(6).says(&["pyramid.evaluations: was [1000000], is [4]", "--restart"]);
+    folder
+        .call(&arguments(&[]))
+        .exits(6)
+        .says(&["pyramid.evaluations: was [1000000], is [4]", "--restart"]);
     let mut restart = arguments(&[]);
     restart.push("--restart");
     folder.call(&restart).exits(0);
     assert_eq!(
-        std::fs::read_dir(folder.path("out/.impasto")).unwrap().filter(|e| e.as_ref().unwrap().path().join("plan.json").exists()).count(),
+        std::fs::read_dir(folder.path("out/.impasto"))
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().path().join("plan.json").exists())
+            .count(),
         2
     );
     assert!(folder.call(&["status", "pipeline.toml"]).exits(0).out.contains("finished"));
@@ -124,10 +169,15 @@ fn a_finished_run_has_nothing_to_do() {
     let again = folder.call(&arguments(&["compute.threads=2"])).exits(0);
     assert!(again.out.contains("nothing to do: 1 picture done"), "{again:?}");
     assert_eq!(pictures(&folder), before);
-    let changed =
-        folder.call(&arguments(&["objective.content-weight=7.0"])).exits(6).says(&["objective.content-weight: was not set, is 7.0"]);
+    let changed = folder
+        .call(&arguments(&["objective.content-weight=7.0"]))
+        .exits(6)
+        .says(&["objective.content-weight: was not set, is 7.0"]);
     assert_eq!(changed.out, "");
-    folder.call(&["run", "pipeline.toml", "--restart"]).exits(3).one_line(&["photo-painting.png already exists", "output.overwrite"]);
+    folder
+        .call(&["run", "pipeline.toml", "--restart"])
+        .exits(3)
+        .one_line(&["photo-painting.png already exists", "output.overwrite"]);
 }
 
 #[cfg(unix)]
@@ -140,15 +190,24 @@ fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
     };
     for signals in [1, 2] {
         let folder = Folder::new();
-        let keys = arguments(&["pyramid.evaluations=60", "output.name={content}-{style}.png", "checkpoint.every-seconds=86400"]);
-        let mut child = folder.process(&keys).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let keys = arguments(&[
+            "pyramid.evaluations=60",
+            "output.name={content}-{style}.png",
+            "checkpoint.every-seconds=86400",
+        ]);
+        let mut child =
+            folder.process(&keys).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         BufReader::new(child.stderr.take().unwrap())
             .lines()
             .find(|line| line.as_ref().unwrap().contains("evaluation 1/"))
             .unwrap()
             .unwrap();
         for _ in 0..signals {
-            std::process::Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
+            std::process::Command::new("kill")
+                .arg("-INT")
+                .arg(child.id().to_string())
+                .status()
+                .unwrap();
         }
         let out = child.wait_with_output().unwrap();
         assert_eq!(out.status.code(), Some(130));
@@ -171,9 +230,14 @@ fn a_budget_stops_at_a_checkpoint_and_goes_on_the_next_night() {
     let folder = Folder::new();
     let keys = ["pyramid.evaluations=1000000", "budget.hours=0.001"];
     let first = folder.call(&arguments(&keys)).exits(130);
-    assert!(first.out.contains("the budget's time is up") && first.out.contains("go on with: impasto run"), "{first:?}");
+    assert!(
+        first.out.contains("the budget's time is up")
+            && first.out.contains("go on with: impasto run"),
+        "{first:?}"
+    );
     let reached = |folder: &Folder| -> u64 {
-        let json: serde_json::Value = serde_json::from_str(&folder.call(&["status", "out", "--json"]).exits(0).out).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&folder.call(&["status", "out", "--json"]).exits(0).out).unwrap();
         assert_eq!(json["jobs"][0]["state"], "interrupted");
         json["jobs"][0]["total-evaluations"].as_u64().unwrap()
     };
@@ -193,21 +257,38 @@ fn a_collection_goes_on_past_failures_and_ends_with_a_table() {
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), 5, "{ran:?}");
     assert!(lines[0].starts_with("picture") && lines[0].contains("evaluations"), "{ran:?}");
-    let line = |name: &str| *lines.iter().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {ran:?}"));
+    let line = |name: &str| {
+        *lines
+            .iter()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name} in {ran:?}"))
+    };
     for name in ["photo-painting.png", "third-painting.png"] {
         for word in ["finished", "96x64", " 4 ", "e", "out/"] {
             assert!(line(name).contains(word), "{word}: {ran:?}");
         }
     }
-    assert!(line("second-painting.png").contains("failed") && line("second-painting.png").contains("truncated"), "{ran:?}");
+    assert!(
+        line("second-painting.png").contains("failed")
+            && line("second-painting.png").contains("truncated"),
+        "{ran:?}"
+    );
     assert!(line("fourth-painting.png").contains("not a picture"), "{ran:?}");
     // Mended, the next run paints them alone.
     folder.write("second.png", &whole);
     folder.write("fourth.png", &whole);
-    let before = std::fs::metadata(folder.path("out/third-painting.png")).unwrap().modified().unwrap();
+    let before =
+        std::fs::metadata(folder.path("out/third-painting.png")).unwrap().modified().unwrap();
     let mended = folder.call(&arguments(&keys)).exits(0);
-    assert_eq!(mended.out.lines().filter(|line| line.contains("finished")).count(), 4, "{mended:?}");
-    assert_eq!(std::fs::metadata(folder.path("out/third-painting.png")).unwrap().modified().unwrap(), before);
+    assert_eq!(
+        mended.out.lines().filter(|line| line.contains("finished")).count(),
+        4,
+        "{mended:?}"
+    );
+    assert_eq!(
+        std::fs::metadata(folder.path("out/third-painting.png")).unwrap().modified().unwrap(),
+        before
+    );
     assert!(folder.call(&["status", "out"]).exits(0).out.contains("4/4 pictures"));
     // A photograph that was painted from is another matter.
     folder.write("third.png", &whole);
@@ -254,14 +335,22 @@ fn a_full_disk_is_told_and_the_run_goes_on_when_there_is_room() {
     };
     let folder = Folder::new();
     let Some(_mounted) = Mounted::new(&folder, "8m") else { return };
-    let mut child = folder.process(&arguments(&keys)).args(["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = folder
+        .process(&arguments(&keys))
+        .args(["--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     lines.find(|line| line.contains(r#""evaluation":3"#)).expect("a third evaluation");
     let drain = std::thread::spawn(move || lines.for_each(drop));
     let filler = folder.path("out/filler");
     let asked = Instant::now();
     let mut file = std::fs::File::create(&filler).unwrap();
-    while std::io::Write::write(&mut file, &[1; 1 << 16]).is_ok_and(|n| n > 0) && asked.elapsed() < Duration::from_secs(20) {}
+    while std::io::Write::write(&mut file, &[1; 1 << 16]).is_ok_and(|n| n > 0)
+        && asked.elapsed() < Duration::from_secs(20)
+    {}
     drop(file);
     let out = child.wait_with_output().unwrap();
     drain.join().unwrap();
@@ -279,6 +368,9 @@ fn a_full_disk_is_told_and_the_run_goes_on_when_there_is_room() {
 fn a_disk_too_small_for_the_checkpoints_is_refused_before_anything_is_made() {
     let folder = Folder::new();
     let Some(_mounted) = Mounted::new(&folder, "1m") else { return };
-    folder.call(&arguments(&["pyramid.evaluations=400"])).exits(4).one_line(&["GiB free", "make room"]);
+    folder
+        .call(&arguments(&["pyramid.evaluations=400"]))
+        .exits(4)
+        .one_line(&["GiB free", "make room"]);
     assert!(!folder.path("out/.impasto").exists());
 }

@@ -9,17 +9,33 @@ use impasto::event::Event;
 use crate::folder::{Folder, RESULT};
 
 fn events(lines: &str) -> Vec<Event> {
-    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
 }
 
 #[test]
 fn json_lines_hold_the_losses_of_every_evaluation() {
     let folder = Folder::new();
-    let ran = folder.run(&["--json", "output.long-side-px=192", "pyramid.evaluations=[4, 3]", "objective.variation-weight=0.01"]).exits(0);
+    let ran = folder
+        .run(&[
+            "--json",
+            "output.long-side-px=192",
+            "pyramid.evaluations=[4, 3]",
+            "objective.variation-weight=0.01",
+        ])
+        .exits(0);
     assert_eq!(ran.err, "");
     let events = events(&ran.out);
     assert!(matches!(events.first(), Some(Event::RunStarted { jobs: 1, .. })), "{events:?}");
-    assert!(matches!(events.last(), Some(Event::JobFinished { evaluations: 7, width: 192, height: 128, .. })), "{events:?}");
+    assert!(
+        matches!(
+            events.last(),
+            Some(Event::JobFinished { evaluations: 7, width: 192, height: 128, .. })
+        ),
+        "{events:?}"
+    );
     let mut seen = vec![];
     for event in &events {
         if let Event::Evaluated { level, evaluation, losses, .. } = event {
@@ -30,7 +46,8 @@ fn json_lines_hold_the_losses_of_every_evaluation() {
         }
     }
     assert_eq!(seen, [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3)]);
-    let line = ran.out.lines().find(|line| line.contains(r#""event":"evaluated""#)).expect("a line");
+    let line =
+        ran.out.lines().find(|line| line.contains(r#""event":"evaluated""#)).expect("a line");
     for key in ["\"evaluation\":1", "\"content\":", "\"style\":", "\"variation\":", "\"total\":"] {
         assert!(line.contains(key), "{line}");
     }
@@ -47,21 +64,43 @@ fn quiet_is_quiet() {
 #[test]
 fn the_log_holds_the_losses_every_so_many_evaluations() {
     let folder = Folder::new();
-    let logged = |text: &str| text.lines().filter(|line| line.contains("iteration")).map(str::to_owned).collect::<Vec<_>>();
+    let logged = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("iteration"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let ran = folder.run(&["-v", "watch.print-every=2", "output.overwrite=true"]).exits(0);
     let lines = logged(&ran.err);
     assert_eq!(lines.len(), 2, "{ran:?}");
     for (line, number) in lines.iter().zip([2, 4]) {
-        for word in [&format!("iteration {number}:"), "content loss", "style loss", "variation loss", "total"] {
+        for word in [
+            &format!("iteration {number}:"),
+            "content loss",
+            "style loss",
+            "variation loss",
+            "total",
+        ] {
             assert!(line.contains(word), "{line}");
         }
     }
     // Without -v, and without an interval, there is none.
-    for arguments in [["watch.print-every=2", "output.overwrite=true"].as_slice(), &["-v", "output.overwrite=true"]] {
+    for arguments in [
+        ["watch.print-every=2", "output.overwrite=true"].as_slice(),
+        &["-v", "output.overwrite=true"],
+    ] {
         let ran = folder.run(arguments).exits(0);
         assert_eq!(logged(&ran.err), Vec::<String>::new());
     }
-    let arguments = ["run", "pipeline.toml", "--restart", "--set", "watch.print-every=4", "--set", "output.overwrite=true"];
+    let arguments = [
+        "run",
+        "pipeline.toml",
+        "--restart",
+        "--set",
+        "watch.print-every=4",
+        "--set",
+        "output.overwrite=true",
+    ];
     let output = folder.impasto(&arguments).env("RUST_LOG", "impasto=info").output().unwrap();
     assert_eq!(logged(&String::from_utf8(output.stderr).unwrap()).len(), 1);
 }
@@ -78,36 +117,61 @@ fn without_a_terminal_there_are_plain_lines() {
 fn pictures_are_saved_on_the_way() {
     let folder = Folder::new();
     folder.run(&["watch.save-every=2", "pyramid.evaluations=5"]).exits(0);
-    assert_eq!(folder.names("out"), ["photo-painting.level-1-0002.png", "photo-painting.level-1-0004.png", "photo-painting.png"]);
+    assert_eq!(
+        folder.names("out"),
+        [
+            "photo-painting.level-1-0002.png",
+            "photo-painting.level-1-0004.png",
+            "photo-painting.png"
+        ]
+    );
     assert_eq!(folder.size("out/photo-painting.level-1-0002.png"), (96, 64));
 }
 
 #[test]
 fn a_closed_pipe_is_no_fault() {
     let folder = Folder::new();
-    for arguments in
-        [&["weights", "info"][..], &["run", "pipeline.toml", "--json"], &["run", "pipeline.toml", "--set", "output.overwrite=true"]]
-    {
-        let mut child = folder.process(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for arguments in [
+        &["weights", "info"][..],
+        &["run", "pipeline.toml", "--json"],
+        &["run", "pipeline.toml", "--set", "output.overwrite=true"],
+    ] {
+        let mut child = folder
+            .process(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(child.wait().unwrap().success(), "{said}");
         assert!(!said.contains("panicked"), "{said}");
     }
-    let mut deaf = folder.process(&["run", "nowhere.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut deaf = folder
+        .process(&["run", "nowhere.toml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(deaf.stderr.take());
     assert_eq!(deaf.wait().unwrap().code(), Some(3), "an error nobody reads keeps its exit code");
 }
 
-/// Starts a run of many evaluations, waits until it is under way, sends it a signal, and returns its end.
+/// Starts a run of many evaluations, waits until it is under way, sends it a signal, and returns
+/// its end.
 #[cfg(unix)]
 fn signalled(folder: &Folder, signal: &str) -> (std::process::ExitStatus, Vec<Event>) {
     let arguments = ["run", "pipeline.toml", "--json", "--set", "pyramid.evaluations=1000000"];
-    let mut child = folder.process(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        folder.process(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     lines.find(|line| line.contains(r#""evaluation":3"#)).expect("a third evaluation");
-    let sent = std::process::Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
+    let sent = std::process::Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     assert!(sent.success());
     let asked = Instant::now();
     let rest: Vec<String> = lines.collect();
@@ -127,7 +191,9 @@ fn ctrl_c_leaves_the_picture_so_far() {
         assert_eq!(folder.names("out"), ["photo-painting.partial.png"]);
         assert_eq!(folder.size("out/photo-painting.partial.png"), (96, 64));
         match events.last() {
-            Some(Event::Interrupted { path: Some(path), .. }) => assert!(path.ends_with("photo-painting.partial.png"), "{path:?}"),
+            Some(Event::Interrupted { path: Some(path), .. }) => {
+                assert!(path.ends_with("photo-painting.partial.png"), "{path:?}")
+            }
             other => panic!("{other:?}"),
         }
         assert!(!folder.path(RESULT).exists());
@@ -148,7 +214,8 @@ fn a_preview_shows_each_level_until_the_picture_is_there() {
     let folder = Folder::new();
     let two = ["output.long-side-px=192", "pyramid.evaluations=[2, 1]"];
     let ran = folder.run(&[two[0], two[1], "--json"]).exits(0);
-    let saved = ran.out.lines().filter(|line| line.contains(r#""event":"saved""#)).collect::<Vec<_>>();
+    let saved =
+        ran.out.lines().filter(|line| line.contains(r#""event":"saved""#)).collect::<Vec<_>>();
     assert!(saved.len() == 1 && saved[0].contains("photo-painting.preview.jpg"), "{saved:?}");
     assert_eq!(folder.names("out"), ["photo-painting.png"]);
 

@@ -37,12 +37,14 @@ pub fn random(widths: [usize; 5], seed: u64) -> Weights {
 /// A PNG as planar RGB, 0..1, with height and width.
 pub fn picture(name: &str) -> (Vec<f32>, usize, usize) {
     let file = std::fs::File::open(reference().join(name)).expect("the reference picture is there");
-    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().expect("it is a PNG");
+    let mut reader =
+        png::Decoder::new(std::io::BufReader::new(file)).read_info().expect("it is a PNG");
     let mut bytes = vec![0; reader.output_buffer_size().expect("it is small")];
     let info = reader.next_frame(&mut bytes).expect("it decodes");
     assert_eq!(info.color_type, png::ColorType::Rgb);
     let (h, w) = (info.height as usize, info.width as usize);
-    let planar = (0..3 * h * w).map(|i| f32::from(bytes[i % (h * w) * 3 + i / (h * w)]) / 255.0).collect();
+    let planar =
+        (0..3 * h * w).map(|i| f32::from(bytes[i % (h * w) * 3 + i / (h * w)]) / 255.0).collect();
     (planar, h, w)
 }
 
@@ -97,9 +99,11 @@ impl Plain {
                     let mut sum = bias[o];
                     for c in 0..*inputs {
                         for t in 0..9 {
-                            let (yy, xx) = ((y + t / 3).wrapping_sub(1), (x + t % 3).wrapping_sub(1));
+                            let (yy, xx) =
+                                ((y + t / 3).wrapping_sub(1), (x + t % 3).wrapping_sub(1));
                             if yy < h && xx < w {
-                                sum += weight[(o * inputs + c) * 9 + t] * input[(c * h + yy) * w + xx];
+                                sum +=
+                                    weight[(o * inputs + c) * 9 + t] * input[(c * h + yy) * w + xx];
                             }
                         }
                     }
@@ -123,7 +127,8 @@ impl Plain {
                     }
                     for c in 0..*inputs {
                         for t in 0..9 {
-                            let (yy, xx) = ((y + t / 3).wrapping_sub(1), (x + t % 3).wrapping_sub(1));
+                            let (yy, xx) =
+                                ((y + t / 3).wrapping_sub(1), (x + t % 3).wrapping_sub(1));
                             if yy < h && xx < w {
                                 out[(c * h + yy) * w + xx] += weight[(o * inputs + c) * 9 + t] * g;
                             }
@@ -138,12 +143,16 @@ impl Plain {
     /// Features after ReLU of the first `count` layers, from RGB 0..1.
     pub fn forward(&self, rgb: &[f32], h: usize, w: usize, count: usize) -> Vec<PlainMap> {
         let means = [103.939, 116.779, 123.68];
-        let mut input: Vec<f64> =
-            (0..3 * h * w).map(|i| f64::from(rgb[(2 - i / (h * w)) * h * w + i % (h * w)]) * 255.0 - means[i / (h * w)]).collect();
+        let mut input: Vec<f64> = (0..3 * h * w)
+            .map(|i| {
+                f64::from(rgb[(2 - i / (h * w)) * h * w + i % (h * w)]) * 255.0 - means[i / (h * w)]
+            })
+            .collect();
         let (mut height, mut width) = (h, w);
         let mut maps = Vec::new();
         for i in 0..count {
-            let data: Vec<f64> = self.convolve(i, &input, height, width).into_iter().map(|x| x.max(0.0)).collect();
+            let data: Vec<f64> =
+                self.convolve(i, &input, height, width).into_iter().map(|x| x.max(0.0)).collect();
             let map = PlainMap { data, channels: self.layers[i].3, height, width };
             if before_pool(i) {
                 input = self.pool(&map);
@@ -162,7 +171,11 @@ impl Plain {
         let mut out = vec![0.0; map.channels * h * w];
         for (i, value) in out.iter_mut().enumerate() {
             let window = Self::window(map, i, h, w).map(|at| map.data[at]);
-            *value = if self.max { window.into_iter().fold(f64::MIN, f64::max) } else { window.iter().sum::<f64>() / 4.0 };
+            *value = if self.max {
+                window.into_iter().fold(f64::MIN, f64::max)
+            } else {
+                window.iter().sum::<f64>() / 4.0
+            };
         }
         out
     }
@@ -184,7 +197,9 @@ impl Plain {
                     for (k, g) in above.iter().enumerate() {
                         let window = Self::window(map, k, ph, pw);
                         if self.max {
-                            let best = window.into_iter().reduce(|a, b| if map.data[b] > map.data[a] { b } else { a });
+                            let best = window
+                                .into_iter()
+                                .reduce(|a, b| if map.data[b] > map.data[a] { b } else { a });
                             gradient[best.expect("four cells")] += g;
                         } else {
                             window.into_iter().for_each(|at| gradient[at] += g / 4.0);
@@ -197,7 +212,10 @@ impl Plain {
             if !taps[i].is_empty() {
                 gradient.iter_mut().zip(&taps[i]).for_each(|(g, t)| *g += t);
             }
-            gradient.iter_mut().zip(&map.data).for_each(|(g, f)| *g = if *f > 0.0 { *g } else { 0.0 });
+            gradient
+                .iter_mut()
+                .zip(&map.data)
+                .for_each(|(g, f)| *g = if *f > 0.0 { *g } else { 0.0 });
             from_above = Some(self.transposed(i, &gradient, map.height, map.width));
         }
         let bgr = from_above.expect("at least one layer");

@@ -14,7 +14,8 @@ use impasto::network::cpu::Precision;
 use impasto::network::{CandleNetwork, Convolution, CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::random::Noise;
 
-/// Kinds of TIFF in `tests/pictures` that other programs wrote: BigTIFF, tiles, planes, differences, extra channels.
+/// Kinds of TIFF in `tests/pictures` that other programs wrote: BigTIFF, tiles, planes,
+/// differences, extra channels.
 pub const OTHERS_TIFFS: [&str; 5] = [
     "bigtiff-tiles-deflate-16.tif",
     "packbits-strips.tif",
@@ -28,7 +29,8 @@ pub fn path(relative: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
 
-/// Sixteen convolutions with random weights and few channels, scaled so that values keep their size along the chain.
+/// Sixteen convolutions with random weights and few channels, scaled so that values keep their size
+/// along the chain.
 pub fn small_network(seed: u64, widths: [usize; 5]) -> Weights {
     let noise = Noise::new(seed);
     let mut next = 0u64;
@@ -52,7 +54,11 @@ pub fn small_network(seed: u64, widths: [usize; 5]) -> Weights {
 }
 
 /// Every implementation of the network this machine can run, by name.
-pub fn networks(weights: &Weights, deepest: Option<Layer>, pooling: Pooling) -> Vec<(String, Option<Arc<dyn Network>>)> {
+pub fn networks(
+    weights: &Weights,
+    deepest: Option<Layer>,
+    pooling: Pooling,
+) -> Vec<(String, Option<Arc<dyn Network>>)> {
     let Some(deepest) = deepest else { return vec![("no network".into(), None)] };
     let candle = CandleNetwork::new(weights, deepest, pooling, &Device::Cpu).unwrap();
     let mut all = vec![("candle".into(), Some(Arc::new(candle) as Arc<dyn Network>))];

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use candle_core::Tensor;
 use impasto::network::cpu::CpuError;
-use impasto::network::{Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
+use impasto::network::{
+    Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient,
+};
 use impasto::random::Noise;
 
 /// Sleeps a random while before every sweep, so that workers come in any order.
@@ -23,7 +25,11 @@ impl Dawdling {
 }
 
 impl Network for Dawdling {
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_micros((4000.0 * self.noise.uniform(call)) as u64));
         self.inner.forward(pixels, request)
@@ -50,7 +56,11 @@ impl Stingy {
 }
 
 impl Network for Stingy {
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         let (_, height, width) = pixels.dims3()?;
         if width * height > self.most.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -60,7 +70,8 @@ impl Network for Stingy {
     }
 }
 
-/// Fails as a GPU does that has gone away: at its `lasts`-th sweep, forward or back, and ever after.
+/// Fails as a GPU does that has gone away: at its `lasts`-th sweep, forward or back, and ever
+/// after.
 pub struct Breaking {
     inner: Arc<dyn Network>,
     lasts: AtomicUsize,
@@ -74,14 +85,21 @@ impl Breaking {
     fn sweep(&self) -> Result<(), NetworkError> {
         let left = |left: usize| Some(left.saturating_sub(1));
         match self.lasts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
-            Ok(0) => Err(candle_core::Error::Msg("CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure".into()).into()),
+            Ok(0) => Err(candle_core::Error::Msg(
+                "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure".into(),
+            )
+            .into()),
             _ => Ok(()),
         }
     }
 }
 
 impl Network for Breaking {
-    fn forward<'a>(&'a self, pixels: &Tensor, request: &Request) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
+        request: &Request,
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
         self.sweep()?;
         Ok(Box::new(BreakingPass { inner: self.inner.forward(pixels, request)?, network: self }))
     }
@@ -101,7 +119,12 @@ impl Pass for BreakingPass<'_> {
         self.inner.features(layer)
     }
 
-    fn content_distance(&self, layer: Layer, target: &Features, origin: (usize, usize)) -> Result<Vec<f64>, NetworkError> {
+    fn content_distance(
+        &self,
+        layer: Layer,
+        target: &Features,
+        origin: (usize, usize),
+    ) -> Result<Vec<f64>, NetworkError> {
         self.inner.content_distance(layer, target, origin)
     }
 

@@ -1,5 +1,5 @@
-//! The loss in plain loops and float64, written from the formulas alone: slow, and with nothing to get wrong together
-//! with the code it judges.
+//! The loss in plain loops and float64, written from the formulas alone: slow, and with nothing to
+//! get wrong together with the code it judges.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,13 @@ pub struct Map {
 
 impl Map {
     fn at(&self, c: usize, y: isize, x: isize) -> f64 {
-        let inside = (0..self.height as isize).contains(&y) && (0..self.width as isize).contains(&x);
-        if inside { self.values[(c * self.height + y as usize) * self.width + x as usize] } else { 0.0 }
+        let inside =
+            (0..self.height as isize).contains(&y) && (0..self.width as isize).contains(&x);
+        if inside {
+            self.values[(c * self.height + y as usize) * self.width + x as usize]
+        } else {
+            0.0
+        }
     }
 
     fn channel(&self, c: usize) -> &[f64] {
@@ -28,25 +33,44 @@ impl Map {
 }
 
 /// Features of every layer up to `deepest`, of planar RGB 0..1.
-pub fn features(weights: &Weights, pixels: &[f64], width: usize, height: usize, deepest: Layer, pooling: Pooling) -> Vec<Map> {
+pub fn features(
+    weights: &Weights,
+    pixels: &[f64],
+    width: usize,
+    height: usize,
+    deepest: Layer,
+    pooling: Pooling,
+) -> Vec<Map> {
     let plane = width * height;
     let mut values = Vec::with_capacity(3 * plane);
     for channel in [2, 1, 0] {
         let mean = f64::from(VGG_MEAN_RGB[channel]);
-        values.extend(pixels[channel * plane..(channel + 1) * plane].iter().map(|v| v * 255.0 - mean));
+        values.extend(
+            pixels[channel * plane..(channel + 1) * plane].iter().map(|v| v * 255.0 - mean),
+        );
     }
     let mut map = Map { channels: 3, height, width, values };
     let mut maps = Vec::new();
     for layer in Layer::all().take(deepest.index() + 1) {
         let convolution = weights.convolution(layer);
-        let mut out = Map { channels: convolution.outputs, height: map.height, width: map.width, values: Vec::new() };
+        let mut out = Map {
+            channels: convolution.outputs,
+            height: map.height,
+            width: map.width,
+            values: Vec::new(),
+        };
         for o in 0..convolution.outputs {
             for y in 0..map.height as isize {
                 for x in 0..map.width as isize {
                     let mut sum = f64::from(convolution.bias[o]);
                     for i in 0..convolution.inputs {
-                        for (k, weight) in convolution.weight[(o * convolution.inputs + i) * 9..][..9].iter().enumerate() {
-                            sum += f64::from(*weight) * map.at(i, y + k as isize / 3 - 1, x + k as isize % 3 - 1);
+                        for (k, weight) in convolution.weight[(o * convolution.inputs + i) * 9..]
+                            [..9]
+                            .iter()
+                            .enumerate()
+                        {
+                            sum += f64::from(*weight)
+                                * map.at(i, y + k as isize / 3 - 1, x + k as isize % 3 - 1);
                         }
                     }
                     out.values.push(sum.max(0.0));
@@ -65,7 +89,8 @@ fn pool(map: &Map, pooling: Pooling) -> Map {
     for c in 0..map.channels {
         for y in 0..height as isize {
             for x in 0..width as isize {
-                let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dy, dx)| map.at(c, 2 * y + dy, 2 * x + dx));
+                let four = [(0, 0), (0, 1), (1, 0), (1, 1)]
+                    .map(|(dy, dx)| map.at(c, 2 * y + dy, 2 * x + dx));
                 values.push(match pooling {
                     Pooling::Max => four.into_iter().fold(f64::MIN, f64::max),
                     Pooling::Average => four.iter().sum::<f64>() / 4.0,
@@ -87,12 +112,15 @@ pub fn statistics(map: &Map) -> Statistics {
     let cells = (map.height * map.width) as f64;
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     let c = map.channels;
-    let gram: Vec<f64> = (0..c * c).map(|k| dot(map.channel(k / c), map.channel(k % c)) / cells).collect();
+    let gram: Vec<f64> =
+        (0..c * c).map(|k| dot(map.channel(k / c), map.channel(k % c)) / cells).collect();
     let mean: Vec<f64> = (0..c).map(|k| map.channel(k).iter().sum::<f64>() / cells).collect();
     let deviation = (0..c)
         .map(|k| {
-            let variance = map.channel(k).iter().map(|v| (v - mean[k]).powi(2)).sum::<f64>() / cells;
-            // The same small number as the objective adds, since the small network's channels are often nearly dead.
+            let variance =
+                map.channel(k).iter().map(|v| (v - mean[k]).powi(2)).sum::<f64>() / cells;
+            // The same small number as the objective adds, since the small network's channels are
+            // often nearly dead.
             (variance + 1e-6).sqrt()
         })
         .collect();
@@ -116,7 +144,9 @@ impl Judge<'_> {
         let mut loss = spec.variation_weight * 255.0 * variation(pixels, self.width, self.height);
         let Some(deepest) = spec.deepest() else { return loss };
         let maps = features(self.weights, pixels, self.width, self.height, deepest, spec.pooling);
-        let square = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>() / a.len() as f64;
+        let square = |a: &[f64], b: &[f64]| {
+            a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>() / a.len() as f64
+        };
         for (layer, weight) in spec.content_taps() {
             loss += weight * square(&maps[layer.index()].values, &self.content[&layer].values);
         }
@@ -124,7 +154,8 @@ impl Judge<'_> {
             let (found, wanted) = (statistics(&maps[layer.index()]), &self.style[&layer]);
             let factor = spec.style_factor.at(found.mean.len());
             loss += spec.style_weight * weight * factor * square(&found.gram, &wanted.gram);
-            let moments = square(&found.mean, &wanted.mean) + square(&found.deviation, &wanted.deviation);
+            let moments =
+                square(&found.mean, &wanted.mean) + square(&found.deviation, &wanted.deviation);
             loss += spec.statistics_weight * weight * moments;
         }
         loss

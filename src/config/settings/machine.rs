@@ -1,5 +1,5 @@
-//! `[compute]`, `[watch]`, `[checkpoint]`, `[batch]` and `[budget]`: what the machine does, not what
-//! the picture looks like.
+//! `[compute]`, `[watch]`, `[checkpoint]`, `[batch]` and `[budget]`: what the machine does, not
+//! what the picture looks like.
 
 use std::fmt;
 
@@ -73,7 +73,8 @@ pub struct Compute {
     pub devices: Devices,
     /// `threads`: CPU threads, 0 to 4096; 0 (default) is all cores.
     pub threads: usize,
-    /// `memory-gib`: memory that may be used, in GiB, 0 to 65536; 0 (default) is what the machine has.
+    /// `memory-gib`: memory that may be used, in GiB, 0 to 65536; 0 (default) is what the machine
+    /// has.
     pub memory_gib: f64,
     /// `precision`: of the network's arithmetic; default `float32`.
     pub precision: Precision,
@@ -143,7 +144,10 @@ pub struct Watch {
 
 impl Watch {
     pub(super) fn read(reader: &mut Reader<'_>) -> Watch {
-        Watch { print_every: reader.integer("watch.print-every").unwrap_or(0), save_every: reader.integer("watch.save-every").unwrap_or(0) }
+        Watch {
+            print_every: reader.integer("watch.print-every").unwrap_or(0),
+            save_every: reader.integer("watch.save-every").unwrap_or(0),
+        }
     }
 
     pub(super) fn list(&self, list: &mut Listing) {
@@ -195,8 +199,11 @@ pub struct Batch {
 impl Batch {
     pub(super) fn read(reader: &mut Reader<'_>) -> Batch {
         const JOBS: &str = "batch.parallel-jobs";
-        let parallel_jobs =
-            if reader.is_auto(JOBS) { ParallelJobs::Auto } else { reader.integer(JOBS).map_or(ParallelJobs::Auto, ParallelJobs::Count) };
+        let parallel_jobs = if reader.is_auto(JOBS) {
+            ParallelJobs::Auto
+        } else {
+            reader.integer(JOBS).map_or(ParallelJobs::Auto, ParallelJobs::Count)
+        };
         Batch { retries: reader.integer("batch.retries").unwrap_or(1), parallel_jobs }
     }
 
@@ -255,7 +262,12 @@ impl Budget {
         let until = reader.text_or_time(UNTIL).and_then(|(text, origin)| {
             let time = TimeOfDay::parse(&text);
             if time.is_none() {
-                reader.bad(UNTIL, Some(origin), format!("`{}` is no time of day", shorten(&text)), "not a time");
+                reader.bad(
+                    UNTIL,
+                    Some(origin),
+                    format!("`{}` is no time of day", shorten(&text)),
+                    "not a time",
+                );
             }
             time
         });
@@ -278,7 +290,8 @@ mod tests {
     fn devices_are_cpu_or_a_numbered_gpu() {
         assert_eq!(DeviceName::parse("cpu"), Some(DeviceName::Cpu));
         assert_eq!(DeviceName::parse("cuda:12"), Some(DeviceName::Cuda(12)));
-        for text in ["", "gpu", "cuda", "cuda:", "cuda:-1", "cuda:+1", "cpu:0", "cuda:99999999999"] {
+        for text in ["", "gpu", "cuda", "cuda:", "cuda:-1", "cuda:+1", "cpu:0", "cuda:99999999999"]
+        {
             assert_eq!(DeviceName::parse(text), None, "{text:?}");
         }
     }

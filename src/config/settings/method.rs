@@ -182,8 +182,8 @@ pub struct Optimise {
     /// `history`: pairs that L-BFGS remembers, 1 to 1000; `None` (default): 100, less where memory
     /// asks for it. Adam does not use it.
     pub history: Option<u32>,
-    /// `learning-rate`: Adam's step in canvas values (0 to 1), or the factor on L-BFGS's steps; above
-    /// 0 and at most 1000; `None` (default): the optimiser's own.
+    /// `learning-rate`: Adam's step in canvas values (0 to 1), or the factor on L-BFGS's steps;
+    /// above 0 and at most 1000; `None` (default): the optimiser's own.
     pub learning_rate: Option<f64>,
 }
 
@@ -222,7 +222,8 @@ choice! {
     TilingMargins {
         /// So far that the tiles give the whole image's loss and gradient to rounding.
         Exact = "exact",
-        /// So far that no byte depends on the core, where it is a multiple of 64 px; for more time and memory.
+        /// So far that no byte depends on the core, where it is a multiple of 64 px; for more time
+        /// and memory.
         Bitwise = "bitwise",
     }
 }
@@ -244,15 +245,16 @@ pub enum Core {
 pub struct Tiling {
     /// `mode`: default `auto`.
     pub mode: TilingMode,
-    /// `core-px`: `"auto"` (default) or a multiple of 16 from 16 to 65536, in pixels; of 64 where `margins` is `bitwise`.
+    /// `core-px`: `"auto"` (default) or a multiple of 16 from 16 to 65536, in pixels; of 64 where
+    /// `margins` is `bitwise`.
     pub core: Core,
     /// `margins`: of exact mode, default `exact`; blocks and feathered mode do not use it.
     #[serde(default)]
     pub margins: TilingMargins,
     /// `rounds`: of blocks or feathered mode, 1 to 10000; `None` (default): from the evaluations.
     pub rounds: Option<u32>,
-    /// `visit`: evaluations of one tile in one round of blocks or feathered mode, 1 to 100000; `None`
-    /// (default): from the evaluations.
+    /// `visit`: evaluations of one tile in one round of blocks or feathered mode, 1 to 100000;
+    /// `None` (default): from the evaluations.
     pub visit: Option<u32>,
     /// `overlap-px`: how far tiles of blocks or feathered mode reach into their neighbours, in
     /// pixels, 0 to 4096; `None` (default): the mode's own.
@@ -261,7 +263,10 @@ pub struct Tiling {
 
 impl Tiling {
     pub(super) fn read(reader: &mut Reader<'_>) -> Tiling {
-        let (core, margins) = (read_core(reader).unwrap_or_default(), reader.choice("tiling.margins").unwrap_or_default());
+        let (core, margins) = (
+            read_core(reader).unwrap_or_default(),
+            reader.choice("tiling.margins").unwrap_or_default(),
+        );
         check_core(reader, core, margins);
         Tiling {
             mode: reader.choice("tiling.mode").unwrap_or_default(),
@@ -312,7 +317,9 @@ fn check_core(reader: &mut Reader<'_>, core: Core, margins: TilingMargins) {
             0 => format!("set `core-px = {near}`, or `margins = \"exact\"`"),
             below => format!("set `core-px = {below}` or {near}, or `margins = \"exact\"`"),
         };
-        let message = format!("`tiling.core-px` is {side}, and `tiling.margins` \"bitwise\" wants a multiple of {UNIT}");
+        let message = format!(
+            "`tiling.core-px` is {side}, and `tiling.margins` \"bitwise\" wants a multiple of {UNIT}"
+        );
         reader.contradiction(&message, &["tiling.core-px", "tiling.margins"], &help);
     }
 }

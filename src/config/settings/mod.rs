@@ -1,9 +1,9 @@
 //! The checked settings of one variant: a struct for each table of a pipeline file.
 //!
 //! Each file here holds some tables: what they mean, how they are read from the merged tree and how
-//! they are listed again. Values are within their documented ranges; paths have been found to exist.
-//! What a setting left out means is decided here where it is a constant, and left as `None` where a
-//! later stage (the preset, the planner) decides.
+//! they are listed again. Values are within their documented ranges; paths have been found to
+//! exist. What a setting left out means is decided here where it is a constant, and left as `None`
+//! where a later stage (the preset, the planner) decides.
 
 mod machine;
 mod method;
@@ -11,9 +11,14 @@ mod output;
 mod picture;
 mod size;
 
-pub use machine::{Batch, Budget, Checkpoint, Compute, DeviceName, Devices, ParallelJobs, Precision};
+pub use machine::{
+    Batch, Budget, Checkpoint, Compute, DeviceName, Devices, ParallelJobs, Precision,
+};
 pub use machine::{TimeOfDay, Watch};
-pub use method::{Core, LayerWeights, Method, Objective, Optimise, Preset, Pyramid, Tiling, TilingMargins, TilingMode};
+pub use method::{
+    Core, LayerWeights, Method, Objective, Optimise, Preset, Pyramid, Tiling, TilingMargins,
+    TilingMode,
+};
 pub use output::{BitDepth, Color, ColorFrom, Companion, Compression, Fit, Intent, MetadataFrom};
 pub use output::{Output, OutputProfile, WorkingSpace};
 pub use picture::{Input, Network, Start, StartFrom, Style};
@@ -92,7 +97,8 @@ impl Settings {
         }
     }
 
-    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the pipeline's folder.
+    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the
+    /// pipeline's folder.
     pub fn listing(&self, base: &Path) -> Vec<Listed> {
         let mut listing = Listing::new(base);
         self.list(&mut listing);

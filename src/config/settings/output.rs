@@ -97,8 +97,8 @@ pub struct Output {
     pub name: NameTemplate,
     /// `long-side-px`, `width-mm` and `height-mm`, `size`, or `scale`; default `scale = 1.0`.
     pub size: Size,
-    /// `dpi`: the resolution written into the file, 1 to 10000. `None`: none was asked for. Sizes on
-    /// paper always have one ([`Size::dpi`]), 300 by default.
+    /// `dpi`: the resolution written into the file, 1 to 10000. `None`: none was asked for. Sizes
+    /// on paper always have one ([`Size::dpi`]), 300 by default.
     pub dpi: Option<Dpi>,
     /// `fit`: default `contain`.
     pub fit: Fit,
@@ -153,8 +153,8 @@ impl Output {
         }
     }
 
-    /// The resolution of the picture on paper: `dpi`, or that of a size on paper. A bleed in millimetres needs one and
-    /// has 300 where none is said. `None`: the picture has pixels alone.
+    /// The resolution of the picture on paper: `dpi`, or that of a size on paper. A bleed in
+    /// millimetres needs one and has 300 where none is said. `None`: the picture has pixels alone.
     pub fn resolution(&self) -> Option<Dpi> {
         self.dpi.or(self.size.dpi()).or((self.bleed.0 > 0.0).then_some(size::DEFAULT_DPI))
     }

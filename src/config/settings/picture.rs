@@ -14,7 +14,8 @@ use crate::config::reader::Reader;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Input {
-    /// `content`: every picture that the paths, folders and globs name; sorted, each once. Required.
+    /// `content`: every picture that the paths, folders and globs name; sorted, each once.
+    /// Required.
     pub content: Vec<PathBuf>,
 }
 
@@ -97,8 +98,8 @@ pub enum StartFrom {
 pub struct Start {
     /// `from`, with `image`: what the canvas starts from; default `content`.
     pub from: StartFrom,
-    /// `noise-ratio`: share of noise mixed in, 0 (none) to 1 (nothing else); default 0, and always 1
-    /// if the canvas starts from noise.
+    /// `noise-ratio`: share of noise mixed in, 0 (none) to 1 (nothing else); default 0, and always
+    /// 1 if the canvas starts from noise.
     pub noise_ratio: f64,
     /// `seed`: of the noise, 0 to 2^64 - 1; default 0.
     pub seed: u64,

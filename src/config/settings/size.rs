@@ -10,8 +10,12 @@ use crate::units::{Dpi, Mm, Paper, Px};
 pub(super) const DEFAULT_DPI: Dpi = Dpi(300.0);
 
 /// Keys of which each says the size in its own way; `width-mm` and `height-mm` go together.
-pub(crate) const WAYS: [&[&str]; 4] =
-    [&["output.long-side-px"], &["output.width-mm", "output.height-mm"], &["output.size"], &["output.scale"]];
+pub(crate) const WAYS: [&[&str]; 4] = [
+    &["output.long-side-px"],
+    &["output.width-mm", "output.height-mm"],
+    &["output.size"],
+    &["output.scale"],
+];
 
 /// The size of the finished picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,8 +23,8 @@ pub(crate) const WAYS: [&[&str]; 4] =
 pub enum Size {
     /// `long-side-px`: the longer side in pixels, 16 to 200000.
     LongSide(Px),
-    /// `width-mm` and/or `height-mm`, each above 0 and at most 10000; at least one is given, the other
-    /// follows from the photograph.
+    /// `width-mm` and/or `height-mm`, each above 0 and at most 10000; at least one is given, the
+    /// other follows from the photograph.
     Print {
         /// Width on paper.
         width: Option<Mm>,

@@ -1,6 +1,6 @@
-//! Strips and tiles of a TIFF that the tiff crate does not unpack as the format has them (0.11.3): LZW without an end
-//! code, which libtiff and with it everyone reads, and differencing across extra channels, as in Photoshop's files with
-//! a saved selection.
+//! Strips and tiles of a TIFF that the tiff crate does not unpack as the format has them (0.11.3):
+//! LZW without an end code, which libtiff and with it everyone reads, and differencing across extra
+//! channels, as in Photoshop's files with a saved selection.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -58,7 +58,9 @@ impl Chunks {
         let (compression, predictor) = (number(Tag::Compression, 1)?, number(Tag::Predictor, 1)?);
         let samples = usize::from(number(Tag::SamplesPerPixel, 1)?);
         let extra = samples > layout.channels && !layout.planar && predictor == 2;
-        if !(compression == LZW || extra && DEFLATE.contains(&compression)) || !matches!(predictor, 1 | 2) {
+        if !(compression == LZW || extra && DEFLATE.contains(&compression))
+            || !matches!(predictor, 1 | 2)
+        {
             return None;
         }
         let format = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).ok()?;
@@ -74,18 +76,41 @@ impl Chunks {
             (32, true) if predictor == 1 => Kind::Float32,
             _ => return None,
         };
-        let mut places = |tags: [Tag; 2]| tags.into_iter().find_map(|tag| decoder.find_tag_unsigned_vec::<u64>(tag).ok().flatten());
+        let mut places = |tags: [Tag; 2]| {
+            tags.into_iter()
+                .find_map(|tag| decoder.find_tag_unsigned_vec::<u64>(tag).ok().flatten())
+        };
         let offsets = places([Tag::TileOffsets, Tag::StripOffsets])?;
         let lengths = places([Tag::TileByteCounts, Tag::StripByteCounts])?;
         let (stored, wanted) = if layout.planar { (1, 1) } else { (samples, layout.channels) };
-        let (width, big_endian) = (decoder.chunk_dimensions().0 as usize, decoder.byte_order() == ByteOrder::BigEndian);
-        Some(Chunks { lzw: compression == LZW, differenced: predictor == 2, kind, big_endian, stored, wanted, width, offsets, lengths })
+        let (width, big_endian) =
+            (decoder.chunk_dimensions().0 as usize, decoder.byte_order() == ByteOrder::BigEndian);
+        Some(Chunks {
+            lzw: compression == LZW,
+            differenced: predictor == 2,
+            kind,
+            big_endian,
+            stored,
+            wanted,
+            width,
+            offsets,
+            lengths,
+        })
     }
 
     /// The wanted channels of chunk `index`: `rows` rows, of each its first `used` pixels.
-    pub(super) fn read(&self, decoder: &mut FileDecoder<'_>, index: usize, used: usize, rows: usize) -> std::io::Result<DecodingResult> {
+    pub(super) fn read(
+        &self,
+        decoder: &mut FileDecoder<'_>,
+        index: usize,
+        used: usize,
+        rows: usize,
+    ) -> std::io::Result<DecodingResult> {
         let short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-        let (offset, length) = (*self.offsets.get(index).ok_or_else(short)?, *self.lengths.get(index).ok_or_else(short)?);
+        let (offset, length) = (
+            *self.offsets.get(index).ok_or_else(short)?,
+            *self.lengths.get(index).ok_or_else(short)?,
+        );
         let file = decoder.inner();
         file.seek(SeekFrom::Start(offset))?;
         let row = self.width * self.stored * self.kind.bytes();
@@ -109,7 +134,11 @@ impl Chunks {
         for pixel in row.chunks_exact(self.stored * size).take(used) {
             for (channel, (bytes, sum)) in pixel.chunks_exact(size).zip(&mut sums).enumerate() {
                 let fold = |value: u32, byte: &u8| value << 8 | u32::from(*byte);
-                let value = if self.big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) };
+                let value = if self.big_endian {
+                    bytes.iter().fold(0, fold)
+                } else {
+                    bytes.iter().rev().fold(0, fold)
+                };
                 // Wider than the number: what is beyond its bits is cut off when it is kept.
                 *sum = if self.differenced { sum.wrapping_add(value) } else { value };
                 if channel < self.wanted {
@@ -124,7 +153,9 @@ impl Chunks {
 fn unpack_lzw(from: &mut dyn Read, to: &mut [u8]) -> std::io::Result<()> {
     let mut packed = Vec::new();
     from.read_to_end(&mut packed)?;
-    let mut decoder = weezl::decode::Configuration::with_tiff_size_switch(weezl::BitOrder::Msb, 8).with_yield_on_full_buffer(true).build();
+    let mut decoder = weezl::decode::Configuration::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
+        .with_yield_on_full_buffer(true)
+        .build();
     let (mut read, mut written) = (0, 0);
     while written < to.len() {
         let result = decoder.decode_bytes(&packed[read..], &mut to[written..]);
@@ -186,7 +217,9 @@ mod tests {
     #[test]
     fn lzw_needs_all_of_its_data_and_no_end_code() {
         let values: Vec<u8> = (0..5000u32).map(|i| (i * i / 7 % 251) as u8).collect();
-        let packed = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&values).unwrap();
+        let packed = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
+            .encode(&values)
+            .unwrap();
         let mut out = vec![0; values.len()];
         for missing in 0..2 {
             out.fill(0);

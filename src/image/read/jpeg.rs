@@ -59,12 +59,18 @@ impl Segments {
     fn take(&mut self, kind: u8, body: Vec<u8>) {
         match kind {
             0xc0..=0xcf if !matches!(kind, 0xc4 | 0xc8 | 0xcc) && body.len() >= 6 => {
-                let (h, w) = (u16::from_be_bytes([body[1], body[2]]), u16::from_be_bytes([body[3], body[4]]));
+                let (h, w) = (
+                    u16::from_be_bytes([body[1], body[2]]),
+                    u16::from_be_bytes([body[3], body[4]]),
+                );
                 let progressive = matches!(kind, 0xc2 | 0xc6 | 0xca | 0xce);
                 self.frame.get_or_insert((w, h, body[5], body[0], progressive));
             }
             0xe0 if body.starts_with(b"JFIF\0") && body.len() >= 12 => {
-                let (x, y) = (u16::from_be_bytes([body[8], body[9]]), u16::from_be_bytes([body[10], body[11]]));
+                let (x, y) = (
+                    u16::from_be_bytes([body[8], body[9]]),
+                    u16::from_be_bytes([body[10], body[11]]),
+                );
                 let unit = match body[7] {
                     1 => 1.0,
                     2 => 2.54,
@@ -74,8 +80,12 @@ impl Segments {
                     self.jfif_dpi = Some((f64::from(x) * unit, f64::from(y) * unit));
                 }
             }
-            0xe1 if body.starts_with(b"Exif\0\0") => self.exif = self.exif.take().or(Some(body[6..].to_vec())),
-            0xe1 if body.starts_with(XMP) => self.xmp = self.xmp.take().or(Some(body[XMP.len()..].to_vec())),
+            0xe1 if body.starts_with(b"Exif\0\0") => {
+                self.exif = self.exif.take().or(Some(body[6..].to_vec()))
+            }
+            0xe1 if body.starts_with(XMP) => {
+                self.xmp = self.xmp.take().or(Some(body[XMP.len()..].to_vec()))
+            }
             0xe2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
                 self.icc.push((body[12], body[14..].to_vec()));
             }
@@ -104,7 +114,10 @@ fn next_marker(source: &mut Source) -> Result<u8, Error> {
         let mut skipped = Vec::new();
         let n = source.reader.read_until(0xff, &mut skipped).map_err(|e| source.io(e))?;
         if n == 0 {
-            return Err(Error::Truncated { path: source.path.to_path_buf(), format: source.format });
+            return Err(Error::Truncated {
+                path: source.path.to_path_buf(),
+                format: source.format,
+            });
         }
         let mut byte = [0xffu8];
         while byte[0] == 0xff {
@@ -137,19 +150,22 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     // The file, the decoded bytes, and for progressive files every coefficient as 16 bits.
     let per_pixel = u64::from(components) * if progressive { 3 } else { 1 };
     let coefficients = header.pixels().saturating_mul(per_pixel);
-    header.decoder_bytes = coefficients.saturating_add(coefficients / 8).saturating_add(source.length);
+    header.decoder_bytes =
+        coefficients.saturating_add(coefficients / 8).saturating_add(source.length);
     Ok(header)
 }
 
 pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembler, Error> {
     let mut bytes = Vec::with_capacity(usize::try_from(source.length).unwrap_or(0));
     source.reader.read_to_end(&mut bytes).map_err(|e| source.io(e))?;
-    // A decoder paints what is missing grey; a picture that stops half-way must not be taken for a whole one.
+    // A decoder paints what is missing grey; a picture that stops half-way must not be taken for a
+    // whole one.
     if !ends(&bytes) {
         return Err(Error::Truncated { path: source.path.to_path_buf(), format: source.format });
     }
     let fail = |e: DecodeErrors| failure(source.path, e);
-    let options = DecoderOptions::default().set_strict_mode(false).set_max_width(65535).set_max_height(65535);
+    let options =
+        DecoderOptions::default().set_strict_mode(false).set_max_width(65535).set_max_height(65535);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
     decoder.decode_headers().map_err(fail)?;
     let stored = decoder.input_colorspace().unwrap_or(ColorSpace::YCbCr);
@@ -165,14 +181,20 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     let (width, height) = header.size;
     let row = width as usize * model.channels();
     if raw.len() != row * height as usize {
-        return Err(source.malformed(format!("{} bytes were decoded instead of {}", raw.len(), row * height as usize)));
+        return Err(source.malformed(format!(
+            "{} bytes were decoded instead of {}",
+            raw.len(),
+            row * height as usize
+        )));
     }
     let mut samples = Vec::new();
     for (y, band) in (0..height).step_by(BAND).zip(raw.chunks(row * BAND)) {
         samples.clear();
         match stored {
             // Adobe's programs store what is left of the paper, others the inks.
-            ColorSpace::CMYK if header.adobe => samples.extend(band.iter().map(|b| 1.0 - f32::from(*b) / 255.0)),
+            ColorSpace::CMYK if header.adobe => {
+                samples.extend(band.iter().map(|b| 1.0 - f32::from(*b) / 255.0))
+            }
             ColorSpace::YCCK => inks(band, &mut samples),
             _ => samples.extend(band.iter().map(|b| f32::from(*b) / 255.0)),
         }
@@ -181,8 +203,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     Ok(assembler)
 }
 
-/// Adobe's YCCK: cyan, magenta and yellow as if they were red, green and blue, in YCbCr, beside an inverted black.
-/// Gives inks, 0 = none.
+/// Adobe's YCCK: cyan, magenta and yellow as if they were red, green and blue, in YCbCr, beside an
+/// inverted black. Gives inks, 0 = none.
 fn inks(band: &[u8], samples: &mut Vec<f32>) {
     for p in band.chunks_exact(4) {
         let (y, cb, cr) = (f32::from(p[0]), f32::from(p[1]) - 128.0, f32::from(p[2]) - 128.0);
@@ -192,8 +214,8 @@ fn inks(band: &[u8], samples: &mut Vec<f32>) {
     }
 }
 
-/// Whether the end-of-image marker is there: walks segments and, in scans, the bytes between markers, so that a
-/// thumbnail's own end inside a segment does not count.
+/// Whether the end-of-image marker is there: walks segments and, in scans, the bytes between
+/// markers, so that a thumbnail's own end inside a segment does not count.
 fn ends(bytes: &[u8]) -> bool {
     let mut at = 2;
     while at + 1 < bytes.len() {
@@ -221,7 +243,9 @@ fn failure(path: &std::path::Path, error: DecodeErrors) -> Error {
     match error {
         DecodeErrors::ExhaustedData => Error::Truncated { path, format },
         DecodeErrors::ZeroError => Error::ZeroSized { path, format, width: 0, height: 0 },
-        DecodeErrors::Unsupported(what) => Error::Unsupported { path, format, detail: format!("{what:?}") },
+        DecodeErrors::Unsupported(what) => {
+            Error::Unsupported { path, format, detail: format!("{what:?}") }
+        }
         other => Error::Malformed { path, format, detail: format!("{other:?}") },
     }
 }
@@ -242,7 +266,10 @@ mod tests {
 
     #[test]
     fn the_end_marker_is_found_outside_of_segments_only() {
-        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 1, 2, 0xff, 0xda, 0, 2, 7, 0xff, 0, 0xff, 0xd0];
+        let thumbnail = [
+            0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 1, 2, 0xff, 0xda, 0, 2, 7, 0xff, 0, 0xff,
+            0xd0,
+        ];
         assert!(!ends(&thumbnail));
         assert!(ends(&[thumbnail.as_slice(), &[9, 0xff, 0xd9, 1, 2]].concat()));
         assert!(!ends(&[0xff, 0xd8]));

@@ -1,4 +1,5 @@
-//! Reading: one file per way of decoding, all of them giving a [`Header`] first and pixels on demand.
+//! Reading: one file per way of decoding, all of them giving a [`Header`] first and pixels on
+//! demand.
 
 mod chunks;
 mod jpeg;
@@ -39,7 +40,13 @@ struct Header {
 }
 
 impl Header {
-    fn new(format: Format, size: (u32, u32), colour: ColourKind, bit_depth: u8, alpha: bool) -> Self {
+    fn new(
+        format: Format,
+        size: (u32, u32),
+        colour: ColourKind,
+        bit_depth: u8,
+        alpha: bool,
+    ) -> Self {
         Header {
             format,
             size,
@@ -70,7 +77,8 @@ impl Header {
         u64::from(self.size.0) * u64::from(self.size.1)
     }
 
-    /// Bytes that decoding takes at its highest: planes, alpha with the work on it, and the decoder's own.
+    /// Bytes that decoding takes at its highest: planes, alpha with the work on it, and the
+    /// decoder's own.
     fn decode_bytes(&self) -> u64 {
         let planes = if self.alpha { 4 + 4 } else { 3 };
         self.pixels().saturating_mul(4 * planes).saturating_add(self.decoder_bytes)
@@ -96,8 +104,8 @@ impl Header {
 
     /// The assembler for this picture's pixels, of `model` with `alpha`.
     fn assembler(&mut self, path: &Path, model: Model, alpha: Alpha) -> Result<Assembler, Error> {
-        let (to_working, note) =
-            ToWorking::new(model, self.icc.as_deref()).map_err(|reason| Error::Cmyk { path: path.to_path_buf(), reason })?;
+        let (to_working, note) = ToWorking::new(model, self.icc.as_deref())
+            .map_err(|reason| Error::Cmyk { path: path.to_path_buf(), reason })?;
         self.notes.extend(note);
         Ok(Assembler::new(self.size, self.orientation, model, alpha, to_working))
     }
@@ -133,7 +141,12 @@ impl<'a> Source<'a> {
         file.by_ref().take(64).read_to_end(&mut head).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let format = sniff(path, &head)?;
-        Ok(Source { path, format, length: about.len(), reader: BufReader::with_capacity(1 << 16, file) })
+        Ok(Source {
+            path,
+            format,
+            length: about.len(),
+            reader: BufReader::with_capacity(1 << 16, file),
+        })
     }
 
     /// An input/output error as the picture's: the end of the file is truncation.
@@ -142,7 +155,11 @@ impl<'a> Source<'a> {
     }
 
     fn malformed(&self, detail: impl Into<String>) -> Error {
-        Error::Malformed { path: self.path.to_path_buf(), format: self.format, detail: detail.into() }
+        Error::Malformed {
+            path: self.path.to_path_buf(),
+            format: self.format,
+            detail: detail.into(),
+        }
     }
 
     fn header(&mut self) -> Result<Header, Error> {
@@ -154,7 +171,12 @@ impl<'a> Source<'a> {
         }?;
         if header.size.0 == 0 || header.size.1 == 0 {
             let (width, height) = header.size;
-            return Err(Error::ZeroSized { path: self.path.to_path_buf(), format: self.format, width, height });
+            return Err(Error::ZeroSized {
+                path: self.path.to_path_buf(),
+                format: self.format,
+                width,
+                height,
+            });
         }
         self.reader.seek(SeekFrom::Start(0)).map_err(|e| self.io(e))?;
         Ok(header)
@@ -164,16 +186,19 @@ impl<'a> Source<'a> {
 fn io_error(path: &Path, format: Format, source: std::io::Error) -> Error {
     match source.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::Truncated { path: path.to_path_buf(), format },
-        // Decoders wrap what they dislike in these kinds; the file system does not use them for regular files.
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Other => {
+        // Decoders wrap what they dislike in these kinds; the file system does not use them for
+        // regular files.
+        std::io::ErrorKind::InvalidData
+        | std::io::ErrorKind::InvalidInput
+        | std::io::ErrorKind::Other => {
             Error::Malformed { path: path.to_path_buf(), format, detail: source.to_string() }
         }
         _ => Error::Read { path: path.to_path_buf(), source },
     }
 }
 
-/// Reads a picture's header: size as seen, colour, depth, frames, resolution. No pixel is decoded, so that it is quick
-/// and safe for pictures of any size.
+/// Reads a picture's header: size as seen, colour, depth, frames, resolution. No pixel is decoded,
+/// so that it is quick and safe for pictures of any size.
 ///
 /// # Errors
 ///
@@ -184,27 +209,40 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
     Ok(guarded.probe())
 }
 
-/// Decodes a picture: orientation applied, colours converted to sRGB by its embedded profile (none means sRGB).
+/// Decodes a picture: orientation applied, colours converted to sRGB by its embedded profile (none
+/// means sRGB).
 ///
-/// Colour under transparent pixels is replaced by that of the nearest visible ones (see [`Picture::pixels`]); float
-/// files are clamped to 0..1. A TIFF of several pages gives its first, with a note.
+/// Colour under transparent pixels is replaced by that of the nearest visible ones (see
+/// [`Picture::pixels`]); float files are clamped to 0..1. A TIFF of several pages gives its first,
+/// with a note.
 ///
 /// # Errors
 ///
-/// Any [`Error`] about the file: [`Error::Animated`], [`Error::TooLarge`] before anything large is allocated,
-/// [`Error::Cmyk`] where a CMYK picture cannot be converted, [`Error::Truncated`], [`Error::Malformed`]...
+/// Any [`Error`] about the file: [`Error::Animated`], [`Error::TooLarge`] before anything large is
+/// allocated, [`Error::Cmyk`] where a CMYK picture cannot be converted, [`Error::Truncated`],
+/// [`Error::Malformed`]...
 pub fn decode(path: &Path, limits: &Limits) -> Result<Picture, Error> {
     let mut source = Source::open(path)?;
     let format = source.format;
     guard(path, format, || {
         let mut header = source.header()?;
         if header.frames > 1 && format != Format::Tiff {
-            return Err(Error::Animated { path: path.to_path_buf(), format, frames: header.frames });
+            return Err(Error::Animated {
+                path: path.to_path_buf(),
+                format,
+                frames: header.frames,
+            });
         }
         let needed = header.decode_bytes();
         if needed > limits.max_bytes {
             let (width, height) = header.orientation.oriented(header.size.0, header.size.1);
-            return Err(Error::TooLarge { path: path.to_path_buf(), width, height, needed, limit: limits.max_bytes });
+            return Err(Error::TooLarge {
+                path: path.to_path_buf(),
+                width,
+                height,
+                needed,
+                limit: limits.max_bytes,
+            });
         }
         let assembler = match format {
             Format::Png => png::pixels(&mut source, &mut header, limits),
@@ -216,12 +254,23 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Picture, Error> {
         let probe = header.probe();
         let Header { icc, exif, xmp, notes, .. } = header;
         let source = SourceInfo { probe, icc, exif, xmp, notes };
-        Ok(Picture { width: source.probe.width, height: source.probe.height, pixels, alpha, source })
+        Ok(Picture {
+            width: source.probe.width,
+            height: source.probe.height,
+            pixels,
+            alpha,
+            source,
+        })
     })
 }
 
-/// Runs a decoder so that a panic inside it, which only a bug in it could cause, is an error about this file.
-fn guard<T>(path: &Path, format: Format, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+/// Runs a decoder so that a panic inside it, which only a bug in it could cause, is an error about
+/// this file.
+fn guard<T>(
+    path: &Path,
+    format: Format,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let detail = "the decoder gave up on it".to_owned();
         Err(Error::Malformed { path: path.to_path_buf(), format, detail })

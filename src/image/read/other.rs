@@ -1,4 +1,5 @@
-//! The formats that are read whole through the image crate: WebP, BMP, GIF, PNM, TGA, QOI, HDR, EXR, farbfeld.
+//! The formats that are read whole through the image crate: WebP, BMP, GIF, PNM, TGA, QOI, HDR,
+//! EXR, farbfeld.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -48,12 +49,16 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let colour = decoder.color_type();
     let stored = decoder.original_color_type();
     let kind = match stored {
-        ExtendedColorType::Rgb1 | ExtendedColorType::L1 | ExtendedColorType::L2 | ExtendedColorType::L4 => ColourKind::Grey,
+        ExtendedColorType::Rgb1
+        | ExtendedColorType::L1
+        | ExtendedColorType::L2
+        | ExtendedColorType::L4 => ColourKind::Grey,
         _ if colour.has_color() => ColourKind::Rgb,
         _ => ColourKind::Grey,
     };
     let per_channel = u16::from(colour.bytes_per_pixel()) * 8 / u16::from(colour.channel_count());
-    let mut header = Header::new(format, decoder.dimensions(), kind, per_channel as u8, colour.has_alpha());
+    let mut header =
+        Header::new(format, decoder.dimensions(), kind, per_channel as u8, colour.has_alpha());
     let fail = |e| failure(path, format, e);
     header.frames = frames;
     header.icc = decoder.icc_profile().map_err(fail)?;
@@ -65,7 +70,11 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     Ok(header)
 }
 
-pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) -> Result<Assembler, Error> {
+pub(super) fn pixels(
+    source: &mut Source,
+    header: &mut Header,
+    limits: &Limits,
+) -> Result<Assembler, Error> {
     let (path, format) = (source.path, source.format);
     let decoder = decoder(source, limits.max_bytes)?;
     let colour = decoder.color_type();
@@ -100,8 +109,11 @@ fn unpack(raw: &[u8], colour: ColorType, samples: &mut Vec<f32>) {
     samples.clear();
     match colour.bytes_per_pixel() / colour.channel_count() {
         1 => samples.extend(raw.iter().map(|b| f32::from(*b) / 255.0)),
-        2 => samples.extend(raw.chunks_exact(2).map(|b| f32::from(u16::from_ne_bytes([b[0], b[1]])) / 65535.0)),
-        _ => samples.extend(raw.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))),
+        2 => samples.extend(
+            raw.chunks_exact(2).map(|b| f32::from(u16::from_ne_bytes([b[0], b[1]])) / 65535.0),
+        ),
+        _ => samples
+            .extend(raw.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))),
     }
 }
 
@@ -109,7 +121,9 @@ fn failure(path: &std::path::Path, format: Format, error: ImageError) -> Error {
     let path_buf = path.to_path_buf();
     match error {
         ImageError::IoError(e) => super::io_error(path, format, e),
-        ImageError::Unsupported(e) => Error::Unsupported { path: path_buf, format, detail: e.to_string() },
+        ImageError::Unsupported(e) => {
+            Error::Unsupported { path: path_buf, format, detail: e.to_string() }
+        }
         ImageError::Limits(e) => Error::Malformed { path: path_buf, format, detail: e.to_string() },
         ImageError::Decoding(e) => {
             let mut cause: Option<&dyn std::error::Error> = Some(&e);
@@ -126,7 +140,8 @@ fn failure(path: &std::path::Path, format: Format, error: ImageError) -> Error {
     }
 }
 
-/// Counts a GIF's frames by its blocks, without unpacking them. A file that stops early has the frames seen so far.
+/// Counts a GIF's frames by its blocks, without unpacking them. A file that stops early has the
+/// frames seen so far.
 fn gif_frames(reader: &mut BufReader<std::fs::File>) -> std::io::Result<usize> {
     let mut screen = [0u8; 13];
     reader.read_exact(&mut screen)?;

@@ -25,7 +25,9 @@ fn open<'s>(source: &'s mut Source, bytes: usize) -> Result<Reader<FileReader<'s
 pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let (path, format) = (source.path, source.format);
     let reader = match open(source, HEADER_BYTES) {
-        Err(Error::Malformed { detail, .. }) if detail.contains("has zero") || detail.contains("dimensions") => {
+        Err(Error::Malformed { detail, .. })
+            if detail.contains("has zero") || detail.contains("dimensions") =>
+        {
             return Err(Error::ZeroSized { path: path.to_path_buf(), format, width: 0, height: 0 });
         }
         other => other?,
@@ -36,12 +38,19 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
         ColorType::Indexed => ColourKind::Palette,
         ColorType::Rgb | ColorType::Rgba => ColourKind::Rgb,
     };
-    let alpha = matches!(info.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba) || info.trns.is_some();
-    let mut header = Header::new(format, (info.width, info.height), colour, info.bit_depth as u8, alpha);
+    let alpha = matches!(info.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba)
+        || info.trns.is_some();
+    let mut header =
+        Header::new(format, (info.width, info.height), colour, info.bit_depth as u8, alpha);
     header.frames = info.animation_control.map_or(1, |a| a.num_frames.max(1) as usize);
     header.icc = info.icc_profile.as_ref().map(|icc| icc.to_vec());
     header.exif = info.exif_metadata.as_ref().map(|exif| exif.to_vec());
-    header.xmp = info.utf8_text.iter().find(|t| t.keyword == "XML:com.adobe.xmp").and_then(|t| t.get_text().ok()).map(String::into_bytes);
+    header.xmp = info
+        .utf8_text
+        .iter()
+        .find(|t| t.keyword == "XML:com.adobe.xmp")
+        .and_then(|t| t.get_text().ok())
+        .map(String::into_bytes);
     header.dpi = info
         .pixel_dims
         .filter(|d| matches!(d.unit, Unit::Meter) && d.xppu > 0 && d.yppu > 0)
@@ -55,7 +64,11 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     Ok(header)
 }
 
-pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) -> Result<Assembler, Error> {
+pub(super) fn pixels(
+    source: &mut Source,
+    header: &mut Header,
+    limits: &Limits,
+) -> Result<Assembler, Error> {
     let (path, format) = (source.path, source.format);
     let bytes = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX).max(HEADER_BYTES);
     let mut reader = open(source, bytes)?;
@@ -66,7 +79,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
         ColorType::Rgb | ColorType::Indexed => (Model::Rgb, Alpha::None),
         ColorType::Rgba => (Model::Rgb, Alpha::Straight),
     };
-    // A grey profile on colour pixels, and the reverse, is told apart here: palettes are expanded to RGB.
+    // A grey profile on colour pixels, and the reverse, is told apart here: palettes are expanded
+    // to RGB.
     let mut assembler = header.assembler(path, model, alpha)?;
     let (width, height) = (reader.info().width, reader.info().height);
     let sixteen = depth == BitDepth::Sixteen;
@@ -82,7 +96,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
         }
     };
     if reader.info().interlaced {
-        let size = reader.output_buffer_size().ok_or_else(|| fail(DecodingError::LimitsExceeded))?;
+        let size =
+            reader.output_buffer_size().ok_or_else(|| fail(DecodingError::LimitsExceeded))?;
         let mut buffer = vec![0u8; size];
         let line = reader.next_frame(&mut buffer).map_err(fail)?.line_size;
         (0..height).zip(buffer.chunks_exact(line)).for_each(|(y, row)| place(y, row));
@@ -99,7 +114,9 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
 /// Appends a row's bytes as 0..1.
 fn unpack(row: &[u8], sixteen: bool, samples: &mut Vec<f32>) {
     if sixteen {
-        samples.extend(row.chunks_exact(2).map(|b| f32::from(u16::from_be_bytes([b[0], b[1]])) / 65535.0));
+        samples.extend(
+            row.chunks_exact(2).map(|b| f32::from(u16::from_be_bytes([b[0], b[1]])) / 65535.0),
+        );
     } else {
         samples.extend(row.iter().map(|b| f32::from(*b) / 255.0));
     }
@@ -108,9 +125,11 @@ fn unpack(row: &[u8], sixteen: bool, samples: &mut Vec<f32>) {
 fn failure(path: &std::path::Path, format: crate::image::Format, error: DecodingError) -> Error {
     match error {
         DecodingError::IoError(e) => super::io_error(path, format, e),
-        DecodingError::LimitsExceeded => {
-            Error::Malformed { path: path.to_path_buf(), format, detail: "its chunks unpack to more memory than is allowed".to_owned() }
-        }
+        DecodingError::LimitsExceeded => Error::Malformed {
+            path: path.to_path_buf(),
+            format,
+            detail: "its chunks unpack to more memory than is allowed".to_owned(),
+        },
         other => Error::Malformed { path: path.to_path_buf(), format, detail: other.to_string() },
     }
 }

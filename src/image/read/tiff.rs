@@ -17,8 +17,9 @@ use crate::image::{ColourKind, Error, Format, Limits, Orientation};
 
 pub(super) type FileDecoder<'s> = Decoder<&'s mut BufReader<std::fs::File>>;
 
-/// Bytes that one tag's values may take: profiles run to some megabytes. The decoder holds numbers in 32 bytes each and
-/// allocates as many as a tag claims, so that this must be small while the header is read.
+/// Bytes that one tag's values may take: profiles run to some megabytes. The decoder holds numbers
+/// in 32 bytes each and allocates as many as a tag claims, so that this must be small while the
+/// header is read.
 const TAG_BYTES: usize = 64 << 20;
 
 /// Bytes of a field that is worth carrying.
@@ -54,13 +55,20 @@ pub(super) struct Layout {
 
 fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, Error> {
     let fail = |e| failure(path, e);
-    let unsupported = |detail: String| Error::Unsupported { path: path.to_path_buf(), format: Format::Tiff, detail };
-    let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(fail)?;
+    let unsupported = |detail: String| Error::Unsupported {
+        path: path.to_path_buf(),
+        format: Format::Tiff,
+        detail,
+    };
+    let photometric =
+        decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(fail)?;
     if photometric == Some(PhotometricInterpretation::RGBPalette.to_u16()) {
         return Err(unsupported("a palette; save it as RGB".to_owned()));
     }
-    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(fail)?.unwrap_or_default();
-    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(fail)? == Some(2);
+    let extra =
+        decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(fail)?.unwrap_or_default();
+    let planar =
+        decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(fail)? == Some(2);
     let associated = |alpha: bool| match (alpha, extra.first()) {
         (false, _) => Alpha::None,
         (true, Some(1)) => Alpha::Associated,
@@ -69,7 +77,9 @@ fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, E
     let colour_type = decoder.colortype().map_err(fail)?;
     let (colour, model, alpha) = match colour_type {
         ColorType::Gray(_) => (ColourKind::Grey, Model::Grey, false),
-        ColorType::Multiband { num_samples: 2, .. } if matches!(extra.first(), Some(1 | 2)) => (ColourKind::Grey, Model::Grey, true),
+        ColorType::Multiband { num_samples: 2, .. } if matches!(extra.first(), Some(1 | 2)) => {
+            (ColourKind::Grey, Model::Grey, true)
+        }
         ColorType::RGB(_) => (ColourKind::Rgb, Model::Rgb, false),
         ColorType::RGBA(_) => (ColourKind::Rgb, Model::Rgb, true),
         ColorType::CMYK(_) => (ColourKind::Cmyk, Model::Cmyk, false),
@@ -84,12 +94,19 @@ fn layout(decoder: &mut FileDecoder, path: &std::path::Path) -> Result<Layout, E
     }
     let channels = model.channels() + usize::from(alpha);
     let luma_chroma = matches!(colour_type, ColorType::YCbCr(_));
-    let layout = Layout { colour, model, alpha: associated(alpha), bits, channels, planar, luma_chroma };
+    let layout =
+        Layout { colour, model, alpha: associated(alpha), bits, channels, planar, luma_chroma };
     let stored = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(fail)?.unwrap_or(1);
     let predictor = decoder.find_tag_unsigned::<u16>(Tag::Predictor).map_err(fail)?.unwrap_or(1);
-    if usize::from(stored) > channels && predictor != 1 && !planar && Chunks::find(decoder, &layout).is_none() {
+    if usize::from(stored) > channels
+        && predictor != 1
+        && !planar
+        && Chunks::find(decoder, &layout).is_none()
+    {
         // The decoder would undo the differences across the wrong distance (tiff 0.11.3).
-        return Err(unsupported("extra channels with differencing; save it without the extra channels".to_owned()));
+        return Err(unsupported(
+            "extra channels with differencing; save it without the extra channels".to_owned(),
+        ));
     }
     Ok(layout)
 }
@@ -103,21 +120,27 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
         return Err(Error::Raw { path: path.to_path_buf(), kind: "DNG" });
     }
     let layout = layout(&mut decoder, path)?;
-    let mut header = Header::new(Format::Tiff, size, layout.colour, layout.bits, layout.alpha != Alpha::None);
+    let mut header =
+        Header::new(Format::Tiff, size, layout.colour, layout.bits, layout.alpha != Alpha::None);
     // Tags that cannot be read are as good as absent: the picture is still one.
-    let mut bytes = |tag: u16| fields(&mut decoder.image_ifd(), &[tag], TAG_BYTES, |_| true).pop().map(|field| field.bytes);
+    let mut bytes = |tag: u16| {
+        fields(&mut decoder.image_ifd(), &[tag], TAG_BYTES, |_| true).pop().map(|field| field.bytes)
+    };
     header.icc = bytes(Tag::IccProfile.to_u16());
     header.xmp = bytes(700);
-    let orientation = decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().unwrap_or(1);
+    let orientation =
+        decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().unwrap_or(1);
     header.orientation = Orientation::from_exif(orientation);
     header.dpi = resolution(&mut decoder);
     header.exif = exif_blob(&mut decoder);
     // The decoded chunk, beside it its floats, and what is compressed of it.
     let (w, h) = decoder.chunk_dimensions();
     let (w, h) = (u64::from(w.min(size.0)), u64::from(h.min(size.1)));
-    let stored = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).ok().flatten().map_or(0, u64::from);
+    let stored =
+        decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).ok().flatten().map_or(0, u64::from);
     let chunk = w.saturating_mul(h).saturating_mul(stored.max(layout.channels as u64));
-    header.decoder_bytes = chunk.saturating_mul(u64::from(layout.bits).div_ceil(8) * 2).saturating_add(1 << 20);
+    header.decoder_bytes =
+        chunk.saturating_mul(u64::from(layout.bits).div_ceil(8) * 2).saturating_add(1 << 20);
     header.frames = pages(&mut decoder);
     if header.frames > 1 {
         header.notes.push(format!("the first of {} pages is used", header.frames));
@@ -132,7 +155,8 @@ fn pages(decoder: &mut FileDecoder) -> usize {
         if !decoder.more_images() || decoder.next_image().is_err() {
             break;
         }
-        let reduced = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0) & 1;
+        let reduced =
+            decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0) & 1;
         count += usize::from(reduced == 0);
     }
     count
@@ -142,18 +166,31 @@ fn pages(decoder: &mut FileDecoder) -> usize {
 fn exif_blob(decoder: &mut FileDecoder) -> Option<Vec<u8>> {
     let main = fields(&mut decoder.image_ifd(), &CARRIED, MAX_FIELD_BYTES, |_| true);
     let mut groups = Groups { main, ..Groups::default() };
-    for (pointer, group) in [(Tag::ExifDirectory, &mut groups.exif), (Tag::GpsDirectory, &mut groups.gps)] {
+    for (pointer, group) in
+        [(Tag::ExifDirectory, &mut groups.exif), (Tag::GpsDirectory, &mut groups.gps)]
+    {
         let at = decoder.find_tag(pointer).ok().flatten().and_then(|v| v.into_ifd_pointer().ok());
         if let Some(directory) = at.and_then(|at| decoder.read_directory(at).ok()) {
             let tags: Vec<u16> = directory.iter().map(|(tag, _)| tag.to_u16()).collect();
-            *group = fields(&mut decoder.read_directory_tags(&directory), &tags, MAX_FIELD_BYTES, Groups::movable);
+            *group = fields(
+                &mut decoder.read_directory_tags(&directory),
+                &tags,
+                MAX_FIELD_BYTES,
+                Groups::movable,
+            );
         }
     }
     groups.to_blob()
 }
 
-/// The fields of a directory among `tags` that can be read, are no longer than `longest` bytes and are kept.
-fn fields(directory: &mut IfdDecoder, tags: &[u16], longest: usize, keep: fn(u16) -> bool) -> Vec<Field> {
+/// The fields of a directory among `tags` that can be read, are no longer than `longest` bytes and
+/// are kept.
+fn fields(
+    directory: &mut IfdDecoder,
+    tags: &[u16],
+    longest: usize,
+    keep: fn(u16) -> bool,
+) -> Vec<Field> {
     let mut found = Vec::new();
     for tag in tags.iter().copied().filter(|t| keep(*t)) {
         let mut value = ValueBuffer::empty(Type::BYTE);
@@ -169,11 +206,12 @@ fn fields(directory: &mut IfdDecoder, tags: &[u16], longest: usize, keep: fn(u16
 }
 
 fn resolution(decoder: &mut FileDecoder) -> Option<(f64, f64)> {
-    let per_inch = match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit).ok().flatten().unwrap_or(2) {
-        2 => 1.0,
-        3 => 2.54,
-        _ => return None,
-    };
+    let per_inch =
+        match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit).ok().flatten().unwrap_or(2) {
+            2 => 1.0,
+            3 => 2.54,
+            _ => return None,
+        };
     let mut read = |tag| match decoder.find_tag(tag).ok().flatten()? {
         Value::Rational(n, d) if d > 0 => Some(f64::from(n) / f64::from(d)),
         other => other.into_f64().ok(),
@@ -182,7 +220,11 @@ fn resolution(decoder: &mut FileDecoder) -> Option<(f64, f64)> {
     (x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0).then_some((x * per_inch, y * per_inch))
 }
 
-pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) -> Result<Assembler, Error> {
+pub(super) fn pixels(
+    source: &mut Source,
+    header: &mut Header,
+    limits: &Limits,
+) -> Result<Assembler, Error> {
     let path = source.path;
     let fail = |e| failure(path, e);
     let mut decoder = open(source, limits.max_bytes)?;
@@ -198,7 +240,11 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
     };
     let down = height.div_ceil(chunk_height);
     let planes = if layout.planar { layout.channels as u32 } else { 1 };
-    let malformed = |detail: &str| Error::Malformed { path: path.to_path_buf(), format: Format::Tiff, detail: detail.into() };
+    let malformed = |detail: &str| Error::Malformed {
+        path: path.to_path_buf(),
+        format: Format::Tiff,
+        detail: detail.into(),
+    };
     let per_plane = across.checked_mul(down).ok_or_else(|| malformed("too many tiles"))?;
     let mut decoded: Vec<DecodingResult> = Vec::new();
     for index in 0..per_plane {
@@ -225,7 +271,8 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header, limits: &Limits) 
         for first in (0..used_height).step_by(rows_at_once) {
             row_samples.clear();
             for y in first..(first + rows_at_once).min(used_height) {
-                unpack_row(&decoded, y, used_width, layout, &mut row_samples).map_err(|d| malformed(&d))?;
+                unpack_row(&decoded, y, used_width, layout, &mut row_samples)
+                    .map_err(|d| malformed(&d))?;
             }
             if layout.luma_chroma {
                 row_samples.chunks_exact_mut(3).for_each(rgb_from_luma_chroma);
@@ -243,7 +290,13 @@ fn rgb_from_luma_chroma(p: &mut [f32]) {
 }
 
 /// One row of a chunk as floats, 0..1 for integers; planes are interleaved.
-fn unpack_row(planes: &[DecodingResult], y: usize, width: usize, layout: Layout, to: &mut Vec<f32>) -> Result<(), String> {
+fn unpack_row(
+    planes: &[DecodingResult],
+    y: usize,
+    width: usize,
+    layout: Layout,
+    to: &mut Vec<f32>,
+) -> Result<(), String> {
     let start = to.len();
     let per_plane = if layout.planar { 1 } else { layout.channels };
     to.resize(start + width * layout.channels, 0.0);
@@ -277,7 +330,9 @@ fn unpack_row(planes: &[DecodingResult], y: usize, width: usize, layout: Layout,
             }
             DecodingResult::U8(data) => copy!(data, |v| f32::from(*v) / 255.0),
             DecodingResult::U16(data) => copy!(data, |v| f32::from(*v) / 65535.0),
-            DecodingResult::U32(data) => copy!(data, |v| (f64::from(*v) / f64::from(u32::MAX)) as f32),
+            DecodingResult::U32(data) => {
+                copy!(data, |v| (f64::from(*v) / f64::from(u32::MAX)) as f32)
+            }
             DecodingResult::U64(data) => copy!(data, |v| (*v as f64 / u64::MAX as f64) as f32),
             DecodingResult::F16(data) => copy!(data, |v| v.to_f32()),
             DecodingResult::F32(data) => copy!(data, |v| *v),
@@ -293,14 +348,20 @@ fn failure(path: &std::path::Path, error: TiffError) -> Error {
     let format = Format::Tiff;
     match error {
         TiffError::IoError(e) => super::io_error(path, format, e),
-        TiffError::UnsupportedError(e) => Error::Unsupported { path: path_buf, format, detail: e.to_string() },
+        TiffError::UnsupportedError(e) => {
+            Error::Unsupported { path: path_buf, format, detail: e.to_string() }
+        }
         TiffError::FormatError(TiffFormatError::InvalidDimensions(width, height)) => {
             Error::ZeroSized { path: path_buf, format, width, height }
         }
-        TiffError::FormatError(e) => Error::Malformed { path: path_buf, format, detail: e.to_string() },
-        TiffError::LimitsExceeded => {
-            Error::Malformed { path: path_buf, format, detail: "it unpacks to more memory than is allowed".to_owned() }
+        TiffError::FormatError(e) => {
+            Error::Malformed { path: path_buf, format, detail: e.to_string() }
         }
+        TiffError::LimitsExceeded => Error::Malformed {
+            path: path_buf,
+            format,
+            detail: "it unpacks to more memory than is allowed".to_owned(),
+        },
         other => Error::Malformed { path: path_buf, format, detail: other.to_string() },
     }
 }

@@ -1,5 +1,5 @@
-//! JPEG by rows: the image crate's baseline encoder, which pulls pixels, runs on a thread of its own and is fed bands
-//! of eight rows through a short channel.
+//! JPEG by rows: the image crate's baseline encoder, which pulls pixels, runs on a thread of its
+//! own and is fed bands of eight rows through a short channel.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -34,7 +34,9 @@ pub(super) fn start(job: Job, file: AtomicFile) -> io::Result<Box<dyn RowSink>> 
     let (sender, receiver) = sync_channel(WAITING);
     let band_bytes = job.width as usize * 3 * BAND as usize;
     let segments = segments(&job);
-    let thread = std::thread::Builder::new().name("jpeg".to_owned()).spawn(move || encode(&job, segments, receiver, file))?;
+    let thread = std::thread::Builder::new()
+        .name("jpeg".to_owned())
+        .spawn(move || encode(&job, segments, receiver, file))?;
     let band = Vec::with_capacity(band_bytes);
     Ok(Box::new(JpegSink { bands: Some(sender), thread: Some(thread), band, band_bytes }))
 }
@@ -43,13 +45,21 @@ impl JpegSink {
     fn send(&mut self) -> io::Result<()> {
         let band = std::mem::replace(&mut self.band, Vec::with_capacity(self.band_bytes));
         let sent = self.bands.as_ref().is_some_and(|bands| bands.send(band).is_ok());
-        if sent { Ok(()) } else { Err(self.join().err().unwrap_or_else(|| io::Error::other("the JPEG encoder ended early"))) }
+        if sent {
+            Ok(())
+        } else {
+            Err(self
+                .join()
+                .err()
+                .unwrap_or_else(|| io::Error::other("the JPEG encoder ended early")))
+        }
     }
 
     /// Ends the bands and waits for the encoder.
     fn join(&mut self) -> io::Result<AtomicFile> {
         self.bands = None;
-        let thread = self.thread.take().ok_or_else(|| io::Error::other("the JPEG encoder has ended"))?;
+        let thread =
+            self.thread.take().ok_or_else(|| io::Error::other("the JPEG encoder has ended"))?;
         thread.join().map_err(|_| io::Error::other("the JPEG encoder failed"))?
     }
 }
@@ -77,7 +87,12 @@ impl Drop for JpegSink {
     }
 }
 
-fn encode(job: &Job, segments: Vec<u8>, bands: Receiver<Vec<u8>>, file: AtomicFile) -> io::Result<AtomicFile> {
+fn encode(
+    job: &Job,
+    segments: Vec<u8>,
+    bands: Receiver<Vec<u8>>,
+    file: AtomicFile,
+) -> io::Result<AtomicFile> {
     let starved = Arc::new(AtomicBool::new(false));
     let mut output = Output { file, written: 0, segments, starved: starved.clone() };
     let view = View {
@@ -90,7 +105,11 @@ fn encode(job: &Job, segments: Vec<u8>, bands: Receiver<Vec<u8>>, file: AtomicFi
         encoder.set_pixel_density(PixelDensity::dpi(dpi.round().clamp(1.0, 65535.0) as u16));
     }
     encoder.encode_image(&view).map_err(io::Error::other)?;
-    if starved.load(Ordering::Relaxed) { Err(io::Error::other("rows are missing")) } else { Ok(output.file) }
+    if starved.load(Ordering::Relaxed) {
+        Err(io::Error::other("rows are missing"))
+    } else {
+        Ok(output.file)
+    }
 }
 
 /// EXIF, XMP, the profile and the comment as JPEG segments.
@@ -137,7 +156,8 @@ impl Write for Output {
         if self.starved.load(Ordering::Relaxed) {
             return Err(io::Error::other("rows are missing"));
         }
-        let n = if self.written < HEAD { bytes.len().min(HEAD - self.written) } else { bytes.len() };
+        let n =
+            if self.written < HEAD { bytes.len().min(HEAD - self.written) } else { bytes.len() };
         self.file.write_all(&bytes[..n])?;
         self.written += n;
         if self.written == HEAD && n > 0 {
@@ -151,7 +171,8 @@ impl Write for Output {
     }
 }
 
-/// The picture as the encoder sees it: it asks for pixels block row by block row, and only the current band is here.
+/// The picture as the encoder sees it: it asks for pixels block row by block row, and only the
+/// current band is here.
 struct View {
     size: (u32, u32),
     starved: Arc<AtomicBool>,

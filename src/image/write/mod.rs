@@ -1,7 +1,7 @@
 //! Writing: rows go in from top to bottom, a finished file appears at the end.
 //!
-//! [`Writer`] converts sRGB rows to the output's profile, makes integers of them and hands them to the format's own
-//! row writer. It holds a few rows (for TIFF: strips) whatever the picture's size.
+//! [`Writer`] converts sRGB rows to the output's profile, makes integers of them and hands them to
+//! the format's own row writer. It holds a few rows (for TIFF: strips) whatever the picture's size.
 
 mod jpeg;
 mod png;
@@ -36,7 +36,8 @@ pub enum OutputFormat {
     Png,
     /// TIFF, 8 or 16 bits a channel; BigTIFF where the pixels may not fit in 4 GiB.
     Tiff,
-    /// JPEG, 8 bits, alpha laid over white, at most 65535 pixels a side; chroma at full resolution (4:4:4).
+    /// JPEG, 8 bits, alpha laid over white, at most 65535 pixels a side; chroma at full resolution
+    /// (4:4:4).
     Jpeg,
 }
 
@@ -51,7 +52,8 @@ impl OutputFormat {
         }
     }
 
-    /// Why a picture of `width` x `height` pixels does not fit the format, in words; nothing when it does.
+    /// Why a picture of `width` x `height` pixels does not fit the format, in words; nothing when
+    /// it does.
     pub fn size_problem(self, width: u32, height: u32) -> Option<String> {
         if width == 0 || height == 0 {
             return Some(format!("a picture of {width} x {height} pixels cannot be written"));
@@ -62,7 +64,9 @@ impl OutputFormat {
             OutputFormat::Tiff => return None,
         };
         let fits = width <= most && height <= most;
-        (!fits).then(|| format!("{name} holds at most {most} pixels a side, this is {width} x {height}{advice}"))
+        (!fits).then(|| {
+            format!("{name} holds at most {most} pixels a side, this is {width} x {height}{advice}")
+        })
     }
 }
 
@@ -88,7 +92,8 @@ pub enum OutputProfile {
     DisplayP3,
     /// Compatible with Adobe RGB (1998): many print shops' wish.
     AdobeRgb,
-    /// The RGB profile in these bytes (the photograph's own, or a file's): pixels are converted, the profile embedded.
+    /// The RGB profile in these bytes (the photograph's own, or a file's): pixels are converted,
+    /// the profile embedded.
     Icc(Vec<u8>),
 }
 
@@ -156,20 +161,21 @@ pub struct Encoding {
     pub dither: bool,
     /// Seed of the dither's pattern.
     pub seed: u64,
-    /// EXIF blob of the photograph (see [`SourceInfo::exif`]), carried over: orientation, sizes and resolution made
-    /// true, thumbnail dropped.
+    /// EXIF blob of the photograph (see [`SourceInfo::exif`]), carried over: orientation, sizes and
+    /// resolution made true, thumbnail dropped.
     pub exif: Option<Vec<u8>>,
     /// XMP packet of the photograph, carried over.
     pub xmp: Option<Vec<u8>>,
-    /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF ImageDescription
-    /// and, after the program's name, JPEG's comment.
+    /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF
+    /// ImageDescription and, after the program's name, JPEG's comment.
     pub recipe: String,
     /// Whether rows come with alpha. JPEG holds none: there the picture is laid over white.
     pub alpha: bool,
 }
 
 impl Encoding {
-    /// The defaults for a format: 8 bits, Deflate, quality 95, sRGB, relative colorimetric, dithered, no metadata.
+    /// The defaults for a format: 8 bits, Deflate, quality 95, sRGB, relative colorimetric,
+    /// dithered, no metadata.
     pub fn new(format: OutputFormat) -> Self {
         Encoding {
             format,
@@ -195,7 +201,8 @@ impl Encoding {
         self
     }
 
-    /// What is wrong with this encoding for a picture of `width` x `height`, in words; nothing when it can be written.
+    /// What is wrong with this encoding for a picture of `width` x `height`, in words; nothing when
+    /// it can be written.
     pub fn problem(&self, width: u32, height: u32) -> Option<String> {
         let jpeg = self.format == OutputFormat::Jpeg;
         if let Some(reason) = self.format.size_problem(width, height) {
@@ -210,7 +217,9 @@ impl Encoding {
             Some("PNG knows no LZW; use deflate or none".to_owned())
         } else {
             match self.dpi {
-                Some(dpi) if !(dpi.is_finite() && dpi > 0.0 && dpi <= 1e6) => Some(format!("{dpi} dots per inch are no resolution")),
+                Some(dpi) if !(dpi.is_finite() && dpi > 0.0 && dpi <= 1e6) => {
+                    Some(format!("{dpi} dots per inch are no resolution"))
+                }
                 _ => None,
             }
         }
@@ -228,13 +237,15 @@ struct Job {
     icc: Vec<u8>,
 }
 
-/// A format's row writer. Rows are interleaved; 16-bit samples come as numbers, 8-bit ones in the low byte.
+/// A format's row writer. Rows are interleaved; 16-bit samples come as numbers, 8-bit ones in the
+/// low byte.
 trait RowSink: Send {
     fn write(&mut self, row: &[u16]) -> std::io::Result<()>;
     fn finish(self: Box<Self>) -> std::io::Result<AtomicFile>;
 }
 
-/// Some rows of a planar picture: for each channel the same number of whole rows, display-coded sRGB 0..1.
+/// Some rows of a planar picture: for each channel the same number of whole rows, display-coded
+/// sRGB 0..1.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// Red, green, blue.
@@ -245,7 +256,8 @@ pub struct Rows<'a> {
 
 /// A picture being written, row by row from the top.
 ///
-/// The file appears under its final name at [`Writer::finish`]; a writer that is dropped leaves nothing behind.
+/// The file appears under its final name at [`Writer::finish`]; a writer that is dropped leaves
+/// nothing behind.
 pub struct Writer {
     sink: Box<dyn RowSink>,
     path: PathBuf,
@@ -282,27 +294,40 @@ impl Converter {
 }
 
 impl Writer {
-    /// Opens a writer for a picture of `width` x `height` pixels that will be at `path`; its directory is created if
-    /// it is missing.
+    /// Opens a writer for a picture of `width` x `height` pixels that will be at `path`; its
+    /// directory is created if it is missing.
     ///
     /// # Errors
     ///
-    /// [`Error::Encoding`] for what [`Encoding::problem`] says, [`Error::Profile`] for a profile that is no usable RGB
-    /// profile, [`Error::File`] when `path` exists and may not be replaced or its directory cannot be written.
-    pub fn create(path: &Path, width: u32, height: u32, encoding: &Encoding, overwrite: Overwrite) -> Result<Self, Error> {
+    /// [`Error::Encoding`] for what [`Encoding::problem`] says, [`Error::Profile`] for a profile
+    /// that is no usable RGB profile, [`Error::File`] when `path` exists and may not be replaced or
+    /// its directory cannot be written.
+    pub fn create(
+        path: &Path,
+        width: u32,
+        height: u32,
+        encoding: &Encoding,
+        overwrite: Overwrite,
+    ) -> Result<Self, Error> {
         if let Some(reason) = encoding.problem(width, height) {
             return Err(Error::Encoding { path: path.to_path_buf(), reason });
         }
-        let of_profile = |reason| Error::Profile { name: "the output's colour profile".to_owned(), reason };
+        let of_profile =
+            |reason| Error::Profile { name: "the output's colour profile".to_owned(), reason };
         let icc = encoding.profile.icc();
         let wanted = (encoding.profile != OutputProfile::Srgb).then_some(icc.as_slice());
         let from_working = FromWorking::new(wanted, encoding.intent).map_err(of_profile)?;
         let mut encoding = encoding.clone();
         let (dpi, srgb) = (encoding.dpi, encoding.profile == OutputProfile::Srgb);
-        encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, (width, height), dpi, srgb));
-        encoding.xmp = encoding.xmp.and_then(|packet| xmp::refreshed(&packet, width, height, dpi)).map(String::into_bytes);
+        encoding.exif =
+            encoding.exif.and_then(|blob| exif::refreshed(&blob, (width, height), dpi, srgb));
+        encoding.xmp = encoding
+            .xmp
+            .and_then(|packet| xmp::refreshed(&packet, width, height, dpi))
+            .map(String::into_bytes);
         let quantiser = Quantiser::new(encoding.bit_depth, encoding.dither, encoding.seed);
-        let (alpha, flatten) = (encoding.alpha, encoding.alpha && encoding.format == OutputFormat::Jpeg);
+        let (alpha, flatten) =
+            (encoding.alpha, encoding.alpha && encoding.format == OutputFormat::Jpeg);
         let channels = if alpha && !flatten { 4 } else { 3 };
         let file = AtomicFile::create(path, overwrite)?;
         let format = encoding.format;
@@ -324,20 +349,25 @@ impl Writer {
         })
     }
 
-    /// Writes the next rows: any whole number of them. They are converted side by side on rayon's threads.
+    /// Writes the next rows: any whole number of them. They are converted side by side on rayon's
+    /// threads.
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] when they do not fit the picture, [`Error::Write`] when the disk is full or the like.
+    /// [`Error::Rows`] when they do not fit the picture, [`Error::Write`] when the disk is full or
+    /// the like.
     pub fn write_rows(&mut self, rows: Rows) -> Result<(), Error> {
         let count = self.check(&rows)?;
         let (top, converter) = (self.row, &self.converter);
         let at_once = BAND_PIXELS.div_ceil(self.width);
         for first in (0..count).step_by(at_once) {
             let band = first..(first + at_once).min(count);
-            let samples: Vec<Vec<u16>> = band.into_par_iter().map(|y| converter.samples(&rows, y, top)).collect();
+            let samples: Vec<Vec<u16>> =
+                band.into_par_iter().map(|y| converter.samples(&rows, y, top)).collect();
             for row in samples {
-                self.sink.write(&row).map_err(|source| Error::Write { path: self.path.clone(), source })?;
+                self.sink
+                    .write(&row)
+                    .map_err(|source| Error::Write { path: self.path.clone(), source })?;
                 self.row += 1;
             }
         }
@@ -347,7 +377,8 @@ impl Writer {
     /// How many rows there are in `rows`.
     fn check(&self, rows: &Rows) -> Result<usize, Error> {
         let n = rows.colours[0].len();
-        let same = rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
+        let same =
+            rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
         let reason = if !same || !n.is_multiple_of(self.width) {
             format!("rows of {} pixels are expected, with as many for every channel", self.width)
         } else if rows.alpha.is_some() != self.alpha {
@@ -364,21 +395,23 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] when rows are missing, [`Error::Write`], and [`Error::File`] when the name has been taken
-    /// meanwhile. On an error nothing appears.
+    /// [`Error::Rows`] when rows are missing, [`Error::Write`], and [`Error::File`] when the name
+    /// has been taken meanwhile. On an error nothing appears.
     pub fn finish(self) -> Result<PathBuf, Error> {
         if self.row != self.height {
             let reason = format!("{} of {} rows were written", self.row, self.height);
             return Err(Error::Rows { path: self.path, reason });
         }
         let path = self.path;
-        let mut file = self.sink.finish().map_err(|source| Error::Write { path: path.clone(), source })?;
+        let mut file =
+            self.sink.finish().map_err(|source| Error::Write { path: path.clone(), source })?;
         file.flush().map_err(|source| Error::Write { path, source })?;
         Ok(file.commit()?)
     }
 }
 
-/// Writes a picture that is in memory: `pixels` `[3, H, W]`, `alpha` `[H, W]`; [`Encoding::alpha`] follows `alpha`.
+/// Writes a picture that is in memory: `pixels` `[3, H, W]`, `alpha` `[H, W]`; [`Encoding::alpha`]
+/// follows `alpha`.
 ///
 /// # Errors
 ///

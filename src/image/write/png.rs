@@ -57,7 +57,9 @@ pub(super) fn start(job: Job, file: AtomicFile) -> io::Result<Box<dyn RowSink>> 
     });
     encoder.add_itxt_chunk("Software".to_owned(), SOFTWARE.to_owned()).map_err(io::Error::other)?;
     if !encoding.recipe.is_empty() {
-        encoder.add_itxt_chunk("Comment".to_owned(), encoding.recipe.clone()).map_err(io::Error::other)?;
+        encoder
+            .add_itxt_chunk("Comment".to_owned(), encoding.recipe.clone())
+            .map_err(io::Error::other)?;
     }
     if let Some(xmp) = encoding.xmp.as_ref().and_then(|x| String::from_utf8(x.clone()).ok()) {
         encoder.add_itxt_chunk("XML:com.adobe.xmp".to_owned(), xmp).map_err(io::Error::other)?;

@@ -1,7 +1,7 @@
 //! A small JPEG of a large picture, made while its rows pass by.
 //!
-//! Blocks of pixels are averaged in linear light as they come, to between one and two times the preview's size; Lanczos
-//! does the rest. What is held does not depend on the picture's size.
+//! Blocks of pixels are averaged in linear light as they come, to between one and two times the
+//! preview's size; Lanczos does the rest. What is held does not depend on the picture's size.
 
 use std::path::{Path, PathBuf};
 
@@ -32,13 +32,18 @@ pub struct PreviewWriter {
 }
 
 impl PreviewWriter {
-    /// Opens a preview at `path` of a picture of `size` pixels, whose longer side becomes `long_side` pixels, or stays
-    /// what it is where it is shorter.
+    /// Opens a preview at `path` of a picture of `size` pixels, whose longer side becomes
+    /// `long_side` pixels, or stays what it is where it is shorter.
     ///
     /// # Errors
     ///
     /// [`Error::Encoding`] when there is nothing to show.
-    pub fn create(path: &Path, size: (u32, u32), long_side: u32, overwrite: Overwrite) -> Result<Self, Error> {
+    pub fn create(
+        path: &Path,
+        size: (u32, u32),
+        long_side: u32,
+        overwrite: Overwrite,
+    ) -> Result<Self, Error> {
         if size.0 == 0 || size.1 == 0 || long_side == 0 {
             let reason = format!("a preview of {} x {} pixels cannot be written", size.0, size.1);
             return Err(Error::Encoding { path: path.to_path_buf(), reason });
@@ -49,10 +54,20 @@ impl PreviewWriter {
         let block = (long / long_side.min(long)) as usize;
         let sums = vec![0.0; 3 * (size.0 as usize).div_ceil(block)];
         let target = (shrunk(size.0), shrunk(size.1));
-        Ok(PreviewWriter { path: path.to_path_buf(), overwrite, size, target, block, row: 0, sums, means: Default::default() })
+        Ok(PreviewWriter {
+            path: path.to_path_buf(),
+            overwrite,
+            size,
+            target,
+            block,
+            row: 0,
+            sums,
+            means: Default::default(),
+        })
     }
 
-    /// Writes the next rows: any whole number of them, display-coded sRGB; alpha is laid over white.
+    /// Writes the next rows: any whole number of them, display-coded sRGB; alpha is laid over
+    /// white.
     ///
     /// # Errors
     ///
@@ -60,9 +75,11 @@ impl PreviewWriter {
     pub fn write_rows(&mut self, rows: Rows) -> Result<(), Error> {
         let (width, height) = (self.size.0 as usize, self.size.1 as usize);
         let n = rows.colours[0].len();
-        let same = rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
+        let same =
+            rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
         if !same || !n.is_multiple_of(width) || n / width > height - self.row {
-            let reason = format!("whole rows of {width} pixels are expected, {} more", height - self.row);
+            let reason =
+                format!("whole rows of {width} pixels are expected, {} more", height - self.row);
             return Err(Error::Rows { path: self.path.clone(), reason });
         }
         for y in 0..n / width {
@@ -81,7 +98,8 @@ impl PreviewWriter {
         for (colours, sums) in rows.colours.iter().zip(self.sums.chunks_exact_mut(columns)) {
             for x in 0..width {
                 let opacity = rows.alpha.map_or(1.0, |alpha| alpha[start + x]);
-                sums[x / self.block] += linear_from_coded(unit(over_white(colours[start + x], opacity)));
+                sums[x / self.block] +=
+                    linear_from_coded(unit(over_white(colours[start + x], opacity)));
             }
         }
     }
@@ -110,13 +128,27 @@ impl PreviewWriter {
         }
         let blocks = |side: u32| side.div_ceil(self.block as u32);
         let from = (blocks(self.size.0), blocks(self.size.1));
-        // Blocks at the border count for what they hold of the picture, so that nothing is stretched.
+        // Blocks at the border count for what they hold of the picture, so that nothing is
+        // stretched.
         let covered = |side: u32| f64::from(side) / self.block as f64;
-        let window = Window { left: 0.0, top: 0.0, width: covered(self.size.0), height: covered(self.size.1) };
+        let window = Window {
+            left: 0.0,
+            top: 0.0,
+            width: covered(self.size.0),
+            height: covered(self.size.1),
+        };
         let rows = 0..self.target.1;
         let mut pixels = Vec::with_capacity(3 * self.target.0 as usize * self.target.1 as usize);
         for means in self.means {
-            let scaled = resize_rows(&means, from, window, self.target, rows.clone(), Filter::Lanczos3, Light::Coded);
+            let scaled = resize_rows(
+                &means,
+                from,
+                window,
+                self.target,
+                rows.clone(),
+                Filter::Lanczos3,
+                Light::Coded,
+            );
             pixels.extend(scaled.into_iter().map(|v| coded_from_linear(v.max(0.0))));
         }
         let mut encoding = Encoding::new(OutputFormat::Jpeg);

@@ -1,8 +1,9 @@
 //! Deep Zoom: a picture as tiles at every halving of its size, for viewers in a web page.
 //!
-//! `NAME.dzi` describes the pyramid, `NAME_files/LEVEL/COLUMN_ROW.jpg` are its tiles (the layout of Microsoft's Deep Zoom
-//! Composer, 2008). Rows stream through all levels at once: a level keeps the rows of one row of tiles and hands the
-//! mean of every two by two pixels, taken in linear light, down to the next.
+//! `NAME.dzi` describes the pyramid, `NAME_files/LEVEL/COLUMN_ROW.jpg` are its tiles (the layout of
+//! Microsoft's Deep Zoom Composer, 2008). Rows stream through all levels at once: a level keeps the
+//! rows of one row of tiles and hands the mean of every two by two pixels, taken in linear light,
+//! down to the next.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -23,7 +24,8 @@ use crate::image::colour::{coded_from_linear, linear_from_coded, over_white, uni
 pub struct Tiling {
     /// Pixels of a tile's side, without the overlap.
     pub side: u32,
-    /// Pixels that neighbouring tiles share on each side, so that viewers can smooth across the edge.
+    /// Pixels that neighbouring tiles share on each side, so that viewers can smooth across the
+    /// edge.
     pub overlap: u32,
     /// JPEG's quality, 1..=100.
     pub quality: u8,
@@ -36,7 +38,8 @@ impl Default for Tiling {
     }
 }
 
-/// A Deep Zoom pyramid being written row by row from the top. Nothing appears before [`PyramidWriter::finish`].
+/// A Deep Zoom pyramid being written row by row from the top. Nothing appears before
+/// [`PyramidWriter::finish`].
 pub struct PyramidWriter {
     path: PathBuf,
     folder: PathBuf,
@@ -50,19 +53,30 @@ pub struct PyramidWriter {
 }
 
 impl PyramidWriter {
-    /// Opens a pyramid whose description will be `path` (`NAME.dzi`) and whose tiles will be in `NAME_files` beside it.
+    /// Opens a pyramid whose description will be `path` (`NAME.dzi`) and whose tiles will be in
+    /// `NAME_files` beside it.
     ///
     /// # Errors
     ///
-    /// [`Error::Encoding`] for sizes or settings that cannot be, [`Error::File`] when either name is taken and may not
-    /// be replaced.
-    pub fn create(path: &Path, size: (u32, u32), tiling: Tiling, overwrite: Overwrite) -> Result<Self, Error> {
+    /// [`Error::Encoding`] for sizes or settings that cannot be, [`Error::File`] when either name
+    /// is taken and may not be replaced.
+    pub fn create(
+        path: &Path,
+        size: (u32, u32),
+        tiling: Tiling,
+        overwrite: Overwrite,
+    ) -> Result<Self, Error> {
         let failed = |reason: String| Error::Encoding { path: path.to_path_buf(), reason };
         if size.0 == 0 || size.1 == 0 {
-            return Err(failed(format!("a picture of {} x {} pixels cannot be written", size.0, size.1)));
+            return Err(failed(format!(
+                "a picture of {} x {} pixels cannot be written",
+                size.0, size.1
+            )));
         }
         if !(16..=8192).contains(&tiling.side) || tiling.overlap > tiling.side / 2 {
-            return Err(failed("tiles are 16 to 8192 pixels wide and overlap by at most half of that".to_owned()));
+            return Err(failed(
+                "tiles are 16 to 8192 pixels wide and overlap by at most half of that".to_owned(),
+            ));
         }
         let stem = path.file_stem().ok_or_else(|| failed("it does not name a file".to_owned()))?;
         let mut name = stem.to_os_string();
@@ -79,13 +93,24 @@ impl PyramidWriter {
         };
         files::create_directories(parent)?;
         let building = tempfile::Builder::new().prefix(".dzi.").suffix(".tmp").tempdir_in(parent);
-        let building = building.map_err(|source| Error::Write { path: path.to_path_buf(), source })?;
+        let building =
+            building.map_err(|source| Error::Write { path: path.to_path_buf(), source })?;
         let top = size.0.max(size.1).next_power_of_two().ilog2();
         let levels = (0..=top).map(|down| Level::new(size, top, down)).collect();
-        Ok(PyramidWriter { path: path.to_path_buf(), folder, building, overwrite, size, tiling, levels, row: 0 })
+        Ok(PyramidWriter {
+            path: path.to_path_buf(),
+            folder,
+            building,
+            overwrite,
+            size,
+            tiling,
+            levels,
+            row: 0,
+        })
     }
 
-    /// Writes the next rows: any whole number of them, display-coded sRGB; alpha is laid over white.
+    /// Writes the next rows: any whole number of them, display-coded sRGB; alpha is laid over
+    /// white.
     ///
     /// # Errors
     ///
@@ -93,16 +118,22 @@ impl PyramidWriter {
     pub fn write_rows(&mut self, rows: Rows) -> Result<(), Error> {
         let width = self.size.0 as usize;
         let n = rows.colours[0].len();
-        let same = rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
+        let same =
+            rows.colours.iter().all(|c| c.len() == n) && rows.alpha.is_none_or(|a| a.len() == n);
         if !same || !n.is_multiple_of(width) || n / width > (self.size.1 - self.row) as usize {
-            let reason = format!("whole rows of {width} pixels are expected, {} more", self.size.1 - self.row);
+            let reason = format!(
+                "whole rows of {width} pixels are expected, {} more",
+                self.size.1 - self.row
+            );
             return Err(Error::Rows { path: self.path.clone(), reason });
         }
         for y in 0..n / width {
             let mut linear = Vec::with_capacity(width * 3);
             for i in y * width..(y + 1) * width {
                 let opacity = rows.alpha.map_or(1.0, |a| a[i]);
-                linear.extend(rows.colours.map(|c| linear_from_coded(unit(over_white(c[i], opacity)))));
+                linear.extend(
+                    rows.colours.map(|c| linear_from_coded(unit(over_white(c[i], opacity)))),
+                );
             }
             self.row += 1;
             self.push(0, linear)?;
@@ -115,7 +146,9 @@ impl PyramidWriter {
         loop {
             let level = &mut self.levels[down];
             let halved = level.push(linear);
-            level.write_tiles(self.building.path(), self.tiling).map_err(|source| self.failed(source))?;
+            level
+                .write_tiles(self.building.path(), self.tiling)
+                .map_err(|source| self.failed(source))?;
             down += 1;
             match halved {
                 Some(row) if down < self.levels.len() => linear = row,
@@ -179,7 +212,16 @@ impl Level {
     fn new((width, height): (u32, u32), top: u32, down: u32) -> Self {
         let halved = |n: u32| (u64::from(n)).div_ceil(1 << down) as usize;
         let (width, height) = (halved(width), halved(height));
-        Level { number: top - down, width, height, rows: Vec::new(), first: 0, received: 0, tile_row: 0, waiting: None }
+        Level {
+            number: top - down,
+            width,
+            height,
+            rows: Vec::new(),
+            first: 0,
+            received: 0,
+            tile_row: 0,
+            waiting: None,
+        }
     }
 
     /// Takes a row in linear light. Returns the row of the next level that it completes.
@@ -225,7 +267,8 @@ impl Level {
                 JpegEncoder::new_with_quality(&mut bytes, tiling.quality.clamp(1, 100))
                     .encode(&tile, width, height, ExtendedColorType::Rgb8)
                     .map_err(io::Error::other)?;
-                fs::File::create(folder.join(format!("{column}_{}.jpg", self.tile_row)))?.write_all(&bytes)
+                fs::File::create(folder.join(format!("{column}_{}.jpg", self.tile_row)))?
+                    .write_all(&bytes)
             })?;
             self.tile_row += 1;
             let keep = (self.tile_row * side).saturating_sub(overlap).min(self.received);

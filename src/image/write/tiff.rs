@@ -1,7 +1,9 @@
-//! TIFF and BigTIFF by strips: TIFF 6.0, Adobe's Deflate (8) and technote 2's differencing, BigTIFF (libtiff.org).
+//! TIFF and BigTIFF by strips: TIFF 6.0, Adobe's Deflate (8) and technote 2's differencing, BigTIFF
+//! (libtiff.org).
 //!
-//! Strips are packed side by side on rayon's threads and written in order; the directory follows them. The container
-//! is written here because the tiff crate leaves strips unpacked while tagging them as packed (0.11.3).
+//! Strips are packed side by side on rayon's threads and written in order; the directory follows
+//! them. The container is written here because the tiff crate leaves strips unpacked while tagging
+//! them as packed (0.11.3).
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -14,11 +16,12 @@ use crate::files::AtomicFile;
 use crate::image::exif::{Groups, tag};
 use crate::image::ifd::{Appender, Field, kind};
 
-/// Bytes of an unpacked strip, about: large enough to pack well, small enough to hold one for each thread.
+/// Bytes of an unpacked strip, about: large enough to pack well, small enough to hold one for each
+/// thread.
 const STRIP_BYTES: usize = 1 << 18;
 
-/// From this many bytes on, offsets get 64 bits. Short of the 4 GiB that 32 bits reach, because not every reader
-/// does well near the end of them.
+/// From this many bytes on, offsets get 64 bits. Short of the 4 GiB that 32 bits reach, because not
+/// every reader does well near the end of them.
 const BIG_BYTES: u64 = 3 << 30;
 
 struct TiffSink {
@@ -39,7 +42,11 @@ struct TiffSink {
 fn is_big(job: &Job) -> bool {
     let bytes = u64::from(job.width) * u64::from(job.height) * row_sample_bytes(job);
     // Noise grows when it is packed: a code of 9 to 12 bits for every byte is LZW's worst.
-    let worst = if job.encoding.compression == Compression::Lzw { bytes.saturating_mul(3) / 2 } else { bytes };
+    let worst = if job.encoding.compression == Compression::Lzw {
+        bytes.saturating_mul(3) / 2
+    } else {
+        bytes
+    };
     worst > BIG_BYTES
 }
 
@@ -49,10 +56,12 @@ fn row_sample_bytes(job: &Job) -> u64 {
 
 pub(super) fn start(job: Job, mut file: AtomicFile) -> io::Result<Box<dyn RowSink>> {
     let big = is_big(&job);
-    let row = usize::try_from(u64::from(job.width) * row_sample_bytes(&job)).map_err(io::Error::other)?;
+    let row =
+        usize::try_from(u64::from(job.width) * row_sample_bytes(&job)).map_err(io::Error::other)?;
     let rows_per_strip = (STRIP_BYTES / row).clamp(1, job.height as usize);
     // The first directory's offset is filled in at the end.
-    let header: &[u8] = if big { b"II\x2b\0\x08\0\0\0\0\0\0\0\0\0\0\0" } else { b"II\x2a\0\0\0\0\0" };
+    let header: &[u8] =
+        if big { b"II\x2b\0\x08\0\0\0\0\0\0\0\0\0\0\0" } else { b"II\x2a\0\0\0\0\0" };
     file.write_all(header)?;
     Ok(Box::new(TiffSink {
         file,
@@ -98,7 +107,8 @@ impl RowSink for TiffSink {
             self.file.seek(SeekFrom::Start(8))?;
             self.file.write_all(&at.to_le_bytes())?;
         } else {
-            let at = u32::try_from(at).map_err(|_| io::Error::other("the picture outgrew a classic TIFF"))?;
+            let at = u32::try_from(at)
+                .map_err(|_| io::Error::other("the picture outgrew a classic TIFF"))?;
             self.file.seek(SeekFrom::Start(4))?;
             self.file.write_all(&at.to_le_bytes())?;
         }
@@ -110,7 +120,8 @@ impl TiffSink {
     fn flush_strips(&mut self) -> io::Result<()> {
         let strips = std::mem::take(&mut self.strips);
         let compression = self.job.encoding.compression;
-        let packed: Vec<Vec<u8>> = strips.into_par_iter().map(|s| pack(s, compression)).collect::<io::Result<_>>()?;
+        let packed: Vec<Vec<u8>> =
+            strips.into_par_iter().map(|s| pack(s, compression)).collect::<io::Result<_>>()?;
         for strip in packed {
             self.offsets.push(self.position);
             self.lengths.push(strip.len() as u64);
@@ -131,13 +142,18 @@ impl TiffSink {
         let groups = self.job.encoding.exif.as_deref().map(Groups::from_blob).unwrap_or_default();
         let mut appender = Appender { out: &mut self.file, position: self.position, big: self.big };
         let carried = groups.with_directories(&mut appender)?;
-        let caption = carried.iter().find(|f| f.tag == tag::IMAGE_DESCRIPTION).and_then(Field::as_text);
+        let caption =
+            carried.iter().find(|f| f.tag == tag::IMAGE_DESCRIPTION).and_then(Field::as_text);
         let recipe = &self.job.encoding.recipe;
         fields.extend(carried.into_iter().filter(|f| f.tag != tag::IMAGE_DESCRIPTION));
         // The photographer's caption stays first; catalogues show its first line.
         match caption.filter(|c| !c.is_empty()) {
-            Some(caption) if recipe.is_empty() => fields.push(Field::text(tag::IMAGE_DESCRIPTION, &caption)),
-            Some(caption) => fields.push(Field::text(tag::IMAGE_DESCRIPTION, &format!("{caption}\n{recipe}"))),
+            Some(caption) if recipe.is_empty() => {
+                fields.push(Field::text(tag::IMAGE_DESCRIPTION, &caption))
+            }
+            Some(caption) => {
+                fields.push(Field::text(tag::IMAGE_DESCRIPTION, &format!("{caption}\n{recipe}")))
+            }
             None if !recipe.is_empty() => fields.push(Field::text(tag::IMAGE_DESCRIPTION, recipe)),
             None => {}
         }
@@ -173,7 +189,11 @@ impl TiffSink {
             fields.push(Field::shorts(317, &[predictor]));
         }
         if let Some(dpi) = encoding.dpi {
-            fields.extend([Field::rational(282, dpi), Field::rational(283, dpi), Field::shorts(296, &[2])]);
+            fields.extend([
+                Field::rational(282, dpi),
+                Field::rational(283, dpi),
+                Field::shorts(296, &[2]),
+            ]);
         }
         if job.channels == 4 {
             fields.push(Field::shorts(338, &[2]));
@@ -188,9 +208,12 @@ impl TiffSink {
 fn pack(strip: Vec<u8>, compression: Compression) -> io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(strip),
-        Compression::Lzw => weezl::encode::Encoder::with_tiff_size_switch(BitOrder::Msb, 8).encode(&strip).map_err(io::Error::other),
+        Compression::Lzw => weezl::encode::Encoder::with_tiff_size_switch(BitOrder::Msb, 8)
+            .encode(&strip)
+            .map_err(io::Error::other),
         Compression::Deflate => {
-            let mut encoder = ZlibEncoder::new(Vec::with_capacity(strip.len() / 2), flate2::Compression::new(6));
+            let mut encoder =
+                ZlibEncoder::new(Vec::with_capacity(strip.len() / 2), flate2::Compression::new(6));
             encoder.write_all(&strip)?;
             encoder.finish()
         }

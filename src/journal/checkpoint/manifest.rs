@@ -1,7 +1,7 @@
 //! A checkpoint's manifest, `NNNNNN.checkpoint`.
 //!
-//! Format 1: a line `impasto-checkpoint 1 CRC LENGTH` (the CRC-32, eight hexadecimal digits, and the bytes of what
-//! follows), then JSON.
+//! Format 1: a line `impasto-checkpoint 1 CRC LENGTH` (the CRC-32, eight hexadecimal digits, and
+//! the bytes of what follows), then JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,8 @@ const MAGIC: &str = "impasto-checkpoint";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "stage")]
 pub enum Stage {
-    /// Within a level of exact mode, after an evaluation. The vectors are those of the optimiser's state.
+    /// Within a level of exact mode, after an evaluation. The vectors are those of the optimiser's
+    /// state.
     Exact {
         /// The level, from 0.
         level: usize,
@@ -31,7 +32,8 @@ pub enum Stage {
     LevelDone {
         /// The level, from 0.
         level: usize,
-        /// The canvas's sealed file, as seen from the checkpoints' directory, its parts parted by `/`.
+        /// The canvas's sealed file, as seen from the checkpoints' directory, its parts parted by
+        /// `/`.
         file: Option<String>,
     },
 }
@@ -65,7 +67,8 @@ impl Manifest {
     /// The file's bytes.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let body = serde_json::to_vec(self).expect("a manifest is plain data");
-        let mut bytes = format!("{MAGIC} {FORMAT} {:08x} {}\n", crc32fast::hash(&body), body.len()).into_bytes();
+        let mut bytes = format!("{MAGIC} {FORMAT} {:08x} {}\n", crc32fast::hash(&body), body.len())
+            .into_bytes();
         bytes.extend(body);
         bytes
     }
@@ -77,7 +80,11 @@ impl Manifest {
 /// What is wrong with them.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
     // The first line is short; of a file that is something else no more is looked at.
-    let end = bytes.iter().take(80).position(|byte| *byte == b'\n').ok_or("it does not begin with a line")?;
+    let end = bytes
+        .iter()
+        .take(80)
+        .position(|byte| *byte == b'\n')
+        .ok_or("it does not begin with a line")?;
     let (head, body) = (&bytes[..end], &bytes[end + 1..]);
     let head = std::str::from_utf8(head).map_err(|_| "its first line is not UTF-8")?;
     let words: Vec<&str> = head.split(' ').collect();
@@ -86,17 +93,26 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, String> {
     };
     match version.parse::<u32>() {
         Ok(FORMAT) => {}
-        Ok(version) => return Err(format!("it has format {version}, and this program reads format {FORMAT}")),
+        Ok(version) => {
+            return Err(format!("it has format {version}, and this program reads format {FORMAT}"));
+        }
         Err(_) => return Err("it does not tell its format".into()),
     }
     if length.parse() != Ok(body.len()) {
-        return Err(format!("it should have {length} bytes after its first line and has {}", body.len()));
+        return Err(format!(
+            "it should have {length} bytes after its first line and has {}",
+            body.len()
+        ));
     }
     if *crc != format!("{:08x}", crc32fast::hash(body)) {
         return Err("its checksum is wrong".into());
     }
     let manifest: Manifest = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let plain = |part: &str| !part.is_empty() && part != ".." && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part != ".."
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+    };
     let canvas = match &manifest.stage {
         Stage::LevelDone { file: Some(file), .. } => file.split('/').all(plain),
         _ => true,
@@ -118,7 +134,12 @@ mod tests {
                 level: 1,
                 evaluation: 7,
                 best: Bits(f64::INFINITY),
-                optimiser: Numbers::Adam { learning_rate: Bits(0.02), steps: 7, moments: true, best: Some(Bits(0.1 + 0.2)) },
+                optimiser: Numbers::Adam {
+                    learning_rate: Bits(0.02),
+                    steps: 7,
+                    moments: true,
+                    best: Some(Bits(0.1 + 0.2)),
+                },
             },
             evaluations: 12,
             losses: Losses::new(1.0, 2.0, 0.1),

@@ -1,7 +1,8 @@
 //! Seals: a file of another format becomes part of a checkpoint by a seal beside it, `NAME.seal`.
 //!
-//! Format 1: a line `impasto-seal 1 CRC LENGTH`: the CRC-32 of the file's bytes, eight hexadecimal digits, and their
-//! number. The seal is written when the file is durable; a file whose seal is missing or does not fit is not whole.
+//! Format 1: a line `impasto-seal 1 CRC LENGTH`: the CRC-32 of the file's bytes, eight hexadecimal
+//! digits, and their number. The seal is written when the file is durable; a file whose seal is
+//! missing or does not fit is not whole.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -36,7 +37,9 @@ pub fn is_sealed(path: &Path) -> bool {
 pub fn remove_sealed(path: &Path) -> Result<(), JournalError> {
     for path in [seal_path(path), path.to_path_buf()] {
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(JournalError::io("remove", &path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(JournalError::io("remove", &path)(error));
+            }
             _ => {}
         }
     }

@@ -54,7 +54,8 @@ pub struct Checkpoints {
     last: Instant,
     /// The number of the next file.
     next: u64,
-    /// Files that hold a tensor of this process. A tensor never changes, so its identity tells its content.
+    /// Files that hold a tensor of this process. A tensor never changes, so its identity tells its
+    /// content.
     known: HashMap<TensorId, VectorFile>,
     /// Manifests on disk by number.
     manifests: BTreeMap<u64, Manifest>,
@@ -72,8 +73,8 @@ impl Checkpoints {
         self.last.elapsed() >= self.every
     }
 
-    /// A directory for the files of a level that keeps its own, such as canvases and tiles of rounds; they last until
-    /// the job is over. It is made when missing.
+    /// A directory for the files of a level that keeps its own, such as canvases and tiles of
+    /// rounds; they last until the job is over. It is made when missing.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -92,7 +93,8 @@ impl Checkpoints {
         remove_all(&self.directory.join(format!("level-{}", level + 1)))
     }
 
-    /// The newest checkpoint that is whole; `notes` hears of those that are not. Files that belong to none are removed.
+    /// The newest checkpoint that is whole; `notes` hears of those that are not. Files that belong
+    /// to none are removed.
     ///
     /// # Errors
     /// When the directory cannot be read or cleared.
@@ -110,7 +112,10 @@ impl Checkpoints {
         let mut loaded = None;
         for number in numbers.into_iter().rev() {
             let path = self.manifest_path(number);
-            match std::fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| parse_manifest(&bytes)) {
+            match std::fs::read(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| parse_manifest(&bytes))
+            {
                 // Older ones are kept for their files; only the newest whole one is read.
                 Ok(manifest) if loaded.is_some() => drop(self.manifests.insert(number, manifest)),
                 Ok(manifest) => match self.vectors(&manifest) {
@@ -118,9 +123,15 @@ impl Checkpoints {
                         loaded = Some(snapshot(&manifest, vectors));
                         self.manifests.insert(number, manifest);
                     }
-                    Err(reason) => notes(format!("the checkpoint {} cannot be used: {reason}; an older one will do", path.display())),
+                    Err(reason) => notes(format!(
+                        "the checkpoint {} cannot be used: {reason}; an older one will do",
+                        path.display()
+                    )),
                 },
-                Err(reason) => notes(format!("the checkpoint {} cannot be used: {reason}; an older one will do", path.display())),
+                Err(reason) => notes(format!(
+                    "the checkpoint {} cannot be used: {reason}; an older one will do",
+                    path.display()
+                )),
             }
         }
         self.clear_away()?;
@@ -134,7 +145,8 @@ impl Checkpoints {
     /// When it is somewhere else, which is a mistake of the program.
     pub fn name_of(&self, path: &Path) -> Result<String, JournalError> {
         let inside = path.strip_prefix(&self.directory).map_err(std::io::Error::other);
-        let inside = inside.map_err(JournalError::io("find the checkpoint's directory around", path))?;
+        let inside =
+            inside.map_err(JournalError::io("find the checkpoint's directory around", path))?;
         let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
         Ok(parts.join("/"))
     }
@@ -144,7 +156,8 @@ impl Checkpoints {
         name.split('/').fold(self.directory.clone(), |path, part| path.join(part))
     }
 
-    /// Reads the vectors of a manifest, those of one file as one tensor, and looks after a canvas's file.
+    /// Reads the vectors of a manifest, those of one file as one tensor, and looks after a canvas's
+    /// file.
     fn vectors(&mut self, manifest: &Manifest) -> Result<Vec<Tensor>, String> {
         if let Stage::LevelDone { file: Some(name), .. } = &manifest.stage
             && !is_sealed(&self.path_of(name))
@@ -154,8 +167,9 @@ impl Checkpoints {
         let mut read: HashMap<&str, Tensor> = HashMap::new();
         for file in &manifest.vectors {
             if !read.contains_key(file.file.as_str()) {
-                let tensor = vector::read(&self.directory.join(&file.file), manifest.shape, file.crc)
-                    .map_err(|reason| format!("{}: {reason}", file.file))?;
+                let tensor =
+                    vector::read(&self.directory.join(&file.file), manifest.shape, file.crc)
+                        .map_err(|reason| format!("{}: {reason}", file.file))?;
                 self.known.insert(tensor.id(), file.clone());
                 read.insert(&file.file, tensor);
             }
@@ -181,9 +195,19 @@ impl Checkpoints {
         }
         // The vectors' names last before a manifest speaks of them.
         files::sync_directory(&self.directory)?;
-        let shape = snapshot.vectors.first().and_then(|v| v.dims3().ok()).map_or([0; 3], |(c, h, w)| [c, h, w]);
+        let shape = snapshot
+            .vectors
+            .first()
+            .and_then(|v| v.dims3().ok())
+            .map_or([0; 3], |(c, h, w)| [c, h, w]);
         let Snapshot { stage, evaluations, losses, .. } = snapshot;
-        let manifest = Manifest { stage: stage.clone(), evaluations: *evaluations, losses: *losses, shape, vectors: listed };
+        let manifest = Manifest {
+            stage: stage.clone(),
+            evaluations: *evaluations,
+            losses: *losses,
+            shape,
+            vectors: listed,
+        };
         let number = self.take_number();
         let text = manifest.to_bytes();
         bytes += text.len() as u64;
@@ -207,20 +231,28 @@ impl Checkpoints {
         Ok(file)
     }
 
-    /// Removes manifests that newer ones replace, and then the files that no manifest names any more.
+    /// Removes manifests that newer ones replace, and then the files that no manifest names any
+    /// more.
     fn clear_away(&mut self) -> Result<(), JournalError> {
         let newest: Vec<u64> = self.manifests.keys().rev().take(KEPT).copied().collect();
-        let ended = self.manifests.iter().rev().find(|(_, m)| matches!(m.stage, Stage::LevelDone { .. })).map(|(number, _)| *number);
+        let ended = self
+            .manifests
+            .iter()
+            .rev()
+            .find(|(_, m)| matches!(m.stage, Stage::LevelDone { .. }))
+            .map(|(number, _)| *number);
         self.manifests.retain(|number, _| newest.contains(number) || ended == Some(*number));
         let wanted: HashSet<String> = self
             .manifests
             .iter()
             .flat_map(|(number, manifest)| {
-                std::iter::once(format!("{number:06}.checkpoint")).chain(manifest.vectors.iter().map(|file| file.file.clone()))
+                std::iter::once(format!("{number:06}.checkpoint"))
+                    .chain(manifest.vectors.iter().map(|file| file.file.clone()))
             })
             .collect();
         self.known.retain(|_, file| wanted.contains(&file.file));
-        let mut gone: Vec<String> = names(&self.directory)?.into_iter().filter(|name| !wanted.contains(name)).collect();
+        let mut gone: Vec<String> =
+            names(&self.directory)?.into_iter().filter(|name| !wanted.contains(name)).collect();
         // Manifests go first: one that names a file that is gone would be called damaged.
         gone.sort_by_key(|name| !name.ends_with(".checkpoint"));
         for name in gone {
@@ -252,7 +284,9 @@ impl Checkpoints {
 
 fn remove_all(directory: &Path) -> Result<(), JournalError> {
     match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io("remove", directory)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(JournalError::io("remove", directory)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -273,6 +307,8 @@ fn names(directory: &Path) -> Result<Vec<String>, JournalError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => return Err(JournalError::io("read", directory)(error)),
     };
-    let name = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        Ok(entry?.file_name().to_string_lossy().into_owned())
+    };
     entries.map(name).collect::<std::io::Result<_>>().map_err(JournalError::io("read", directory))
 }

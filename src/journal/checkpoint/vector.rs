@@ -1,7 +1,7 @@
 //! A vector's file, `NNNNNN.vector`.
 //!
-//! Format 1: 16 bytes `impasto-vector-1`, the number of values as u64, the CRC-32 of the values' bytes as u32, four
-//! bytes 0, then the values: float32. All numbers are little-endian.
+//! Format 1: 16 bytes `impasto-vector-1`, the number of values as u64, the CRC-32 of the values'
+//! bytes as u32, four bytes 0, then the values: float32. All numbers are little-endian.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -40,7 +40,11 @@ pub fn parse_header(bytes: &[u8]) -> Result<(u64, u32), &'static str> {
 /// When the file cannot be written or the tensor not be read.
 pub(super) fn write(path: &Path, tensor: &Tensor) -> io::Result<(u32, u64)> {
     let other = |error: candle_core::Error| io::Error::other(first_line(&error));
-    let tensor = tensor.to_device(&Device::Cpu).and_then(|t| t.to_dtype(DType::F32)).and_then(|t| t.contiguous()).map_err(other)?;
+    let tensor = tensor
+        .to_device(&Device::Cpu)
+        .and_then(|t| t.to_dtype(DType::F32))
+        .and_then(|t| t.contiguous())
+        .map_err(other)?;
     let view = HostView::new(&tensor).map_err(other)?;
     let mut bytes = Vec::with_capacity(4 * CHUNK);
     let mut hasher = crc32fast::Hasher::new();
@@ -81,7 +85,9 @@ pub(super) fn read(path: &Path, shape: [usize; 3], crc: u32) -> Result<Tensor, S
     let bytes = values.checked_mul(4).and_then(|bytes| bytes.checked_add(HEADER as u64));
     // The length is compared before memory is taken for it.
     if expected != Some(values) || bytes != Some(length) || told != crc {
-        return Err(format!("it has {length} bytes and says that it holds {values} values; another vector was expected"));
+        return Err(format!(
+            "it has {length} bytes and says that it holds {values} values; another vector was expected"
+        ));
     }
     let mut found = Vec::with_capacity(values as usize);
     let mut hasher = crc32fast::Hasher::new();
@@ -112,7 +118,10 @@ mod tests {
         let values: Vec<f32> = (0..3 * 7 * 5).map(|i| noise.bell(i)).collect();
         let tensor = Tensor::from_vec(values.clone(), (3, 7, 5), &Device::Cpu).unwrap();
         let (crc, length) = write(&path, &tensor).unwrap();
-        assert_eq!(read(&path, [3, 7, 5], crc).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(), values);
+        assert_eq!(
+            read(&path, [3, 7, 5], crc).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            values
+        );
         assert!(read(&path, [3, 5, 8], crc).is_err() && read(&path, [3, 7, 5], crc ^ 1).is_err());
         let whole = std::fs::read(&path).unwrap();
         assert_eq!(whole.len() as u64, length);

@@ -23,12 +23,18 @@ pub(super) struct Cut {
     pub(super) blocks: usize,
     /// Tiles of a block.
     pub(super) size: usize,
-    /// Parts of the output channels: maps too small to give every thread a block are shared by channels as well.
+    /// Parts of the output channels: maps too small to give every thread a block are shared by
+    /// channels as well.
     pub(super) shares: usize,
 }
 
 impl Cut {
-    pub(super) fn new(height: usize, width: usize, (inputs, outputs): (usize, usize), threads: usize) -> Self {
+    pub(super) fn new(
+        height: usize,
+        width: usize,
+        (inputs, outputs): (usize, usize),
+        threads: usize,
+    ) -> Self {
         let tiles = height.div_ceil(4) * width.div_ceil(4);
         let chunks = outputs.div_ceil(BLOCK * CHUNK);
         let mut blocks = tiles.div_ceil(if inputs <= 128 { TILES_OF_NARROW } else { TILES });
@@ -40,9 +46,16 @@ impl Cut {
     }
 }
 
-/// Bytes of the three buffers of one worker's scratch, and the number of workers, for a convolution of `inputs` channels (0: none)
-/// to `outputs` channels over so many cells. What [`Convolution::run`] will take from its pool.
-pub fn scratch_bytes(height: usize, width: usize, inputs: usize, outputs: usize, threads: usize) -> ([usize; 3], usize) {
+/// Bytes of the three buffers of one worker's scratch, and the number of workers, for a convolution
+/// of `inputs` channels (0: none) to `outputs` channels over so many cells. What
+/// [`Convolution::run`] will take from its pool.
+pub fn scratch_bytes(
+    height: usize,
+    width: usize,
+    inputs: usize,
+    outputs: usize,
+    threads: usize,
+) -> ([usize; 3], usize) {
     let cut = Cut::new(height, width, (inputs, outputs), threads);
     let lengths = Scratch::lengths(inputs.div_ceil(BLOCK), outputs.div_ceil(BLOCK), cut.size);
     (lengths.map(|length| length * size_of::<f32>()), threads.min(cut.blocks * cut.shares))
@@ -60,17 +73,28 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Values of V, M and the copy of relu1_1, whose channels are those of the source or of the sink.
+    /// Values of V, M and the copy of relu1_1, whose channels are those of the source or of the
+    /// sink.
     fn lengths(k_blocks: usize, blocks: usize, tiles: usize) -> [usize; 3] {
         let v = odd(k_blocks * tiles) * 16 * PLANES;
         let m = odd(blocks.min(CHUNK) * tiles) * 16 * PLANES;
-        [if k_blocks == 0 { 0 } else { v }, if k_blocks == 0 { 0 } else { m }, k_blocks.max(blocks) * 6 * (4 * RUN + 2) * BLOCK]
+        [
+            if k_blocks == 0 { 0 } else { v },
+            if k_blocks == 0 { 0 } else { m },
+            k_blocks.max(blocks) * 6 * (4 * RUN + 2) * BLOCK,
+        ]
     }
 
     pub(super) fn new(job: &Convolution, tiles: usize) -> Self {
         let k_blocks = job.source.as_ref().map_or(0, |(_, f)| f.panels.k_blocks);
         let [v, m, local] = Self::lengths(k_blocks, job.outputs.div_ceil(BLOCK), tiles);
-        Self { v: job.pool.take(v), m: job.pool.take(m), local: job.pool.take(local), v_plane: 0, m_plane: 0 }
+        Self {
+            v: job.pool.take(v),
+            m: job.pool.take(m),
+            local: job.pool.take(local),
+            v_plane: 0,
+            m_plane: 0,
+        }
     }
 }
 
@@ -79,14 +103,24 @@ pub(super) fn odd(n: usize) -> usize {
     n | 1
 }
 
-/// Cuts a range of tiles (in raster order, `across` in a row, the first one at `corner`: row, column) at the ends of rows.
-pub(super) fn segments(tiles: &std::ops::Range<usize>, across: usize, corner: (usize, usize)) -> Vec<Segment> {
+/// Cuts a range of tiles (in raster order, `across` in a row, the first one at `corner`: row,
+/// column) at the ends of rows.
+pub(super) fn segments(
+    tiles: &std::ops::Range<usize>,
+    across: usize,
+    corner: (usize, usize),
+) -> Vec<Segment> {
     let mut found = Vec::new();
     let mut tile = tiles.start;
     while tile < tiles.end {
         let (row, first) = (tile / across, tile % across);
         let count = (across - first).min(tiles.end - tile);
-        found.push(Segment { row: row + corner.0, first: first + corner.1, count, place: tile - tiles.start });
+        found.push(Segment {
+            row: row + corner.0,
+            first: first + corner.1,
+            count,
+            place: tile - tiles.start,
+        });
         tile += count;
     }
     found

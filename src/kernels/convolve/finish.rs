@@ -11,7 +11,14 @@ use super::{Affine, Convolution, Features, Kind, Pool2, STREAMED, Tap, Target};
 
 impl Convolution<'_> {
     /// The inverse transform of some tiles and what follows it.
-    pub(super) fn finish(&self, target: &Target, scratch: &mut Scratch, run: Segment, first: usize, width: usize) {
+    pub(super) fn finish(
+        &self,
+        target: &Target,
+        scratch: &mut Scratch,
+        run: Segment,
+        first: usize,
+        width: usize,
+    ) {
         let mut local = None;
         if let Some(Tap { features: Features::First(layer, pixels), .. }) = target.tap {
             let pitch = 4 * run.count;
@@ -22,7 +29,10 @@ impl Convolution<'_> {
         }
         let features = target.tap.map(|tap| match (tap.features, local) {
             (Features::Map(map), _) => Cells {
-                start: map.data.as_ptr().wrapping_add((run.row * 4 * map.shape.pitch() + run.first * 4) * BLOCK),
+                start: map
+                    .data
+                    .as_ptr()
+                    .wrapping_add((run.row * 4 * map.shape.pitch() + run.first * 4) * BLOCK),
                 pitch: map.shape.pitch(),
                 plane: map.shape.plane(),
             },
@@ -34,10 +44,15 @@ impl Convolution<'_> {
             self.affine(target, affine, features, run, first, width);
         }
         // What `affine` wrote lies in the cache already.
-        let stream = target.shape.map_bytes() >= STREAMED && target.tap.is_none_or(|tap| tap.affine.is_none());
+        let stream = target.shape.map_bytes() >= STREAMED
+            && target.tap.is_none_or(|tap| tap.affine.is_none());
         let job = Finish {
             target,
-            m: if self.source.is_some() { scratch.m.as_ptr().wrapping_add(run.place * width * 16) } else { std::ptr::null() },
+            m: if self.source.is_some() {
+                scratch.m.as_ptr().wrapping_add(run.place * width * 16)
+            } else {
+                std::ptr::null()
+            },
             m_tile: width * 16,
             m_plane: scratch.m_plane,
             run,
@@ -48,12 +63,21 @@ impl Convolution<'_> {
             map_width: self.width,
             stream,
         };
-        // SAFETY: M holds these tiles; the sink's maps have the shapes that were checked, and these tiles are this worker's alone.
+        // SAFETY: M holds these tiles; the sink's maps have the shapes that were checked, and these
+        // tiles are this worker's alone.
         unsafe { self.isa.run(job) };
     }
 
     /// `matrix F` of some tiles, written where the gradient goes.
-    fn affine(&self, target: &Target, affine: &Affine, features: Cells, run: Segment, first: usize, width: usize) {
+    fn affine(
+        &self,
+        target: &Target,
+        affine: &Affine,
+        features: Cells,
+        run: Segment,
+        first: usize,
+        width: usize,
+    ) {
         let shape = target.shape;
         let rows = 4.min(self.height - run.row * 4);
         let cells = (4 * run.count).min(self.width - run.first * 4);
@@ -61,7 +85,9 @@ impl Convolution<'_> {
         for sub in (0..width).step_by(affine.panels.panel_blocks) {
             let (start, blocks) = affine.panels.panel(first + sub);
             for y in 0..rows {
-                let out_cell = (run.row * 4 + y) * shape.pitch() + run.first * 4 + (first + sub) * shape.plane();
+                let out_cell = (run.row * 4 + y) * shape.pitch()
+                    + run.first * 4
+                    + (first + sub) * shape.plane();
                 for group in 0..groups {
                     let (from, to) = (group * cells / groups, (group + 1) * cells / groups);
                     // SAFETY: the cells lie inside both maps, and are this worker's alone.
@@ -77,7 +103,10 @@ impl Convolution<'_> {
                             out_block: shape.plane() * BLOCK,
                             rows: to - from,
                             panel: blocks,
-                            prefetch: [features.start.wrapping_add((y * features.pitch + to) * BLOCK); 2],
+                            prefetch: [features
+                                .start
+                                .wrapping_add((y * features.pitch + to) * BLOCK);
+                                2],
                         });
                     }
                 }
@@ -97,7 +126,8 @@ struct Cells {
 /// Inverse transform and sink for some tiles of one row and one chunk of channels.
 ///
 /// # Safety
-/// M (if not null) must hold the tiles, and the target's maps must have the shapes that [`Convolution::check`] demands.
+/// M (if not null) must hold the tiles, and the target's maps must have the shapes that
+/// [`Convolution::check`] demands.
 struct Finish<'a> {
     target: &'a Target<'a>,
     m: *const f32,
@@ -123,12 +153,19 @@ impl Kernel for Finish<'_> {
                 // SAFETY: the contract of `Finish`.
                 unsafe {
                     if !self.m.is_null() {
-                        transform_output(s, self.m.add(tile * self.m_tile + block * 16), self.m_plane, y.as_mut_ptr());
+                        transform_output(
+                            s,
+                            self.m.add(tile * self.m_tile + block * 16),
+                            self.m_plane,
+                            y.as_mut_ptr(),
+                        );
                     }
                     match self.target.kind {
                         Kind::Relu => self.relu(s, &y, block, tile),
                         Kind::Pooled(Pool2::Max) => self.pooled::<S, true>(s, &mut y, block, tile),
-                        Kind::Pooled(Pool2::Average) => self.pooled::<S, false>(s, &mut y, block, tile),
+                        Kind::Pooled(Pool2::Average) => {
+                            self.pooled::<S, false>(s, &mut y, block, tile)
+                        }
                         Kind::Masked => self.masked(s, &y, block, tile),
                         Kind::Plain => self.plain(s, &y, block, tile),
                         Kind::Pixels => self.pixels(&y, tile),
@@ -176,7 +213,10 @@ impl Finish<'_> {
                     let mut bits = 0;
                     for part in (0..16).step_by(S::LANES) {
                         let bias = s.load(self.target.bias.add(channel_block * 16 + part));
-                        let v = s.max(zero, s.add(s.load(y.as_ptr().add((r * 4 + c) * 16 + part)), bias));
+                        let v = s.max(
+                            zero,
+                            s.add(s.load(y.as_ptr().add((r * 4 + c) * 16 + part)), bias),
+                        );
                         self.put(s, self.target.out.add(cell * BLOCK + part), v);
                         bits |= s.gt_bits(v, zero) << part;
                     }
@@ -191,7 +231,13 @@ impl Finish<'_> {
     /// # Safety
     /// As [`Finish`].
     #[inline(always)]
-    unsafe fn pooled<S: Simd, const MAX: bool>(&self, s: S, y: &mut [f32; 16 * BLOCK], block: usize, tile: usize) {
+    unsafe fn pooled<S: Simd, const MAX: bool>(
+        &self,
+        s: S,
+        y: &mut [f32; 16 * BLOCK],
+        block: usize,
+        tile: usize,
+    ) {
         let (y0, x0, rows, columns) = self.valid(tile);
         let shape = self.target.shape;
         let channel_block = self.first + block;
@@ -206,27 +252,40 @@ impl Finish<'_> {
                 }
             }
             if !self.target.full.is_null() {
-                let whole = Shape { channels: shape.channels, height: self.height, width: self.map_width };
+                let whole =
+                    Shape { channels: shape.channels, height: self.height, width: self.map_width };
                 for r in 0..rows {
                     for c in 0..columns {
-                        let cell = channel_block * whole.plane() + (y0 + r) * whole.pitch() + x0 + c;
+                        let cell =
+                            channel_block * whole.plane() + (y0 + r) * whole.pitch() + x0 + c;
                         let from = y.as_ptr().add((r * 4 + c) * 16);
-                        std::ptr::copy_nonoverlapping(from, self.target.full.add(cell * BLOCK), BLOCK);
+                        std::ptr::copy_nonoverlapping(
+                            from,
+                            self.target.full.add(cell * BLOCK),
+                            BLOCK,
+                        );
                     }
                 }
             }
             for r in 0..rows / 2 {
                 for c in 0..columns / 2 {
-                    let cell = channel_block * shape.plane() + (y0 / 2 + r) * shape.pitch() + x0 / 2 + c;
+                    let cell =
+                        channel_block * shape.plane() + (y0 / 2 + r) * shape.pitch() + x0 / 2 + c;
                     let mut words = [0u32; 4];
                     for part in (0..16).step_by(S::LANES) {
                         let mut window = [zero; 4];
                         for (i, value) in window.iter_mut().enumerate() {
-                            *value = s.load(y.as_ptr().add(((2 * r + i / 2) * 4 + 2 * c + i % 2) * 16 + part));
+                            *value = s.load(
+                                y.as_ptr().add(((2 * r + i / 2) * 4 + 2 * c + i % 2) * 16 + part),
+                            );
                         }
                         let [a, b, c, d] = window;
                         let mut taken = 0;
-                        let out = if MAX { s.max(s.max(a, b), s.max(c, d)) } else { s.mul(s.splat(0.25), s.add(s.add(a, b), s.add(c, d))) };
+                        let out = if MAX {
+                            s.max(s.max(a, b), s.max(c, d))
+                        } else {
+                            s.mul(s.splat(0.25), s.add(s.add(a, b), s.add(c, d)))
+                        };
                         for (word, value) in words.iter_mut().zip(window) {
                             let mut bits = s.gt_bits(value, zero);
                             if MAX {
@@ -262,23 +321,37 @@ impl Finish<'_> {
             for r in 0..rows {
                 for c in 0..columns {
                     let cell = channel_block * shape.plane() + (y0 + r) * shape.pitch() + x0 + c;
-                    let feature = self.features.map(|f| f.start.add((channel_block * f.plane + r * f.pitch + tile * 4 + c) * BLOCK));
-                    let bits = if self.target.mask.is_null() { 0 } else { u32::from(*self.target.mask.add(cell)) };
+                    let feature = self.features.map(|f| {
+                        f.start.add((channel_block * f.plane + r * f.pitch + tile * 4 + c) * BLOCK)
+                    });
+                    let bits = if self.target.mask.is_null() {
+                        0
+                    } else {
+                        u32::from(*self.target.mask.add(cell))
+                    };
                     for part in (0..16).step_by(S::LANES) {
                         let out = self.target.out.add(cell * BLOCK + part);
                         let mut v = s.load(y.as_ptr().add((r * 4 + c) * 16 + part));
                         if let Some(affine) = affine {
-                            let offset = s.load(affine.offset.as_ptr().add(channel_block * 16 + part));
+                            let offset =
+                                s.load(affine.offset.as_ptr().add(channel_block * 16 + part));
                             v = s.add(v, s.add(s.load(out), offset));
                         }
                         if let (Some(towards), Some(feature)) = (towards, feature) {
                             let map = towards.target;
-                            let at = map.at(channel_block, y0 + r + towards.top, x0 + c + towards.left);
+                            let at =
+                                map.at(channel_block, y0 + r + towards.top, x0 + c + towards.left);
                             let wanted = s.load(map.data.as_ptr().add(at + part));
-                            v = s.fma(s.splat(towards.scale), s.sub(s.load(feature.add(part)), wanted), v);
+                            v = s.fma(
+                                s.splat(towards.scale),
+                                s.sub(s.load(feature.add(part)), wanted),
+                                v,
+                            );
                         }
                         let passes = match feature {
-                            Some(feature) if self.target.mask.is_null() => s.gt_bits(s.load(feature.add(part)), zero),
+                            Some(feature) if self.target.mask.is_null() => {
+                                s.gt_bits(s.load(feature.add(part)), zero)
+                            }
                             _ => bits >> part,
                         };
                         self.put(s, out, s.keep_bits(v, passes));

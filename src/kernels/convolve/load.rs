@@ -10,29 +10,64 @@ use super::{Convolution, RUN, Source};
 
 impl Convolution<'_> {
     /// Transforms the inputs of some tiles into V.
-    pub(super) fn load(&self, source: &Source, filters: &Filters, scratch: &mut Scratch, segment: Segment, count: usize) {
+    pub(super) fn load(
+        &self,
+        source: &Source,
+        filters: &Filters,
+        scratch: &mut Scratch,
+        segment: Segment,
+        count: usize,
+    ) {
         let v = scratch.v.as_mut_ptr();
         match filters.data {
             Data::Float32(_) => self.load_as(source, filters, scratch, segment, (v, count)),
-            Data::Bfloat16(_) => self.load_as(source, filters, scratch, segment, (v.cast::<u16>(), count)),
+            Data::Bfloat16(_) => {
+                self.load_as(source, filters, scratch, segment, (v.cast::<u16>(), count))
+            }
         }
     }
 
-    fn load_as<T: Stored>(&self, source: &Source, filters: &Filters, scratch: &mut Scratch, segment: Segment, (v, count): (*mut T, usize)) {
-        let (v_plane, v_block, k_blocks) = (scratch.v_plane, count * BLOCK, filters.panels.k_blocks);
+    fn load_as<T: Stored>(
+        &self,
+        source: &Source,
+        filters: &Filters,
+        scratch: &mut Scratch,
+        segment: Segment,
+        (v, count): (*mut T, usize),
+    ) {
+        let (v_plane, v_block, k_blocks) =
+            (scratch.v_plane, count * BLOCK, filters.panels.k_blocks);
         let (map, mask, valid) = match source {
             Source::Map(map) => (map, std::ptr::null(), map.valid),
-            Source::Unpooled(map, mask) => (map, mask.data.as_ptr(), map.valid.intersection(&mask.valid)),
+            Source::Unpooled(map, mask) => {
+                (map, mask.data.as_ptr(), map.valid.intersection(&mask.valid))
+            }
             Source::First(first, pixels) => {
                 for at in (0..segment.count).step_by(RUN) {
                     let tiles = RUN.min(segment.count - at);
                     let pitch = 4 * tiles + 2;
                     let local = scratch.local.as_mut_ptr();
                     let v = v.wrapping_add((segment.place + at) * BLOCK);
-                    // SAFETY: the scratch holds six rows of `4 RUN + 2` cells of all blocks, and V has a place for every tile.
+                    // SAFETY: the scratch holds six rows of `4 RUN + 2` cells of all blocks, and V
+                    // has a place for every tile.
                     unsafe {
-                        first_patch(first, pixels, (segment.row, segment.first + at), (6, pitch), 1, local);
-                        self.isa.run(Patches { source: local, pitch, v, v_block, v_plane, tiles, k_blocks });
+                        first_patch(
+                            first,
+                            pixels,
+                            (segment.row, segment.first + at),
+                            (6, pitch),
+                            1,
+                            local,
+                        );
+                        self.isa.run(Patches {
+                            source: local,
+                            pitch,
+                            v,
+                            v_block,
+                            v_plane,
+                            tiles,
+                            k_blocks,
+                        });
                     }
                 }
                 return;
@@ -52,16 +87,25 @@ impl Convolution<'_> {
             right: valid.right() as isize,
             k_blocks,
         };
-        // SAFETY: the map has `k_blocks` blocks of this shape, the mask four words a cell, and V a place for every tile.
+        // SAFETY: the map has `k_blocks` blocks of this shape, the mask four words a cell, and V a
+        // place for every tile.
         unsafe { self.isa.run(load) };
     }
 }
 
-/// relu1_1 of a few tiles with a border of `border` cells, zero outside the picture: `[C/16][rows][pitch][16]`.
+/// relu1_1 of a few tiles with a border of `border` cells, zero outside the picture:
+/// `[C/16][rows][pitch][16]`.
 ///
 /// # Safety
 /// `out` must be writable for that many values.
-pub(super) unsafe fn first_patch(first: &First, pixels: &Pixels, tile: (usize, usize), size: (usize, usize), border: usize, out: *mut f32) {
+pub(super) unsafe fn first_patch(
+    first: &First,
+    pixels: &Pixels,
+    tile: (usize, usize),
+    size: (usize, usize),
+    border: usize,
+    out: *mut f32,
+) {
     let ((rows, pitch), blocks) = (size, first.outputs().div_ceil(BLOCK));
     let plane = rows * pitch * BLOCK;
     let x0 = (tile.1 * 4).saturating_sub(border);
@@ -69,7 +113,8 @@ pub(super) unsafe fn first_patch(first: &First, pixels: &Pixels, tile: (usize, u
     let skip = x0 + border - tile.1 * 4;
     for row in 0..rows {
         let y = (tile.0 * 4 + row).wrapping_sub(border);
-        // SAFETY: every row, cell and block lies inside the memory that the caller answers for; the cells lie in the picture.
+        // SAFETY: every row, cell and block lies inside the memory that the caller answers for; the
+        // cells lie in the picture.
         unsafe {
             let line = out.add(row * pitch * BLOCK);
             let inside = y < pixels.height;
@@ -80,7 +125,8 @@ pub(super) unsafe fn first_patch(first: &First, pixels: &Pixels, tile: (usize, u
             for block in 0..blocks {
                 let line = line.add(block * plane);
                 std::slice::from_raw_parts_mut(line, start * BLOCK).fill(0.0);
-                std::slice::from_raw_parts_mut(line.add(end * BLOCK), (pitch - end) * BLOCK).fill(0.0);
+                std::slice::from_raw_parts_mut(line.add(end * BLOCK), (pitch - end) * BLOCK)
+                    .fill(0.0);
             }
         }
     }
@@ -89,8 +135,8 @@ pub(super) unsafe fn first_patch(first: &First, pixels: &Pixels, tile: (usize, u
 /// Input transform from a map, plain or unpooled.
 ///
 /// # Safety
-/// `source` must hold `k_blocks` blocks of `shape` with values where it says so, `mask` (if not null) four words a cell, V a place
-/// for each tile.
+/// `source` must hold `k_blocks` blocks of `shape` with values where it says so, `mask` (if not
+/// null) four words a cell, V a place for each tile.
 struct Load<T> {
     source: *const f32,
     shape: Shape,
@@ -99,7 +145,8 @@ struct Load<T> {
     v_block: usize,
     v_plane: usize,
     segment: Segment,
-    /// The source's cells that hold values, of the pooled map where it is unpooled: first and one past the last.
+    /// The source's cells that hold values, of the pooled map where it is unpooled: first and one
+    /// past the last.
     top: isize,
     left: isize,
     bottom: isize,
@@ -120,18 +167,30 @@ impl<T: Stored> Kernel for Load<T> {
                 // SAFETY: the contract of `Load`; cells that hold no values are not read.
                 unsafe {
                     let target = self.v.add(block * self.v_block + tile * 16);
-                    let inside = y0 >= self.top && x0 >= self.left && y0 + 6 <= self.bottom && x0 + 6 <= self.right;
+                    let inside = y0 >= self.top
+                        && x0 >= self.left
+                        && y0 + 6 <= self.bottom
+                        && x0 + 6 <= self.right;
                     if self.mask.is_null() {
                         let source = self.source.add(block * plane * BLOCK);
                         if inside {
                             let cell = y0 as usize * pitch + x0 as usize;
-                            // The cells that the tile after next adds; the map seldom lies in a near cache.
+                            // The cells that the tile after next adds; the map seldom lies in a
+                            // near cache.
                             for y in 0..6 {
                                 for x in 0..4 {
-                                    s.prefetch(source.wrapping_add((cell + y * pitch + 10 + x) * BLOCK));
+                                    s.prefetch(
+                                        source.wrapping_add((cell + y * pitch + 10 + x) * BLOCK),
+                                    );
                                 }
                             }
-                            transform_input(s, source.add(cell * BLOCK), pitch * BLOCK, target, self.v_plane);
+                            transform_input(
+                                s,
+                                source.add(cell * BLOCK),
+                                pitch * BLOCK,
+                                target,
+                                self.v_plane,
+                            );
                             continue;
                         }
                         for (i, cell) in patch.chunks_exact_mut(BLOCK).enumerate() {
@@ -163,21 +222,30 @@ impl<T> Load<T> {
         y >= self.top && x >= self.left && y < self.bottom && x < self.right
     }
 
-    /// The 6x6 patch of the unpooled gradient: rows -1..5 of a tile are halves of the pooled rows -1..3.
+    /// The 6x6 patch of the unpooled gradient: rows -1..5 of a tile are halves of the pooled rows
+    /// -1..3.
     ///
     /// # Safety
     /// As [`Load`].
     #[inline(always)]
-    unsafe fn unpool<S: Simd>(&self, s: S, block: usize, corner: (isize, isize), patch: &mut [f32; 36 * BLOCK]) {
+    unsafe fn unpool<S: Simd>(
+        &self,
+        s: S,
+        block: usize,
+        corner: (isize, isize),
+        patch: &mut [f32; 36 * BLOCK],
+    ) {
         let (pitch, plane) = (self.shape.pitch(), self.shape.plane());
         for row in 0..4 {
             let y = (corner.0 + 1) / 2 - 1 + row;
             for column in 0..4 {
                 let x = (corner.1 + 1) / 2 - 1 + column;
                 let there = self.holds(y, x);
-                // SAFETY: the pooled cell is there before it is read; patch rows and columns are checked to be 0..6.
+                // SAFETY: the pooled cell is there before it is read; patch rows and columns are
+                // checked to be 0..6.
                 unsafe {
-                    let cell = if there { block * plane + y as usize * pitch + x as usize } else { 0 };
+                    let cell =
+                        if there { block * plane + y as usize * pitch + x as usize } else { 0 };
                     for dy in 0..2 {
                         for dx in 0..2 {
                             let (py, px) = (2 * row + dy - 1, 2 * column + dx - 1);
@@ -185,9 +253,17 @@ impl<T> Load<T> {
                                 continue;
                             }
                             let to = patch.as_mut_ptr().add((py * 6 + px) as usize * BLOCK);
-                            let bits = if there { u32::from(*self.mask.add(cell * 4 + (dy * 2 + dx) as usize)) } else { 0 };
+                            let bits = if there {
+                                u32::from(*self.mask.add(cell * 4 + (dy * 2 + dx) as usize))
+                            } else {
+                                0
+                            };
                             for part in (0..16).step_by(S::LANES) {
-                                let v = if there { s.load_bits(self.source.add(cell * BLOCK + part), bits >> part) } else { s.splat(0.0) };
+                                let v = if there {
+                                    s.load_bits(self.source.add(cell * BLOCK + part), bits >> part)
+                                } else {
+                                    s.splat(0.0)
+                                };
                                 s.store(to.add(part), v);
                             }
                         }

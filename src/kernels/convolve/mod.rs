@@ -1,11 +1,12 @@
 //! One 3x3 convolution over a whole map, either direction, with everything that belongs to it.
 //!
-//! The map is cut in blocks of about 60 tiles of 4x4. A worker claims a block, transforms all its input channels into
-//! 36 planes V `[C_in/16][tiles][16]`, and then for each 64 output channels does 36 small products `M = V U` and the inverse
-//! transform; V and M are its own scratch and stay in its cache, and there is no barrier before the end of the layer. What precedes
-//! and follows is done on the way in and out ([`Source`], [`Sink`]): unpooling the gradient, bias, ReLU, pooling, the mask for the
-//! way back, the gradient of a tap. Every tile is computed alone and in one order, so neither the cut nor the number of workers
-//! changes a byte.
+//! The map is cut in blocks of about 60 tiles of 4x4. A worker claims a block, transforms all its
+//! input channels into 36 planes V `[C_in/16][tiles][16]`, and then for each 64 output channels
+//! does 36 small products `M = V U` and the inverse transform; V and M are its own scratch and stay
+//! in its cache, and there is no barrier before the end of the layer. What precedes and follows is
+//! done on the way in and out ([`Source`], [`Sink`]): unpooling the gradient, bias, ReLU, pooling,
+//! the mask for the way back, the gradient of a tap. Every tile is computed alone and in one order,
+//! so neither the cut nor the number of workers changes a byte.
 
 mod cut;
 mod finish;
@@ -25,11 +26,12 @@ use crate::geometry::Rect;
 pub use cut::scratch_bytes;
 use cut::{Cut, Scratch, Segment, odd, segments};
 
-/// Tiles of a block: so many that a panel of weights is used often, so few that V, M and the weights of narrow layers share the
-/// second-level cache.
+/// Tiles of a block: so many that a panel of weights is used often, so few that V, M and the
+/// weights of narrow layers share the second-level cache.
 const TILES: usize = 60;
 const TILES_OF_NARROW: usize = 36;
-/// Bytes of a map from which on it is written past the caches: it would not stay in them until the next layer reads it.
+/// Bytes of a map from which on it is written past the caches: it would not stay in them until the
+/// next layer reads it.
 const STREAMED: usize = 16 << 20;
 /// Blocks of 16 output channels between two inverse transforms.
 const CHUNK: usize = 4;
@@ -41,7 +43,8 @@ const RUN: usize = 16;
 pub enum Source<'a> {
     /// A map, as it is.
     Map(&'a Map),
-    /// The gradient of a pooled map, spread out to the cells that the mask (four words a cell) marks.
+    /// The gradient of a pooled map, spread out to the cells that the mask (four words a cell)
+    /// marks.
     Unpooled(&'a Map, &'a Mask),
     /// relu1_1, computed from the pixels on the way.
     First(&'a First, &'a Pixels),
@@ -76,7 +79,8 @@ impl Affine {
     }
 }
 
-/// The gradient `scale (F - target)` at every cell of a tap; the cell `(y, x)` of the map is `(y + top, x + left)` of the target.
+/// The gradient `scale (F - target)` at every cell of a tap; the cell `(y, x)` of the map is `(y +
+/// top, x + left)` of the target.
 #[derive(Clone, Copy)]
 pub struct Towards<'a> {
     /// The features wanted.
@@ -133,7 +137,8 @@ pub enum Sink<'a> {
         /// The features before pooling, when they are wanted.
         full: Option<&'a mut Map>,
     },
-    /// Backward, to features after a ReLU: adds the tap's gradients, then stops where the features were zero.
+    /// Backward, to features after a ReLU: adds the tap's gradients, then stops where the features
+    /// were zero.
     Masked {
         /// The gradient before the ReLU.
         out: &'a mut Map,
@@ -168,7 +173,8 @@ pub struct Convolution<'a> {
     pub width: usize,
     /// Channels made.
     pub outputs: usize,
-    /// The cells to make: whole tiles of four, whole windows where pooling follows, up to the map's end.
+    /// The cells to make: whole tiles of four, whole windows where pooling follows, up to the map's
+    /// end.
     pub area: Rect,
 }
 
@@ -194,7 +200,8 @@ enum Kind {
     Pixels,
 }
 
-// SAFETY: workers write disjoint tiles of `out`, `mask` and `full`, and only read through the other pointers.
+// SAFETY: workers write disjoint tiles of `out`, `mask` and `full`, and only read through the other
+// pointers.
 unsafe impl Send for Target<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Target<'_> {}
@@ -270,11 +277,21 @@ impl Convolution<'_> {
             match source {
                 Source::Map(map) => assert_eq!(map.shape, self.shape(filters.inputs)),
                 Source::Unpooled(map, mask) => {
-                    assert_eq!(map.shape, Shape { channels: filters.inputs, height: self.height / 2, width: self.width / 2 });
+                    assert_eq!(
+                        map.shape,
+                        Shape {
+                            channels: filters.inputs,
+                            height: self.height / 2,
+                            width: self.width / 2
+                        }
+                    );
                     assert!(mask.shape == map.shape && mask.words == 4);
                 }
                 Source::First(first, pixels) => {
-                    assert!(first.outputs() == filters.inputs && (pixels.height, pixels.width) == (self.height, self.width));
+                    assert!(
+                        first.outputs() == filters.inputs
+                            && (pixels.height, pixels.width) == (self.height, self.width)
+                    );
                 }
             }
         }
@@ -292,24 +309,35 @@ impl Convolution<'_> {
             Sink::Masked { out, mask, tap } => {
                 assert_eq!(out.shape, whole);
                 assert!(mask.is_none_or(|m| mask_fits(m, whole, 1)));
-                assert!(mask.is_some() || tap.is_some(), "the features or a mask must say where the gradient passes");
+                assert!(
+                    mask.is_some() || tap.is_some(),
+                    "the features or a mask must say where the gradient passes"
+                );
                 if let Some(tap) = tap {
                     match tap.features {
                         Features::Map(map) => assert_eq!(map.shape, whole),
                         Features::First(first, pixels) => {
-                            assert!(first.outputs() == self.outputs && (pixels.height, pixels.width) == (self.height, self.width));
+                            assert!(
+                                first.outputs() == self.outputs
+                                    && (pixels.height, pixels.width) == (self.height, self.width)
+                            );
                         }
                     }
                     assert!(tap.affine.is_none_or(|a| a.offset.len() == padded));
                     if let Some(towards) = &tap.towards {
                         let shape = towards.target.shape;
                         assert_eq!(shape.channels, self.outputs);
-                        assert!(shape.height >= towards.top + self.height && shape.width >= towards.left + self.width);
+                        assert!(
+                            shape.height >= towards.top + self.height
+                                && shape.width >= towards.left + self.width
+                        );
                     }
                 }
             }
             Sink::Plain { out } => assert_eq!(out.shape, whole),
-            Sink::Pixels { out } => assert!(self.outputs == 3 && out.len() == 3 * self.height * self.width),
+            Sink::Pixels { out } => {
+                assert!(self.outputs == 3 && out.len() == 3 * self.height * self.width)
+            }
         }
     }
 
@@ -318,12 +346,20 @@ impl Convolution<'_> {
         let Rect { left, top, width, height } = self.area;
         let (right, bottom) = (left + width, top + height);
         assert!(right <= self.width && bottom <= self.height);
-        assert!(left % 4 == 0 && top % 4 == 0 && (right % 4 == 0 || right == self.width) && (bottom % 4 == 0 || bottom == self.height));
+        assert!(
+            left % 4 == 0
+                && top % 4 == 0
+                && (right % 4 == 0 || right == self.width)
+                && (bottom % 4 == 0 || bottom == self.height)
+        );
         let half = self.area.halved();
-        let covers = |valid: Rect, area: Rect| area.area() == 0 || valid.intersection(&area) == area;
+        let covers =
+            |valid: Rect, area: Rect| area.area() == 0 || valid.intersection(&area) == area;
         match sink {
             Sink::Relu { out, mask, .. } => {
-                assert!(out.valid == self.area && mask.as_ref().is_none_or(|m| m.valid == self.area));
+                assert!(
+                    out.valid == self.area && mask.as_ref().is_none_or(|m| m.valid == self.area)
+                );
             }
             Sink::Pooled { out, mask, full, .. } => {
                 assert!(out.valid == half && mask.as_ref().is_none_or(|m| m.valid == half));
@@ -349,7 +385,8 @@ impl Convolution<'_> {
         let threads = rayon::current_num_threads();
         let chunks = self.outputs.div_ceil(BLOCK * CHUNK);
         let inputs = self.source.as_ref().map_or(0, |(_, filters)| filters.inputs);
-        let Cut { blocks, size, shares } = Cut::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
+        let Cut { blocks, size, shares } =
+            Cut::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(self, size);
@@ -361,7 +398,13 @@ impl Convolution<'_> {
                 let (block, share) = (unit / shares, unit % shares);
                 let (start, end) = (block * size, ((block + 1) * size).min(tiles));
                 if start < end {
-                    self.block(target, &mut scratch, start..end, across, share * chunks / shares..(share + 1) * chunks / shares);
+                    self.block(
+                        target,
+                        &mut scratch,
+                        start..end,
+                        across,
+                        share * chunks / shares..(share + 1) * chunks / shares,
+                    );
                 }
             }
         };
@@ -374,7 +417,14 @@ impl Convolution<'_> {
     }
 
     /// One block of tiles, some chunks of output channels.
-    fn block(&self, target: &Target, scratch: &mut Scratch, tiles: std::ops::Range<usize>, across: usize, chunks: std::ops::Range<usize>) {
+    fn block(
+        &self,
+        target: &Target,
+        scratch: &mut Scratch,
+        tiles: std::ops::Range<usize>,
+        across: usize,
+        chunks: std::ops::Range<usize>,
+    ) {
         let count = tiles.len();
         let segments = segments(&tiles, across, (self.area.top / 4, self.area.left / 4));
         if let Some((source, filters)) = &self.source {
@@ -412,7 +462,11 @@ impl Convolution<'_> {
 pub fn add_unpooled(map: &mut Map, pooled: &Map, mask: &Mask) {
     let small = pooled.shape;
     assert!(mask.shape == small && mask.words == 4);
-    assert!(small.channels == map.shape.channels && small.height == map.shape.height / 2 && small.width == map.shape.width / 2);
+    assert!(
+        small.channels == map.shape.channels
+            && small.height == map.shape.height / 2
+            && small.width == map.shape.width / 2
+    );
     let windows = map.valid.halved().intersection(&pooled.valid).intersection(&mask.valid);
     for block in 0..small.blocks() {
         for y in windows.top..windows.bottom() {

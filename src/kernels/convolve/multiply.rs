@@ -21,7 +21,14 @@ struct Place {
 
 impl Convolution<'_> {
     /// `M = V U` for the 36 planes and one chunk of output channels.
-    pub(super) fn products(&self, filters: &Filters, scratch: &mut Scratch, count: usize, first: usize, width: usize) {
+    pub(super) fn products(
+        &self,
+        filters: &Filters,
+        scratch: &mut Scratch,
+        count: usize,
+        first: usize,
+        width: usize,
+    ) {
         match &filters.data {
             Data::Float32(u) => {
                 let (v, u) = (scratch.v.as_ptr(), u.as_ptr());
@@ -70,7 +77,13 @@ impl Convolution<'_> {
     }
 
     /// Calls `work` for every micro-kernel of a chunk, planes outermost.
-    fn each_product(&self, filters: &Filters, scratch: &mut Scratch, chunk: (usize, usize, usize), work: impl Fn(Place)) {
+    fn each_product(
+        &self,
+        filters: &Filters,
+        scratch: &mut Scratch,
+        chunk: (usize, usize, usize),
+        work: impl Fn(Place),
+    ) {
         let (count, first, width) = chunk;
         let panels = &filters.panels;
         let (k, step) = (panels.k_blocks * BLOCK, panels.panel_blocks);
@@ -81,7 +94,8 @@ impl Convolution<'_> {
             for sub in (0..width).step_by(step) {
                 let (start, blocks) = panels.panel(first + sub);
                 // The panel after this one: of the same plane, or of the next.
-                let (next_plane, next_sub) = if sub + step < width { (plane, sub + step) } else { (plane + 1, 0) };
+                let (next_plane, next_sub) =
+                    if sub + step < width { (plane, sub + step) } else { (plane + 1, 0) };
                 let next = next_plane * plane_length + panels.panel(first + next_sub).0;
                 for group in 0..groups {
                     let (from, to) = (group * count / groups, (group + 1) * count / groups);

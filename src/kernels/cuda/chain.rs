@@ -5,20 +5,29 @@ use candle_core::{Device, Result, Tensor};
 use super::{Cuda, Launch, Number};
 use crate::kernels::winograd::{PLANES, transform_filter};
 
-/// Values of tiles before and after the products of [`Cuda::winograd`]: what it has in memory beside its input and its output.
+/// Values of tiles before and after the products of [`Cuda::winograd`]: what it has in memory
+/// beside its input and its output.
 const BAND: usize = 64 << 20;
 
 impl Cuda {
-    /// A band of rows of `map`, zero where `mask` is not positive, with its nine shifted copies below each other:
-    /// `[9 C, rows w]`.
+    /// A band of rows of `map`, zero where `mask` is not positive, with its nine shifted copies
+    /// below each other: `[9 C, rows w]`.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn unfold(&self, map: &Tensor, mask: Option<&Tensor>, top: usize, rows: usize) -> Result<Tensor> {
+    pub fn unfold(
+        &self,
+        map: &Tensor,
+        mask: Option<&Tensor>,
+        top: usize,
+        rows: usize,
+    ) -> Result<Tensor> {
         let (_, channels, height, width) = map.dims4()?;
         let out = self.empty((9 * channels, rows * width), map.dtype())?;
         let numbers = [Number::int(height)?, Number::int(width)?, Number::int(top)?];
-        Launch::by_channel(self, "unfold", rows * width, channels).with(&[Some(map), mask], &numbers).into(&out)?;
+        Launch::by_channel(self, "unfold", rows * width, channels)
+            .with(&[Some(map), mask], &numbers)
+            .into(&out)?;
         Ok(out)
     }
 
@@ -59,7 +68,13 @@ impl Cuda {
         Ok(out)
     }
 
-    fn cellwise(&self, name: &'static str, like: &Tensor, inputs: &[Option<&Tensor>], out: &Tensor) -> Result<()> {
+    fn cellwise(
+        &self,
+        name: &'static str,
+        like: &Tensor,
+        inputs: &[Option<&Tensor>],
+        out: &Tensor,
+    ) -> Result<()> {
         let (_, channels, height, width) = like.dims4()?;
         Launch::by_channel(self, name, height * width, channels).with(inputs, &[]).into(out)
     }
@@ -72,11 +87,14 @@ impl Cuda {
         let (_, channels, height, width) = map.dims4()?;
         let out = self.empty((1, channels, height / 2, width / 2), map.dtype())?;
         let numbers = [Number::int(height)?, Number::int(width)?, Number::flag(largest)];
-        Launch::by_channel(self, "pool", (height / 2) * (width / 2), channels).with(&[Some(map)], &numbers).into(&out)?;
+        Launch::by_channel(self, "pool", (height / 2) * (width / 2), channels)
+            .with(&[Some(map)], &numbers)
+            .into(&out)?;
         Ok(out)
     }
 
-    /// The gradient before a pooling of `map` from the one after it. Among equal maxima the first in raster order gets it.
+    /// The gradient before a pooling of `map` from the one after it. Among equal maxima the first
+    /// in raster order gets it.
     ///
     /// # Errors
     /// When the device fails.
@@ -85,16 +103,25 @@ impl Cuda {
         let out = self.empty(map.shape(), map.dtype())?;
         let numbers = [Number::int(height)?, Number::int(width)?, Number::flag(largest)];
         let windows = height.div_ceil(2) * width.div_ceil(2);
-        Launch::by_channel(self, "unpool", windows, channels).with(&[Some(gradient), Some(map)], &numbers).into(&out)?;
+        Launch::by_channel(self, "unpool", windows, channels)
+            .with(&[Some(gradient), Some(map)], &numbers)
+            .into(&out)?;
         Ok(out)
     }
 
-    /// The convolution of `map`, float32 `[1, in, h, w]`, zero where `mask` is not positive, by Winograd's F(4x4, 3x3) with the
-    /// kernel of [`at_points`], `[36, out, in]`; with a bias, `[1, out, 1, 1]`, its ReLU.
+    /// The convolution of `map`, float32 `[1, in, h, w]`, zero where `mask` is not positive, by
+    /// Winograd's F(4x4, 3x3) with the kernel of [`at_points`], `[36, out, in]`; with a bias, `[1,
+    /// out, 1, 1]`, its ReLU.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn winograd(&self, kernel: &Tensor, map: &Tensor, mask: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    pub fn winograd(
+        &self,
+        kernel: &Tensor,
+        map: &Tensor,
+        mask: Option<&Tensor>,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let (_, inputs, height, width) = map.dims4()?;
         let (_, outputs, _) = kernel.dims3()?;
         let out = self.empty((1, outputs, height, width), map.dtype())?;
@@ -102,22 +129,36 @@ impl Cuda {
         let rows = (BAND / (PLANES * (inputs + outputs) * across).max(1)).clamp(1, down.max(1));
         for top in (0..down).step_by(rows) {
             let tiles = rows.min(down - top) * across;
-            let numbers = [Number::int(height)?, Number::int(width)?, Number::int(top)?, Number::int(across)?];
+            let numbers = [
+                Number::int(height)?,
+                Number::int(width)?,
+                Number::int(top)?,
+                Number::int(across)?,
+            ];
             let patches = self.empty((PLANES, inputs, tiles), map.dtype())?;
-            Launch::by_channel(self, "winograd_in", tiles, inputs).float32().with(&[Some(map), mask], &numbers).into(&patches)?;
+            Launch::by_channel(self, "winograd_in", tiles, inputs)
+                .float32()
+                .with(&[Some(map), mask], &numbers)
+                .into(&patches)?;
             let points = kernel.matmul(&patches)?;
-            Launch::by_channel(self, "winograd_out", tiles, outputs).float32().with(&[Some(&points), bias], &numbers).into(&out)?;
+            Launch::by_channel(self, "winograd_out", tiles, outputs)
+                .float32()
+                .with(&[Some(&points), bias], &numbers)
+                .into(&out)?;
         }
         Ok(out)
     }
 }
 
-/// A 3x3 kernel, float32 `[out, in, 3, 3]`, at the points of Winograd's transform, `[36, out, in]`: see [`crate::kernels::winograd`].
+/// A 3x3 kernel, float32 `[out, in, 3, 3]`, at the points of Winograd's transform, `[36, out, in]`:
+/// see [`crate::kernels::winograd`].
 ///
 /// # Errors
 /// When it is no such kernel.
 pub fn at_points(weight: &Tensor) -> Result<Tensor> {
-    let (outputs, inputs, 3, 3) = weight.dims4()? else { candle_core::bail!("a 3x3 kernel has another shape: {:?}", weight.dims()) };
+    let (outputs, inputs, 3, 3) = weight.dims4()? else {
+        candle_core::bail!("a 3x3 kernel has another shape: {:?}", weight.dims())
+    };
     let values = weight.flatten_all()?.to_vec1::<f32>()?;
     let (kernels, _) = values.as_chunks::<9>();
     let mut points = vec![0f32; PLANES * kernels.len()];

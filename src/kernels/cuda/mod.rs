@@ -1,7 +1,8 @@
 //! Kernels on CUDA devices: what candle composes from many passes over memory takes one.
 //!
-//! `kernels.cu` is compiled by NVRTC when a device is first used, for that device's compute capability. [`chain`] has what the
-//! network's chain needs beside matrix products, [`vectors`] what the optimiser needs.
+//! `kernels.cu` is compiled by NVRTC when a device is first used, for that device's compute
+//! capability. [`chain`] has what the network's chain needs beside matrix products, [`vectors`]
+//! what the optimiser needs.
 
 mod chain;
 mod vectors;
@@ -13,10 +14,14 @@ use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::result::{device as driver_device, mem_pool};
 use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute as Attribute;
 use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaStream, DevicePtr, LaunchConfig, PushKernelArg,
+};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use candle_core::cuda_backend::{CudaDevice, CudaStorage};
-use candle_core::{CpuStorage, DType, Device, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, DType, Device, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail,
+};
 use half::bf16;
 use parking_lot::Mutex;
 
@@ -36,11 +41,12 @@ pub struct Cuda {
     ptx: Arc<str>,
 }
 
-/// Switches off what a device with one stream does not need: an event for each use of each tensor. Freed memory stays with the
-/// program, since the driver would give it back to the system whenever a loss is waited for.
+/// Switches off what a device with one stream does not need: an event for each use of each tensor.
+/// Freed memory stays with the program, since the driver would give it back to the system whenever
+/// a loss is waited for.
 ///
-/// The device must be one with a stream of its own, `Device::new_cuda_with_stream`: the default one is another in each thread, and
-/// work of two threads is in no order.
+/// The device must be one with a stream of its own, `Device::new_cuda_with_stream`: the default one
+/// is another in each thread, and work of two threads is in no order.
 ///
 /// # Errors
 /// When it is no CUDA device, or does not answer.
@@ -48,12 +54,17 @@ pub fn settle(device: &Device) -> Result<()> {
     let cuda = device.as_cuda_device()?;
     let stream = cuda.cuda_stream();
     let mut kept = u64::MAX;
-    // SAFETY: all tensors of the device are used on its one stream, so that their order needs no events. The context is alive, its
-    // default pool lives as long, and the attribute is a u64.
+    // SAFETY: all tensors of the device are used on its one stream, so that their order needs no
+    // events. The context is alive, its default pool lives as long, and the attribute is a u64.
     unsafe {
         cuda.disable_event_tracking();
         if let Ok(pool) = driver_device::get_default_mem_pool(stream.context().cu_device()) {
-            mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut kept).cast()).map_err(Error::wrap)?;
+            mem_pool::set_attribute(
+                pool,
+                CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+                (&raw mut kept).cast(),
+            )
+            .map_err(Error::wrap)?;
         }
     }
     Ok(())
@@ -75,15 +86,21 @@ impl Cuda {
             return Ok(Self { device, ptx: Arc::clone(ptx) });
         }
         let options = vec![format!("--gpu-architecture=compute_{capability}")];
-        let options = CompileOptions { options, name: Some("kernels.cu".into()), ..CompileOptions::default() };
-        let ptx: Arc<str> = compile_ptx_with_opts(SOURCE, options).map_err(Error::wrap)?.to_src().into();
+        let options = CompileOptions {
+            options,
+            name: Some("kernels.cu".into()),
+            ..CompileOptions::default()
+        };
+        let ptx: Arc<str> =
+            compile_ptx_with_opts(SOURCE, options).map_err(Error::wrap)?.to_src().into();
         compiled.insert(capability, Arc::clone(&ptx));
         Ok(Self { device, ptx })
     }
 
     /// Room for a tensor. Every kernel writes all of its output before anything reads it.
     fn empty(&self, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
-        // SAFETY: the memory is on the device, where any bits are a number, and is written before it is read.
+        // SAFETY: the memory is on the device, where any bits are a number, and is written before
+        // it is read.
         unsafe { Tensor::empty(shape, dtype, &Device::Cuda(self.device.clone())) }
     }
 }
@@ -105,7 +122,8 @@ impl Number {
     }
 }
 
-/// A kernel's call. Its arguments are the number of items, the output, the inputs (null where there is none), and the numbers.
+/// A kernel's call. Its arguments are the number of items, the output, the inputs (null where there
+/// is none), and the numbers.
 struct Launch<'a> {
     cuda: &'a Cuda,
     /// With `_f32` or `_bf16` behind it, by the output's type, where the kernel is for either.
@@ -144,7 +162,9 @@ impl<'a> Launch<'a> {
 
 /// Where a contiguous tensor's values are.
 fn address(storage: &CudaStorage, layout: &Layout, stream: &CudaStream) -> Result<u64> {
-    let Some((start, _)) = layout.contiguous_offsets() else { bail!("kernels take contiguous tensors") };
+    let Some((start, _)) = layout.contiguous_offsets() else {
+        bail!("kernels take contiguous tensors")
+    };
     // The guards that come with the addresses record events, which are switched off.
     let (first, _guard) = match storage.dtype() {
         DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(stream),
@@ -168,7 +188,8 @@ impl InplaceOp1 for Launch<'_> {
         let stream = self.cuda.device.cuda_stream();
         let mut addresses = vec![address(out, layout, &stream)?];
         // Locked until the call is on the stream; what is freed later is freed behind it.
-        let locked: Vec<_> = self.inputs.iter().map(|input| input.map(Tensor::storage_and_layout)).collect();
+        let locked: Vec<_> =
+            self.inputs.iter().map(|input| input.map(Tensor::storage_and_layout)).collect();
         for input in &locked {
             addresses.push(match input {
                 None => 0,
@@ -186,7 +207,8 @@ impl InplaceOp1 for Launch<'_> {
         };
         let narrow = |number: usize| u32::try_from(number).map_err(Error::wrap);
         let items = narrow(self.items)?;
-        let function = self.cuda.device.get_or_load_custom_func(&name, "impasto", &self.cuda.ptx)?;
+        let function =
+            self.cuda.device.get_or_load_custom_func(&name, "impasto", &self.cuda.ptx)?;
         let mut arguments = function.builder();
         arguments.arg(&items);
         for address in &addresses {
@@ -199,9 +221,16 @@ impl InplaceOp1 for Launch<'_> {
             };
         }
         let grid_dim = (narrow(self.grid.0)?, narrow(self.grid.1)?, 1);
-        // SAFETY: the arguments are those of the kernel in their order, and the shapes that the callers took the numbers from are
-        // those of the tensors, so that no thread leaves them.
-        unsafe { arguments.launch(LaunchConfig { grid_dim, block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }) }.map_err(Error::wrap)?;
+        // SAFETY: the arguments are those of the kernel in their order, and the shapes that the
+        // callers took the numbers from are those of the tensors, so that no thread leaves them.
+        unsafe {
+            arguments.launch(LaunchConfig {
+                grid_dim,
+                block_dim: (THREADS, 1, 1),
+                shared_mem_bytes: 0,
+            })
+        }
+        .map_err(Error::wrap)?;
         Ok(())
     }
 }

@@ -18,22 +18,37 @@ pub struct ContentTarget<'a> {
 
 impl ContentTarget<'_> {
     /// Whether it is of that layer and covers so many rows and columns of the region.
-    pub(super) fn check(&self, layer: Layer, channels: usize, rows: usize, columns: usize) -> Result<(), CpuError> {
+    pub(super) fn check(
+        &self,
+        layer: Layer,
+        channels: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Result<(), CpuError> {
         if self.features.layer() != layer {
             return Err(CpuError::NotRequested(self.features.layer()));
         }
         if self.features.channels() != channels {
-            return Err(CpuError::Size { what: "channels of the target", expected: channels, found: self.features.channels() });
+            return Err(CpuError::Size {
+                what: "channels of the target",
+                expected: channels,
+                found: self.features.channels(),
+            });
         }
-        let covers = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
-        if !covers(self.top, rows, self.features.height()) || !covers(self.left, columns, self.features.width()) {
+        let covers = |start: usize, length: usize, whole: usize| {
+            start.checked_add(length).is_some_and(|end| end <= whole)
+        };
+        if !covers(self.top, rows, self.features.height())
+            || !covers(self.left, columns, self.features.width())
+        {
             return Err(CpuError::Outside { what: "the content target" });
         }
         Ok(())
     }
 }
 
-/// What a loss says about a tap: its gradient with respect to the features, at every cell of the region.
+/// What a loss says about a tap: its gradient with respect to the features, at every cell of the
+/// region.
 #[derive(Clone, Copy)]
 pub enum TapGradient<'a> {
     /// `dL/dF = matrix F + offset`.
@@ -79,7 +94,8 @@ enum Gradient {
 }
 
 impl Pass<'_> {
-    /// The gradient with respect to the pixels: `[3, height, width]`, RGB, per unit of 0..1; only where it is wanted.
+    /// The gradient with respect to the pixels: `[3, height, width]`, RGB, per unit of 0..1; only
+    /// where it is wanted.
     ///
     /// # Errors
     /// If nothing was kept, a gradient's layer is not a tap, or its sizes do not fit.
@@ -95,15 +111,19 @@ impl Pass<'_> {
         self.maps.truncate(above);
         let mut gradient = None;
         for &layer in Layer::ALL[..=top.index()].iter().rev() {
-            gradient = Some(self.enter(layer, gradient, std::mem::take(&mut wanted[layer.index()])));
+            gradient =
+                Some(self.enter(layer, gradient, std::mem::take(&mut wanted[layer.index()])));
             self.maps[layer.index()] = None;
         }
-        let Some(Gradient::Full(map)) = gradient else { unreachable!("relu1_1 is not followed by pooling") };
+        let Some(Gradient::Full(map)) = gradient else {
+            unreachable!("relu1_1 is not followed by pooling")
+        };
         Ok(self.to_pixels(&map))
     }
 
     fn prepare<'a>(&self, gradients: &[TapGradient<'a>]) -> Result<Vec<Wanted<'a>>, CpuError> {
-        let mut wanted: Vec<Wanted> = std::iter::repeat_with(Wanted::default).take(Layer::ALL.len()).collect();
+        let mut wanted: Vec<Wanted> =
+            std::iter::repeat_with(Wanted::default).take(Layer::ALL.len()).collect();
         for gradient in gradients {
             let layer = gradient.layer();
             self.tap(layer).ok_or(CpuError::NotRequested(layer))?;
@@ -114,10 +134,18 @@ impl Pass<'_> {
                     let channels = shape.channels;
                     if matrix.len() != channels * channels {
                         let (expected, found) = (channels * channels, matrix.len());
-                        return Err(CpuError::Size { what: "entries of the gradient's matrix", expected, found });
+                        return Err(CpuError::Size {
+                            what: "entries of the gradient's matrix",
+                            expected,
+                            found,
+                        });
                     }
                     if offset.len() != channels {
-                        return Err(CpuError::Size { what: "entries of the gradient's offset", expected: channels, found: offset.len() });
+                        return Err(CpuError::Size {
+                            what: "entries of the gradient's offset",
+                            expected: channels,
+                            found: offset.len(),
+                        });
                     }
                     let affine = Affine::new(self.network.isa, matrix, offset);
                     if slot.affine.replace(affine).is_some() {
@@ -126,7 +154,12 @@ impl Pass<'_> {
                 }
                 TapGradient::Content { target, scale, .. } => {
                     target.check(layer, shape.channels, shape.height, shape.width)?;
-                    let towards = Towards { target: &target.features.map, top: target.top, left: target.left, scale };
+                    let towards = Towards {
+                        target: &target.features.map,
+                        top: target.top,
+                        left: target.left,
+                        scale,
+                    };
                     if slot.towards.replace(towards).is_some() {
                         return Err(CpuError::Twice(layer));
                     }
@@ -136,7 +169,8 @@ impl Pass<'_> {
         Ok(wanted)
     }
 
-    /// The gradient before the ReLU of `layer`: what comes from the layer above, and what the tap adds.
+    /// The gradient before the ReLU of `layer`: what comes from the layer above, and what the tap
+    /// adds.
     fn enter(&mut self, layer: Layer, above: Option<Gradient>, wanted: Wanted) -> Gradient {
         let network = self.network;
         let (shape, area) = (self.shape(layer), self.areas.backward(layer));
@@ -144,7 +178,9 @@ impl Pass<'_> {
         let is_tap = wanted.affine.is_some() || wanted.towards.is_some();
         let features = match &self.maps[layer.index()] {
             Some(map) => Some(convolve::Features::Map(map)),
-            None if layer.index() == 0 => Some(convolve::Features::First(&network.first, &self.pixels)),
+            None if layer.index() == 0 => {
+                Some(convolve::Features::First(&network.first, &self.pixels))
+            }
             None => None,
         };
         let tap = features.filter(|_| is_tap || layer.index() == 0).map(|features| Tap {
@@ -156,27 +192,33 @@ impl Pass<'_> {
             // The deepest tap: nothing comes from above.
             let mut out = Map::new(&network.pool, shape).of(area);
             let mask = mask.filter(|m| m.words == 1);
-            network.timed(layer, Stage::Backward, || self.follow(shape, None, &mut out, mask.as_ref(), tap));
+            network.timed(layer, Stage::Backward, || {
+                self.follow(shape, None, &mut out, mask.as_ref(), tap)
+            });
             return Gradient::Full(out);
         };
         let next = Layer::ALL[layer.index() + 1];
         if !layer.is_before_pool() {
             let mut out = Map::new(&network.pool, shape).of(area);
-            network.timed(next, Stage::Backward, || self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap));
+            network.timed(next, Stage::Backward, || {
+                self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap)
+            });
             return Gradient::Full(out);
         }
         let pooled_shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
         let windows = windows(area, pooled_shape);
         let mut pooled = Map::new(&network.pool, pooled_shape).of(windows);
         network.timed(next, Stage::Backward, || {
-            self.convolution(pooled_shape, windows, Some((&above, next))).run(Sink::Plain { out: &mut pooled });
+            self.convolution(pooled_shape, windows, Some((&above, next)))
+                .run(Sink::Plain { out: &mut pooled });
         });
         drop(above);
         let mask = mask.expect("a pass that keeps has the mask of every pooled layer");
         if !is_tap {
             return Gradient::Pooled(pooled, mask);
         }
-        // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is spread out first.
+        // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is
+        // spread out first.
         let mut out = Map::new(&network.pool, shape).of(area);
         network.timed(layer, Stage::Backward, || {
             self.follow(shape, None, &mut out, None, tap);
@@ -185,11 +227,23 @@ impl Pass<'_> {
         Gradient::Full(out)
     }
 
-    fn follow(&self, shape: Shape, above: Option<(&Gradient, Layer)>, out: &mut Map, mask: Option<&Mask>, tap: Option<Tap>) {
+    fn follow(
+        &self,
+        shape: Shape,
+        above: Option<(&Gradient, Layer)>,
+        out: &mut Map,
+        mask: Option<&Mask>,
+        tap: Option<Tap>,
+    ) {
         self.convolution(shape, out.valid, above).run(Sink::Masked { out, mask, tap });
     }
 
-    fn convolution<'a>(&'a self, shape: Shape, area: Rect, above: Option<(&'a Gradient, Layer)>) -> Convolution<'a> {
+    fn convolution<'a>(
+        &'a self,
+        shape: Shape,
+        area: Rect,
+        above: Option<(&'a Gradient, Layer)>,
+    ) -> Convolution<'a> {
         let source = above.map(|(gradient, layer)| {
             let source = match gradient {
                 Gradient::Full(map) => Source::Map(map),
@@ -219,7 +273,8 @@ impl Pass<'_> {
             outputs: 3,
             area: self.areas.pixels(),
         };
-        self.network.timed(Layer::ALL[0], Stage::Backward, || job.run(Sink::Pixels { out: &mut out }));
+        self.network
+            .timed(Layer::ALL[0], Stage::Backward, || job.run(Sink::Pixels { out: &mut out }));
         out
     }
 }
@@ -227,7 +282,9 @@ impl Pass<'_> {
 /// The windows that touch an area, in tiles of four.
 pub(super) fn windows(area: Rect, pooled: Shape) -> Rect {
     let (left, top) = (area.left / 2, area.top / 2);
-    let (right, bottom) = (area.right().div_ceil(2).min(pooled.width), area.bottom().div_ceil(2).min(pooled.height));
-    let touched = Rect { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) };
+    let (right, bottom) =
+        (area.right().div_ceil(2).min(pooled.width), area.bottom().div_ceil(2).min(pooled.height));
+    let touched =
+        Rect { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) };
     touched.aligned(4, pooled.width, pooled.height)
 }

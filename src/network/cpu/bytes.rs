@@ -10,7 +10,8 @@ use crate::kernels::map::Shape;
 use crate::network::areas::Areas;
 use crate::network::layer::Layer;
 
-/// The same requests that a forward and a backward sweep make, in the same order, without the memory.
+/// The same requests that a forward and a backward sweep make, in the same order, without the
+/// memory.
 struct Rehearsal<'n> {
     network: &'n CpuNetwork,
     height: usize,
@@ -43,7 +44,8 @@ impl Rehearsal<'_> {
         if area.area() == 0 {
             return;
         }
-        let (bytes, workers) = scratch_bytes(area.height, area.width, inputs, outputs, self.threads);
+        let (bytes, workers) =
+            scratch_bytes(area.height, area.width, inputs, outputs, self.threads);
         let taken: Vec<_> = (0..workers).flat_map(|_| bytes).map(|b| self.take(b)).collect();
         taken.into_iter().for_each(|piece| self.give(Some(piece)));
     }
@@ -52,7 +54,8 @@ impl Rehearsal<'_> {
         let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return };
         let tap = |layer: Layer| request.taps.iter().find(|t| t.layer == layer).copied();
         let stays = |t: Option<TapRequest>| t.is_some_and(|t| request.keep || t.features);
-        let half = |shape: Shape| Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
+        let half =
+            |shape: Shape| Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
         let pixels = self.take(3 * (self.height + 2) * (self.width + 2) * size_of::<f32>());
         if tap(Layer::ALL[0]).is_some_and(|t| t.moments) {
             let bytes = copy_bytes(self.network.channels[0]);
@@ -68,11 +71,16 @@ impl Rehearsal<'_> {
             let out_shape = if pooled { half(shape) } else { shape };
             let out = self.take(out_shape.map_bytes());
             if request.keep {
-                masks[layer.index()] = Some(self.take(out_shape.cells() * if pooled { 8 } else { 2 }));
+                masks[layer.index()] =
+                    Some(self.take(out_shape.cells() * if pooled { 8 } else { 2 }));
             }
             let full = (pooled && tap(layer).is_some()).then(|| self.take(shape.map_bytes()));
             let before = Layer::ALL[layer.index() - 1];
-            self.convolve(self.areas.forward(layer), self.network.channels[before.index()], shape.channels);
+            self.convolve(
+                self.areas.forward(layer),
+                self.network.channels[before.index()],
+                shape.channels,
+            );
             if let Some(map) = previous.take() {
                 if !before.is_before_pool() && stays(tap(before)) {
                     maps[before.index()] = Some(map);
@@ -108,7 +116,11 @@ impl Rehearsal<'_> {
                 (Some(_), true) => {
                     let small = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
                     let pooled = self.take(small.map_bytes());
-                    self.convolve(windows(area, small), self.network.channels[layer.index() + 1], small.channels);
+                    self.convolve(
+                        windows(area, small),
+                        self.network.channels[layer.index() + 1],
+                        small.channels,
+                    );
                     self.release(gradient.take());
                     if maps[layer.index()].is_some() {
                         let out = self.take(shape.map_bytes());
@@ -121,7 +133,8 @@ impl Rehearsal<'_> {
                     }
                 }
                 (above, _) => {
-                    let inputs = if above.is_some() { self.network.channels[layer.index() + 1] } else { 0 };
+                    let inputs =
+                        if above.is_some() { self.network.channels[layer.index() + 1] } else { 0 };
                     let out = self.take(shape.map_bytes());
                     self.convolve(area, inputs, shape.channels);
                     self.release(gradient.take());
@@ -142,16 +155,24 @@ impl Rehearsal<'_> {
 }
 
 impl CpuNetwork {
-    /// Working memory of one pass over a region (and its way back, if the request keeps), with the scratch of the current pool's
-    /// threads. The caller's own vectors (pixels, gradient: 12 bytes a pixel each) are not counted.
+    /// Working memory of one pass over a region (and its way back, if the request keeps), with the
+    /// scratch of the current pool's threads. The caller's own vectors (pixels, gradient: 12 bytes
+    /// a pixel each) are not counted.
     pub fn peak_bytes(&self, height: usize, width: usize, request: &Request) -> usize {
         self.peak_bytes_with(height, width, request, rayon::current_num_threads())
     }
 
     /// [`CpuNetwork::peak_bytes`] for a number of threads.
-    pub fn peak_bytes_with(&self, height: usize, width: usize, request: &Request, threads: usize) -> usize {
+    pub fn peak_bytes_with(
+        &self,
+        height: usize,
+        width: usize,
+        request: &Request,
+        threads: usize,
+    ) -> usize {
         let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return 0 };
-        let areas = Areas::new(top, (width, height), request.core, request.wanted, request.same_bits);
+        let areas =
+            Areas::new(top, (width, height), request.core, request.wanted, request.same_bits);
         let ledger = Ledger::new(usize::MAX / 2);
         let mut rehearsal = Rehearsal { network: self, height, width, threads, areas, ledger };
         rehearsal.run(request);
@@ -172,23 +193,52 @@ mod tests {
     fn rehearsal_is_true() {
         let widths = [8, 16, 24, 20, 12];
         let weights = Weights::random(widths, 4);
-        let net = CpuNetwork::new(&weights, Layer::ALL[15], Pooling::Max, Precision::Float32, Isa::detect()).expect("network");
+        let net = CpuNetwork::new(
+            &weights,
+            Layer::ALL[15],
+            Pooling::Max,
+            Precision::Float32,
+            Isa::detect(),
+        )
+        .expect("network");
         // Among them layers before a pooling layer, as taps and as the top.
-        for layers in [vec![0, 2, 4, 8, 9, 12], vec![1, 3, 7, 12], vec![0], vec![1], vec![3], vec![0, 1, 2, 3, 15]] {
+        for layers in [
+            vec![0, 2, 4, 8, 9, 12],
+            vec![1, 3, 7, 12],
+            vec![0],
+            vec![1],
+            vec![3],
+            vec![0, 1, 2, 3, 15],
+        ] {
             for keep in [false, true] {
                 let part = Rect { left: 64, top: 16, width: 48, height: 32 };
                 let whole = [(16, 16), (70, 200), (256, 256)].map(|(h, w)| (h, w, None, false));
-                let trimmed = [(70, 200, false), (256, 256, false), (256, 256, true)].map(|(h, w, bits)| (h, w, Some(part), bits));
+                let trimmed = [(70, 200, false), (256, 256, false), (256, 256, true)]
+                    .map(|(h, w, bits)| (h, w, Some(part), bits));
                 for (h, w, wanted, same_bits) in whole.into_iter().chain(trimmed) {
                     net.clear();
-                    let taps: Vec<_> =
-                        layers.iter().map(|&i| TapRequest { layer: Layer::ALL[i], moments: true, features: i == 9 }).collect();
-                    let request = Request { taps: &taps, core: wanted.unwrap_or(Rect::whole(w, h)), wanted, same_bits, keep };
+                    let taps: Vec<_> = layers
+                        .iter()
+                        .map(|&i| TapRequest {
+                            layer: Layer::ALL[i],
+                            moments: true,
+                            features: i == 9,
+                        })
+                        .collect();
+                    let request = Request {
+                        taps: &taps,
+                        core: wanted.unwrap_or(Rect::whole(w, h)),
+                        wanted,
+                        same_bits,
+                        keep,
+                    };
                     // One thread, so that the order of requests is always the same.
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
+                    let pool =
+                        rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
                     pool.install(|| {
                         let planned = net.peak_bytes(h, w, &request);
-                        let pass = net.forward(&vec![0.5; 3 * h * w], h, w, &request).expect("pass");
+                        let pass =
+                            net.forward(&vec![0.5; 3 * h * w], h, w, &request).expect("pass");
                         if keep {
                             let parts: Vec<_> = taps
                                 .iter()
@@ -197,12 +247,22 @@ mod tests {
                                     (tap.layer, vec![0.0; c * c], vec![0.0; c])
                                 })
                                 .collect();
-                            let gradients: Vec<_> =
-                                parts.iter().map(|(layer, matrix, offset)| TapGradient::Affine { layer: *layer, matrix, offset }).collect();
+                            let gradients: Vec<_> = parts
+                                .iter()
+                                .map(|(layer, matrix, offset)| TapGradient::Affine {
+                                    layer: *layer,
+                                    matrix,
+                                    offset,
+                                })
+                                .collect();
                             pass.backward(&gradients).expect("gradient");
                         }
                         let used = net.pool.high();
-                        assert_eq!(net.pool.overflows(), 0, "{layers:?} {h}x{w} keep {keep} {wanted:?}");
+                        assert_eq!(
+                            net.pool.overflows(),
+                            0,
+                            "{layers:?} {h}x{w} keep {keep} {wanted:?}"
+                        );
                         assert!(
                             used <= planned && used * 10 >= planned * 9,
                             "{layers:?} {h}x{w} keep {keep} {wanted:?}: {used}, not {planned}"

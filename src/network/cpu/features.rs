@@ -27,9 +27,16 @@ impl Features {
         let [channels, height, width] = shape;
         let expected = channels * height * width;
         if planar.len() != expected {
-            return Err(CpuError::Size { what: "values of the features", expected, found: planar.len() });
+            return Err(CpuError::Size {
+                what: "values of the features",
+                expected,
+                found: planar.len(),
+            });
         }
-        Ok(Self { layer, map: Map::from_planar(&Pool::new(), Shape { channels, height, width }, planar) })
+        Ok(Self {
+            layer,
+            map: Map::from_planar(&Pool::new(), Shape { channels, height, width }, planar),
+        })
     }
 
     /// Copies a rectangle of a map.
@@ -86,7 +93,13 @@ impl Features {
 }
 
 /// Copies the cells of `rect` (its corner is ignored) between two places.
-fn copy_cells(from: &Map, source: (usize, usize), to: &mut Map, target: (usize, usize), rect: Rect) -> Result<(), CpuError> {
+fn copy_cells(
+    from: &Map,
+    source: (usize, usize),
+    to: &mut Map,
+    target: (usize, usize),
+    rect: Rect,
+) -> Result<(), CpuError> {
     let fits = |map: &Map, at: (usize, usize)| {
         at.0.checked_add(rect.height).is_some_and(|end| end <= map.shape.height)
             && at.1.checked_add(rect.width).is_some_and(|end| end <= map.shape.width)
@@ -109,8 +122,15 @@ fn copy_cells(from: &Map, source: (usize, usize), to: &mut Map, target: (usize, 
     Ok(())
 }
 
-/// `sum (F - P)^2` over a rectangle of cells for each block of `side` x `side` cells that it touches, in raster order.
-pub(super) fn squared_distances(map: &Map, rect: Rect, side: usize, target: &Map, offset: (usize, usize)) -> Vec<f64> {
+/// `sum (F - P)^2` over a rectangle of cells for each block of `side` x `side` cells that it
+/// touches, in raster order.
+pub(super) fn squared_distances(
+    map: &Map,
+    rect: Rect,
+    side: usize,
+    target: &Map,
+    offset: (usize, usize),
+) -> Vec<f64> {
     use rayon::prelude::*;
     let rows = rect.top / side..(rect.top + rect.height).div_ceil(side);
     let columns = rect.left / side..(rect.left + rect.width).div_ceil(side);
@@ -118,14 +138,17 @@ pub(super) fn squared_distances(map: &Map, rect: Rect, side: usize, target: &Map
     blocks
         .into_par_iter()
         .map(|(by, bx)| {
-            let (y0, y1) = ((by * side).max(rect.top), ((by + 1) * side).min(rect.top + rect.height));
-            let (x0, x1) = ((bx * side).max(rect.left), ((bx + 1) * side).min(rect.left + rect.width));
+            let (y0, y1) =
+                ((by * side).max(rect.top), ((by + 1) * side).min(rect.top + rect.height));
+            let (x0, x1) =
+                ((bx * side).max(rect.left), ((bx + 1) * side).min(rect.left + rect.width));
             let mut total = 0.0;
             for block in 0..map.shape.blocks() {
                 let mut sums = [0f64; BLOCK];
                 for y in y0..y1 {
                     let left = &map.data[map.at(block, y, x0)..][..(x1 - x0) * BLOCK];
-                    let right = &target.data[target.at(block, y + offset.0, x0 + offset.1)..][..(x1 - x0) * BLOCK];
+                    let right = &target.data[target.at(block, y + offset.0, x0 + offset.1)..]
+                        [..(x1 - x0) * BLOCK];
                     let mut row = [0f32; BLOCK];
                     for (f, p) in left.chunks_exact(BLOCK).zip(right.chunks_exact(BLOCK)) {
                         for i in 0..BLOCK {

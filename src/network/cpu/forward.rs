@@ -14,8 +14,9 @@ use crate::network::layer::Layer;
 pub struct Request<'a> {
     /// Layers whose features are wanted, in any order.
     pub taps: &'a [TapRequest],
-    /// The region's own part, in pixels: statistics are of its cells only. Borders on multiples of 16 px or at the region's end
-    /// (of 64 px, counted from the region's corner, if bytes are to be the same whatever the tiling).
+    /// The region's own part, in pixels: statistics are of its cells only. Borders on multiples of
+    /// 16 px or at the region's end (of 64 px, counted from the region's corner, if bytes are to be
+    /// the same whatever the tiling).
     pub core: Rect,
     /// The pixels whose gradient is wanted, see [`crate::network::Request::wanted`].
     pub wanted: Option<Rect>,
@@ -57,16 +58,30 @@ impl CpuNetwork {
     ///
     /// # Errors
     /// If sizes do not fit, a tap has no cells or lies too deep, or nothing is requested.
-    pub fn forward(&self, pixels: &[f32], height: usize, width: usize, request: &Request) -> Result<Pass<'_>, CpuError> {
+    pub fn forward(
+        &self,
+        pixels: &[f32],
+        height: usize,
+        width: usize,
+        request: &Request,
+    ) -> Result<Pass<'_>, CpuError> {
         let top = self.check(pixels, height, width, request)?;
-        self.pool.reserve(self.peak_bytes(height, width, request)).map_err(|bytes| CpuError::OutOfMemory { bytes })?;
+        self.pool
+            .reserve(self.peak_bytes(height, width, request))
+            .map_err(|bytes| CpuError::OutOfMemory { bytes })?;
         let mut pass = Pass {
             network: self,
             pixels: Pixels::new(&self.pool, pixels, height, width),
             height,
             width,
             core: request.core,
-            areas: Areas::new(top, (width, height), request.core, request.wanted, request.same_bits),
+            areas: Areas::new(
+                top,
+                (width, height),
+                request.core,
+                request.wanted,
+                request.same_bits,
+            ),
             keep: request.keep,
             maps: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
             masks: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
@@ -99,15 +114,29 @@ impl CpuNetwork {
         Ok(pass)
     }
 
-    fn check(&self, pixels: &[f32], height: usize, width: usize, request: &Request) -> Result<Layer, CpuError> {
+    fn check(
+        &self,
+        pixels: &[f32],
+        height: usize,
+        width: usize,
+        request: &Request,
+    ) -> Result<Layer, CpuError> {
         let expected = 3 * height * width;
         if pixels.len() != expected {
-            return Err(CpuError::Size { what: "values of the region", expected, found: pixels.len() });
+            return Err(CpuError::Size {
+                what: "values of the region",
+                expected,
+                found: pixels.len(),
+            });
         }
         let core = request.core;
-        let fits = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
+        let fits = |start: usize, length: usize, whole: usize| {
+            start.checked_add(length).is_some_and(|end| end <= whole)
+        };
         for (rect, what) in [(Some(core), "the core"), (request.wanted, "the wanted gradient")] {
-            if rect.is_some_and(|rect| !fits(rect.top, rect.height, height) || !fits(rect.left, rect.width, width)) {
+            if rect.is_some_and(|rect| {
+                !fits(rect.top, rect.height, height) || !fits(rect.left, rect.width, width)
+            }) {
                 return Err(CpuError::Outside { what });
             }
         }
@@ -156,14 +185,26 @@ impl<'n> Pass<'n> {
         };
         let bias = &network.biases[layer.index()];
         let pooled = layer.is_before_pool() && layer != top;
-        let out_shape = if pooled { Shape { height: shape.height / 2, width: shape.width / 2, ..shape } } else { shape };
+        let out_shape = if pooled {
+            Shape { height: shape.height / 2, width: shape.width / 2, ..shape }
+        } else {
+            shape
+        };
         let out_area = if pooled { job.area.halved() } else { job.area };
         let mut out = Map::new(pool, out_shape).of(out_area);
-        let mut mask = self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
-        let mut full = (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
+        let mut mask =
+            self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
+        let mut full =
+            (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
         network.timed(layer, Stage::Forward, || {
             job.run(if pooled {
-                Sink::Pooled { bias, pool: network.pool2(), out: &mut out, mask: mask.as_mut(), full: full.as_mut() }
+                Sink::Pooled {
+                    bias,
+                    pool: network.pool2(),
+                    out: &mut out,
+                    mask: mask.as_mut(),
+                    full: full.as_mut(),
+                }
             } else {
                 Sink::Relu { bias, out: &mut out, mask: mask.as_mut() }
             });
@@ -208,7 +249,8 @@ impl<'n> Pass<'n> {
         let sums = network.timed(layer, Stage::Moments, || job.run());
         let count = (cells.height * cells.width) as u64;
         let units = (1.0 / f64::from(product_scale), 1.0 / f64::from(feature_scale));
-        self.moments[layer.index()] = Some(Moments::new(self.shape(layer).channels, count, sums, units.0, units.1));
+        self.moments[layer.index()] =
+            Some(Moments::new(self.shape(layer).channels, count, sums, units.0, units.1));
     }
 
     /// The core in the region's cells at a layer.
@@ -229,7 +271,10 @@ impl<'n> Pass<'n> {
     /// # Errors
     /// If they were not requested.
     pub fn moments(&self, layer: Layer) -> Result<&Moments, CpuError> {
-        self.moments.get(layer.index()).and_then(Option::as_ref).ok_or(CpuError::NotRequested(layer))
+        self.moments
+            .get(layer.index())
+            .and_then(Option::as_ref)
+            .ok_or(CpuError::NotRequested(layer))
     }
 
     /// Takes the statistics of a tap out of the pass.
@@ -237,7 +282,10 @@ impl<'n> Pass<'n> {
     /// # Errors
     /// If they were not requested.
     pub fn take_moments(&mut self, layer: Layer) -> Result<Moments, CpuError> {
-        self.moments.get_mut(layer.index()).and_then(Option::take).ok_or(CpuError::NotRequested(layer))
+        self.moments
+            .get_mut(layer.index())
+            .and_then(Option::take)
+            .ok_or(CpuError::NotRequested(layer))
     }
 
     /// Runs `work` on the features of a tap, computing those of relu1_1.
@@ -245,7 +293,9 @@ impl<'n> Pass<'n> {
         let wanted = self.tap(layer).is_some_and(|tap| tap.features || self.keep);
         match self.maps.get(layer.index()) {
             Some(Some(map)) if wanted => Ok(work(map)),
-            Some(None) if wanted && layer.index() == 0 => Ok(work(&self.network.first.map(&self.network.pool, &self.pixels))),
+            Some(None) if wanted && layer.index() == 0 => {
+                Ok(work(&self.network.first.map(&self.network.pool, &self.pixels)))
+            }
             _ => Err(CpuError::NotRequested(layer)),
         }
     }
@@ -258,14 +308,22 @@ impl<'n> Pass<'n> {
         self.with_map(layer, |map| Features::copy(layer, map, self.core_cells(layer)))?
     }
 
-    /// `sum (F - P)^2` over the core's cells: one sum for each 64x64-px block of the core, in raster order.
+    /// `sum (F - P)^2` over the core's cells: one sum for each 64x64-px block of the core, in
+    /// raster order.
     ///
     /// # Errors
     /// If the features were not requested, or the target does not cover the core.
     pub fn content_loss(&self, layer: Layer, target: ContentTarget) -> Result<Vec<f64>, CpuError> {
         let cells = self.core_cells(layer);
-        target.check(layer, self.shape(layer).channels, cells.top + cells.height, cells.left + cells.width)?;
+        target.check(
+            layer,
+            self.shape(layer).channels,
+            cells.top + cells.height,
+            cells.left + cells.width,
+        )?;
         let offset = (target.top, target.left);
-        self.with_map(layer, |map| squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset))
+        self.with_map(layer, |map| {
+            squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset)
+        })
     }
 }

@@ -1,8 +1,10 @@
-//! VGG19 on the CPU: forward and backward sweeps over one region of the canvas, statistics on the way.
+//! VGG19 on the CPU: forward and backward sweeps over one region of the canvas, statistics on the
+//! way.
 //!
-//! The network is a chain, so the way back is written out. The forward sweep keeps the taps' features, one bit per ReLU and
-//! the pooling choice; relu1_1 is never stored but computed again where it is needed. This module owns the order of
-//! the stages and what is kept; the arithmetic is in [`crate::kernels`], the losses are the caller's.
+//! The network is a chain, so the way back is written out. The forward sweep keeps the taps'
+//! features, one bit per ReLU and the pooling choice; relu1_1 is never stored but computed again
+//! where it is needed. This module owns the order of the stages and what is kept; the arithmetic is
+//! in [`crate::kernels`], the losses are the caller's.
 
 mod backward;
 mod bytes;
@@ -38,7 +40,8 @@ use crate::network::weights::Weights;
 pub enum Precision {
     /// float32 throughout.
     Float32,
-    /// Products of bfloat16 numbers summed in float32, everything else float32: a fast mode with 2-3 digits.
+    /// Products of bfloat16 numbers summed in float32, everything else float32: a fast mode with
+    /// 2-3 digits.
     Bfloat16,
 }
 
@@ -72,26 +75,42 @@ impl CpuNetwork {
     ///
     /// # Panics
     /// If the sizes in `weights` contradict each other.
-    pub fn new(weights: &Weights, deepest: Layer, pooling: Pooling, precision: Precision, isa: Isa) -> Result<Self, CpuError> {
+    pub fn new(
+        weights: &Weights,
+        deepest: Layer,
+        pooling: Pooling,
+        precision: Precision,
+        isa: Isa,
+    ) -> Result<Self, CpuError> {
         if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
             return Err(CpuError::NoBfloat16);
         }
         let kept = Pool::new();
         let mut first = None;
-        let (mut forward, mut backward, mut biases, mut channels) = (vec![], vec![], vec![], vec![]);
+        let (mut forward, mut backward, mut biases, mut channels) =
+            (vec![], vec![], vec![], vec![]);
         for &place in &Layer::ALL[..=deepest.index()] {
-            // One layer at a time: all of them in float32 would be a large part of what the network takes in the end.
+            // One layer at a time: all of them in float32 would be a large part of what the network
+            // takes in the end.
             let layer = weights.convolution(place);
-            assert_eq!(layer.weight.len(), layer.outputs * layer.inputs * 9, "weights of the convolution to {place}");
-            let source = Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
-            let make = |direction, scale| Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16);
+            assert_eq!(
+                layer.weight.len(),
+                layer.outputs * layer.inputs * 9,
+                "weights of the convolution to {place}"
+            );
+            let source =
+                Layer3x3 { weights: &layer.weight, outputs: layer.outputs, inputs: layer.inputs };
+            let make = |direction, scale| {
+                Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16)
+            };
             if place.index() == 0 {
                 first = Some(First::new(isa, &layer.weight, &layer.bias));
             } else {
                 forward.push(make(Direction::Forward, 1.0));
             }
             // The mean of four passes a quarter of the gradient to each.
-            let averaged = pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
+            let averaged =
+                pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
             backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 }));
             let mut padded = layer.bias.clone();
             padded.resize(layer.bias.len().next_multiple_of(BLOCK), 0.0);
@@ -129,17 +148,30 @@ impl CpuNetwork {
         .take(3 * SIDE * SIDE)
         .collect();
         let layers = &Layer::ALL[..=self.deepest.index()];
-        let taps: Vec<_> = layers.iter().map(|&layer| TapRequest { layer, moments: false, features: true }).collect();
+        let taps: Vec<_> = layers
+            .iter()
+            .map(|&layer| TapRequest { layer, moments: false, features: true })
+            .collect();
         let pass = self.forward(
             &noise,
             SIDE,
             SIDE,
-            &Request { taps: &taps, core: Rect::whole(SIDE, SIDE), wanted: None, same_bits: false, keep: false },
+            &Request {
+                taps: &taps,
+                core: Rect::whole(SIDE, SIDE),
+                wanted: None,
+                same_bits: false,
+                keep: false,
+            },
         )?;
         let mut largest = Vec::new();
         for &layer in layers {
             let most = pass.features(layer)?.to_planar().into_iter().fold(0f32, f32::max);
-            largest.push(if most > 0.0 && most.is_finite() { most.log2().ceil().exp2() } else { 1.0 });
+            largest.push(if most > 0.0 && most.is_finite() {
+                most.log2().ceil().exp2()
+            } else {
+                1.0
+            });
         }
         drop(pass);
         self.largest = largest;
@@ -190,7 +222,11 @@ impl CpuNetwork {
 
     fn shape(&self, layer: Layer, height: usize, width: usize) -> Shape {
         let stride = layer.stride();
-        Shape { channels: self.channels[layer.index()], height: height / stride, width: width / stride }
+        Shape {
+            channels: self.channels[layer.index()],
+            height: height / stride,
+            width: width / stride,
+        }
     }
 
     fn pool2(&self) -> Pool2 {

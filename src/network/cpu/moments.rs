@@ -3,7 +3,8 @@
 use crate::kernels::gram::Sums;
 use crate::kernels::map::BLOCK;
 
-/// `sum F F^T` and `sum F` over some cells, as integers of a fixed unit: merging is exact, in any order.
+/// `sum F F^T` and `sum F` over some cells, as integers of a fixed unit: merging is exact, in any
+/// order.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Moments {
     /// Channels.
@@ -20,7 +21,13 @@ pub struct Moments {
 }
 
 impl Moments {
-    pub(super) fn new(channels: usize, cells: u64, sums: Sums, product_unit: f64, feature_unit: f64) -> Self {
+    pub(super) fn new(
+        channels: usize,
+        cells: u64,
+        sums: Sums,
+        product_unit: f64,
+        feature_unit: f64,
+    ) -> Self {
         Self { channels, cells, finite: sums.finite, sums, product_unit, feature_unit }
     }
 
@@ -29,7 +36,11 @@ impl Moments {
     /// # Panics
     /// If the two belong to different layers or networks.
     pub fn merge(&mut self, other: &Self) {
-        assert_eq!((self.channels, self.product_unit), (other.channels, other.product_unit), "moments of one layer");
+        assert_eq!(
+            (self.channels, self.product_unit),
+            (other.channels, other.product_unit),
+            "moments of one layer"
+        );
         self.cells += other.cells;
         self.finite &= other.finite;
         let mut fits = true;
@@ -50,7 +61,8 @@ impl Moments {
         for i in 0..channels {
             for j in i..channels {
                 let block = i / BLOCK * blocks + j / BLOCK;
-                let entry = self.sums.gram[block * 256 + i % BLOCK * BLOCK + j % BLOCK] as f64 * scale;
+                let entry =
+                    self.sums.gram[block * 256 + i % BLOCK * BLOCK + j % BLOCK] as f64 * scale;
                 gram[i * channels + j] = entry;
                 gram[j * channels + i] = entry;
             }

@@ -57,7 +57,12 @@ impl fmt::Display for Profile {
             }
             writeln!(f)?;
         }
-        let totals = [Stage::Forward, Stage::Moments, Stage::Backward].map(|stage| self.total(stage) * 1e3);
-        writeln!(f, "{:<8} {:>9.2} {:>9.2} {:>9.2}  (milliseconds)", "all", totals[0], totals[1], totals[2])
+        let totals =
+            [Stage::Forward, Stage::Moments, Stage::Backward].map(|stage| self.total(stage) * 1e3);
+        writeln!(
+            f,
+            "{:<8} {:>9.2} {:>9.2} {:>9.2}  (milliseconds)",
+            "all", totals[0], totals[1], totals[2]
+        )
     }
 }

@@ -41,16 +41,24 @@ impl LevelRun<'_> {
             TilingMargins::Exact => Sweep::by,
             TilingMargins::Bitwise => Sweep::bitwise,
         };
-        let mut sweep = sweep(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?.keeping(keep);
+        let mut sweep =
+            sweep(self.team.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?
+                .keeping(keep);
         // The photograph's features are all that is needed from here on.
         drop(photograph);
         self.tell_halving(core, &sweep, watcher);
         // The level's result is its best point, and the losses told at the end are that point's.
         let Within { mut optimiser, mut evaluation, mut best } = match start {
-            Start::Within(Within { optimiser, evaluation, best }) => Within { optimiser: optimiser.to_device(&home)?, evaluation, best },
+            Start::Within(Within { optimiser, evaluation, best }) => {
+                Within { optimiser: optimiser.to_device(&home)?, evaluation, best }
+            }
             Start::Canvas(canvas) => {
                 let start = canvas.into_tensor()?.to_device(&home)?;
-                Within { optimiser: optimiser(job, start, history), evaluation: 0, best: f64::INFINITY }
+                Within {
+                    optimiser: optimiser(job, start, history),
+                    evaluation: 0,
+                    best: f64::INFINITY,
+                }
             }
         };
         let mut kept = evaluation;
@@ -72,12 +80,23 @@ impl LevelRun<'_> {
                 best = losses.total;
                 progress.losses = losses;
             }
-            watcher.listener.hear(&Event::Evaluated { job: job.index, level: self.number, evaluation, losses, seconds });
+            watcher.listener.hear(&Event::Evaluated {
+                job: job.index,
+                level: self.number,
+                evaluation,
+                losses,
+                seconds,
+            });
             match step.outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
                     let loss = step.loss.is_finite().then_some(step.loss);
-                    watcher.listener.hear(&Event::StepRejected { job: job.index, level: self.number, evaluation, loss });
+                    watcher.listener.hear(&Event::StepRejected {
+                        job: job.index,
+                        level: self.number,
+                        evaluation,
+                        loss,
+                    });
                 }
                 Outcome::Stationary => break,
                 Outcome::Hopeless => return Err(RenderError::NotFinite { level: self.number + 1 }),
@@ -98,11 +117,17 @@ impl LevelRun<'_> {
     }
 
     /// One evaluation, in smaller tiles where the memory wants them, and the step after it.
-    fn step(&self, sweep: &mut Sweep<'_>, optimiser: &mut Optimiser) -> Result<(Step, Losses), RenderError> {
+    fn step(
+        &self,
+        sweep: &mut Sweep<'_>,
+        optimiser: &mut Optimiser,
+    ) -> Result<(Step, Losses), RenderError> {
         let evaluated = sweep.evaluate_halving(optimiser.next_point())?;
         let losses = evaluated.losses;
         sweep.release();
-        let step = self.engine.install(|| optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone()))))?;
+        let step = self.engine.install(|| {
+            optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone())))
+        })?;
         Ok((step, losses))
     }
 
@@ -114,7 +139,12 @@ impl LevelRun<'_> {
     }
 
     /// Writes an intermediate picture where `watch.save-every` asks for one.
-    fn save_so_far(&self, evaluation: usize, optimiser: &Optimiser, watcher: &mut Watcher<'_>) -> Result<(), RenderError> {
+    fn save_so_far(
+        &self,
+        evaluation: usize,
+        optimiser: &Optimiser,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
         let every = self.job.settings.watch.save_every as usize;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
             let path = intermediate_path(&self.job.output, self.number, evaluation);
@@ -128,7 +158,11 @@ impl LevelRun<'_> {
 fn optimiser(job: &Job, start: Tensor, history: usize) -> Optimiser {
     let settings = &job.settings.optimise;
     match settings.method {
-        Method::Lbfgs => Optimiser::Lbfgs(Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0))),
-        Method::Adam => Optimiser::Adam(Adam::new(start, settings.learning_rate.unwrap_or(LEARNING_RATE))),
+        Method::Lbfgs => Optimiser::Lbfgs(
+            Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0)),
+        ),
+        Method::Adam => {
+            Optimiser::Adam(Adam::new(start, settings.learning_rate.unwrap_or(LEARNING_RATE)))
+        }
     }
 }

@@ -52,11 +52,16 @@ impl<'a> LevelRun<'a> {
         let Workshop { engine, targets, limits } = workshop;
         let level = &job.levels[number];
         let team = engine.team(job.spec.deepest(), job.spec.pooling)?;
-        let network = job.spec.deepest().map(|deepest| engine.network(deepest, job.spec.pooling)).transpose()?;
+        let network = job
+            .spec
+            .deepest()
+            .map(|deepest| engine.network(deepest, job.spec.pooling))
+            .transpose()?;
         let style = match &network {
             Some(network) if job.spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
-                // Entries are only added whole: a store that a panic left behind is as good as before.
+                // Entries are only added whole: a store that a panic left behind is as good as
+                // before.
                 let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
                 targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
             }
@@ -70,7 +75,8 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's size as well.
+    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's
+    /// size as well.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
@@ -82,13 +88,15 @@ impl<'a> LevelRun<'a> {
         progress: &mut Progress<'_>,
     ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history, keep } => {
-                self.climb_exact((core, history, keep), photograph, start, watcher, progress).map(Canvas::Memory)
-            }
-            Execution::Blocks(visits) => self.climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress).map(Canvas::File),
-            Execution::Feathered(visits) => {
-                self.climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress).map(Canvas::File)
-            }
+            Execution::Exact { core, history, keep } => self
+                .climb_exact((core, history, keep), photograph, start, watcher, progress)
+                .map(Canvas::Memory),
+            Execution::Blocks(visits) => self
+                .climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress)
+                .map(Canvas::File),
+            Execution::Feathered(visits) => self
+                .climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress)
+                .map(Canvas::File),
         }
     }
 
@@ -96,6 +104,14 @@ impl<'a> LevelRun<'a> {
     fn announce(&self, evaluations: usize, tiles: usize, watcher: &mut Watcher<'_>) {
         let Level { width, height, .. } = *self.level();
         let (job, level, levels) = (self.job.index, self.number, self.job.levels.len());
-        watcher.listener.hear(&Event::LevelStarted { job, level, levels, width, height, evaluations, tiles });
+        watcher.listener.hear(&Event::LevelStarted {
+            job,
+            level,
+            levels,
+            width,
+            height,
+            evaluations,
+            tiles,
+        });
     }
 }

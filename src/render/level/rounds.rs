@@ -26,7 +26,8 @@ impl LevelRun<'_> {
             Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
         };
         let files = self.files.expect("a level in rounds is given a place for its files");
-        let photograph = photograph.into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
+        let photograph = photograph
+            .into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
         let scene = Scene {
             kind,
             team: &self.team,
@@ -38,7 +39,8 @@ impl LevelRun<'_> {
             learning_rate: self.job.settings.optimise.learning_rate.unwrap_or(1.0),
         };
         self.announce(visits.rounds * visits.visit, scene.layout(0).len(), watcher);
-        let rounds = Rounds { scene: &scene, scratch: files, job: self.job.index, level: self.number };
+        let rounds =
+            Rounds { scene: &scene, scratch: files, job: self.job.index, level: self.number };
         let done = rounds.run_from(rounds.standing(start)?, watcher)?;
         progress.evaluations += done.rounds * visits.visit;
         progress.losses = done.losses;
