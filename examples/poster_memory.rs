@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use impasto::config;
+use impasto::event::CancellationToken;
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
 use impasto::kernels::Isa;
@@ -22,9 +23,9 @@ use impasto::network::{Layer, Weights};
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::render::{
-    Context, Engine, Kind, Rounds, Scene, Visited, resized_file, store_tile, style_targets,
+    Context, Engine, Kind, RoundContext, Rounds, TileResult, resized_file, store_tile,
+    style_targets,
 };
-use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Pixels, Planes};
 
 type Anything = Box<dyn std::error::Error>;
@@ -105,11 +106,11 @@ fn main() -> Result<(), Anything> {
     let targets = engine.install(|| {
         style_targets(&decode(style, &Limits::default())?, (512, 512), &layers, network.as_ref())
     })?;
-    let team = engine.team(spec.deepest(), spec.pooling)?;
+    let workers = engine.worker_pool(spec.deepest(), spec.pooling)?;
     let photograph: &dyn Pixels = &photograph;
-    let scene = Scene {
+    let context = RoundContext {
         kind: Kind::Blocks,
-        team: &team,
+        workers: &workers,
         spec: &spec,
         targets: &targets,
         photograph,
@@ -117,21 +118,28 @@ fn main() -> Result<(), Anything> {
         context: Context::default(),
         learning_rate: 1.0,
     };
-    let rounds = Rounds { scene: &scene, scratch: directory, job: 0, level: 0 };
-    let layout = scene.layout(0);
+    let rounds = Rounds { context: &context, scratch: directory, job: 0, level: 0 };
+    let layout = context.layout(0);
     // Tiles inside the canvas, with context on all sides.
     let first = layout.len() / 2 + 1;
-    let whole = scene.measure_tiles(&canvas, &layout, first..first + tiles)?;
+    let whole = context.measure_tiles(&canvas, &layout, first..first + tiles)?;
     tell("some tiles measured", &clock)?;
     for tile in 0..layout.len() {
         let area = layout.free(tile);
         let visited = match (first..first + tiles).contains(&tile) {
             true => engine
                 .install(|| {
-                    scene.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &Stop::new())
+                    context.visit(
+                        Some(network.as_ref()),
+                        &canvas,
+                        0,
+                        tile,
+                        &whole,
+                        &CancellationToken::new(),
+                    )
                 })?
                 .ok_or("nobody stops it")?,
-            false => Visited { area, pixels: canvas.read(area)?, evaluations: 0, halved: None },
+            false => TileResult { area, pixels: canvas.read(area)?, evaluations: 0, halved: None },
         };
         store_tile(&rounds.tile_path(0, tile), &visited)?;
     }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use impasto::event::Event;
+use impasto::event::CancellationToken;
+use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
 use impasto::kernels::Isa;
@@ -23,10 +24,9 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::render::{
-    Context, Engine, Kind, Rounds, Scene, Sweep, Team, Watcher, picture_tensor, resized,
+    Context, Engine, Kind, RoundContext, Rounds, Sweep, WorkerPool, picture_tensor, resized,
     style_targets,
 };
-use impasto::stop::Stop;
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
 type Anything = Box<dyn std::error::Error>;
@@ -208,16 +208,17 @@ fn main() -> Result<(), Anything> {
     studio.engine = studio.engine.with_workers(option("workers", 1));
     let network =
         studio.engine.network(studio.spec.deepest().ok_or("no taps")?, studio.spec.pooling)?;
-    let team: Team<'_> = studio.engine.team(studio.spec.deepest(), studio.spec.pooling)?;
+    let workers: WorkerPool<'_> =
+        studio.engine.worker_pool(studio.spec.deepest(), studio.spec.pooling)?;
     let clock = Instant::now();
     let values: Vec<f32> = match mode.as_str() {
         "start" => start.flatten_all()?.to_vec1()?,
         "exact" => studio.exact(side, start, option("visit", 20))?.flatten_all()?.to_vec1()?,
         _ => {
             let kind = if mode == "blocks" { Kind::Blocks } else { Kind::Feathered };
-            let scene = Scene {
+            let context = RoundContext {
                 kind,
-                team: &team,
+                workers: &workers,
                 spec: &studio.spec,
                 targets: &targets,
                 photograph: &photograph,
@@ -226,7 +227,7 @@ fn main() -> Result<(), Anything> {
                 learning_rate: 1.0,
             };
             let scratch = tempfile::tempdir()?;
-            let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+            let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
             let mut listener = |event: &Event| match event {
                 Event::RoundFinished { round, losses, seconds, .. } => {
                     println!(
@@ -239,8 +240,8 @@ fn main() -> Result<(), Anything> {
                 }
                 _ => {}
             };
-            let stop = Stop::new();
-            let mut watcher = Watcher { listener: &mut listener, stop: &stop };
+            let stop = CancellationToken::new();
+            let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
             let done =
                 rounds.run(rounds.start(&start.flatten_all()?.to_vec1::<f32>()?)?, &mut watcher)?;
             done.canvas.read(Rect::whole(side, side))?
@@ -248,9 +249,9 @@ fn main() -> Result<(), Anything> {
     };
     let seconds = clock.elapsed().as_secs_f64();
     let canvas = Planes::new((side, side), &values)?;
-    let scene = Scene {
+    let context = RoundContext {
         kind: Kind::Blocks,
-        team: &team,
+        workers: &workers,
         spec: &studio.spec,
         targets: &targets,
         photograph: &photograph,
@@ -258,7 +259,7 @@ fn main() -> Result<(), Anything> {
         context,
         learning_rate: 1.0,
     };
-    let whole = scene.measure(&canvas, &scene.layout(0))?;
+    let whole = context.measure(&canvas, &context.layout(0))?;
     println!(
         "{mode}: whole-image loss {:.5e}, content {:.4e}, style {:.4e}; {seconds:.0} s",
         whole.losses.total, whole.losses.content, whole.losses.style

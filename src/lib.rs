@@ -8,12 +8,12 @@
 //! what happens.
 //!
 //! ```
-//! use impasto::event::Event;
+//! use impasto::event::{Event, Watcher};
 //! use impasto::image::Limits;
 //! use impasto::kernels::Isa;
 //! use impasto::network::{Weights, cpu::Precision};
-//! use impasto::render::{Engine, Watcher};
-//! use impasto::stop::Stop;
+//! use impasto::render::{Engine};
+//! use impasto::event::CancellationToken;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
@@ -48,8 +48,8 @@
 //!         losses.push(found.total);
 //!     }
 //! };
-//! let stop = Stop::new();
-//! let mut watcher = Watcher { listener: &mut listener, stop: &stop };
+//! let stop = CancellationToken::new();
+//! let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
 //! let summary = impasto::batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
 //!
 //! assert!(summary.finished[0].0.ends_with("renders/chelsea-starry_night.png"));
@@ -72,7 +72,7 @@
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
 //! 1 kernels
-//! 0 units geometry event stop files random tensor
+//! 0 units geometry event files random tensor
 //! ```
 
 pub mod batch;
@@ -95,7 +95,6 @@ pub mod plan;
 pub mod random;
 pub mod render;
 pub mod report;
-pub mod stop;
 pub mod tensor;
 pub mod tiling;
 pub mod units;

@@ -31,10 +31,10 @@ impl Noise {
         (self.bits(index) >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// A number at `index` from a distribution with mean 0 and deviation 1, bell-shaped and bounded
+    /// A number at `index` from a distribution with mean 0 and deviation 1, normal-shaped and bounded
     /// by ±3.47: the sum of four uniform numbers. It uses no transcendental function, so it is the
     /// same on every machine.
-    pub fn bell(&self, index: u64) -> f32 {
+    pub fn normal(&self, index: u64) -> f32 {
         let bits = self.bits(index);
         let sum: u32 = (0..4).map(|k| ((bits >> (16 * k)) & 0xFFFF) as u32).sum();
         // Four uniforms on [0, 65535] have mean 131070 and deviation 65536 / sqrt(3).
@@ -58,7 +58,7 @@ mod tests {
         let n = 200_000u64;
         let (mut mean, mut square, mut uniform) = (0f64, 0f64, 0f64);
         for i in 0..n {
-            let x = f64::from(noise.bell(i));
+            let x = f64::from(noise.normal(i));
             mean += x;
             square += x * x;
             let u = noise.uniform(i);

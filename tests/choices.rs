@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use impasto::batch;
 use impasto::config;
-use impasto::event::{Event, Losses};
+use impasto::event::CancellationToken;
+use impasto::event::{Event, Losses, Watcher};
 use impasto::image::Limits;
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{Layer, Weights};
-use impasto::render::{Engine, Watcher};
-use impasto::stop::Stop;
+use impasto::render::Engine;
 
 /// An engine of one thread.
 fn engine_over(weights: Weights) -> Engine {
@@ -58,13 +58,13 @@ struct Studio {
 }
 
 /// What a run did.
-struct Painted {
+struct RenderOutcome {
     events: Vec<Event>,
     bytes: Vec<u8>,
     picture: RgbImage,
 }
 
-impl Painted {
+impl RenderOutcome {
     fn losses(&self) -> Vec<Losses> {
         let losses = |event: &Event| {
             if let Event::Evaluated { losses, .. } = event { Some(*losses) } else { None }
@@ -100,11 +100,11 @@ impl Studio {
     }
 
     /// Renders the pipeline with overrides, through the same calls as the program.
-    fn paint(&self, overrides: &[&str]) -> Painted {
+    fn paint(&self, overrides: &[&str]) -> RenderOutcome {
         self.paint_file(&self.path("pipeline.toml"), overrides)
     }
 
-    fn paint_file(&self, file: &Path, overrides: &[&str]) -> Painted {
+    fn paint_file(&self, file: &Path, overrides: &[&str]) -> RenderOutcome {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
         let config =
             config::load(file, &overrides).unwrap_or_else(|problems| panic!("{problems:?}"));
@@ -114,13 +114,13 @@ impl Studio {
         let mut engine = engine_over(weights);
         let mut events = Vec::new();
         let mut listener = |event: &Event| events.push(event.clone());
-        let stop = Stop::new();
-        let mut watcher = Watcher { listener: &mut listener, stop: &stop };
+        let stop = CancellationToken::new();
+        let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
         let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
         assert!(summary.failed.is_empty(), "{:?}", summary.failed);
         let path = &summary.finished[0].0;
         let bytes = std::fs::read(path).unwrap();
-        Painted { events, bytes, picture: image::open(path).unwrap().into_rgb8() }
+        RenderOutcome { events, bytes, picture: image::open(path).unwrap().into_rgb8() }
     }
 
     /// Adds a second painting.
@@ -404,17 +404,17 @@ fn a_raised_stop_is_seen_after_the_evaluation_in_hand() {
         config::load(&studio.path("pipeline.toml"), &["pyramid.evaluations=100".into()]).unwrap();
     let (plan, _) = batch::plan(&config);
     let mut engine = engine_over(support::small_network(7, [4, 4, 4, 4, 4]));
-    let stop = Stop::new();
+    let stop = CancellationToken::new();
     let mut evaluations = 0;
     let mut listener = |event: &Event| {
         if let Event::Evaluated { evaluation, .. } = event {
             evaluations = *evaluation;
             if evaluations == 3 {
-                stop.raise();
+                stop.cancel();
             }
         }
     };
-    let mut watcher = Watcher { listener: &mut listener, stop: &stop };
+    let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
     let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
     assert_eq!(evaluations, 3);
     assert!(summary.partial.expect("a picture so far").ends_with("result.partial.png"));

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
-use impasto::event::Event;
+use impasto::event::CancellationToken;
+use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
 use impasto::kernels::Isa;
@@ -22,9 +23,9 @@ use impasto::network::{
 use impasto::objective::{Spec, StyleTargets};
 use impasto::plan::Visits;
 use impasto::render::{
-    Context, Kind, RenderError, Rounds, Scene, Sweep, Team, Watcher, style_targets, tensor_targets,
+    Context, Kind, RenderError, RoundContext, Rounds, Sweep, WorkerPool, style_targets,
+    tensor_targets,
 };
-use impasto::stop::Stop;
 use impasto::tiling::{Grid, Pixels, Planes};
 use support::networks::{Breaking, Stingy};
 use support::{path, random_pixels, relative_l2, small_network};
@@ -48,12 +49,12 @@ fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
 }
 
 /// A worker for each number: how many sweeps it lasts.
-fn team(network: &Arc<dyn Network>, last: &[usize]) -> Team<'static> {
+fn workers(network: &Arc<dyn Network>, last: &[usize]) -> WorkerPool<'static> {
     let pool = || Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
     let member = |lasts: &usize| {
         (Arc::new(Breaking::new(Arc::clone(network), *lasts)) as Arc<dyn Network>, pool())
     };
-    Team::of(last.iter().map(member).collect())
+    WorkerPool::of(last.iter().map(member).collect())
 }
 
 #[test]
@@ -87,9 +88,9 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
     let spec = Spec { variation_weight: 1e-3, ..Spec::spst() };
     let (network, targets) = small(&spec);
     let (canvas, content) = (tensor(1, SIZE), tensor(2, SIZE));
-    let run = |team: Team<'_>, core, keep| {
+    let run = |workers: WorkerPool<'_>, core, keep| {
         let grid = Grid::new(SIZE.0, SIZE.1, core);
-        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), grid)?.keeping(keep);
+        let sweep = Sweep::by(workers, &spec, targets.clone(), Some(&content), grid)?.keeping(keep);
         let found = sweep.evaluate(&canvas)?;
         Ok::<_, impasto::network::NetworkError>((
             found.losses,
@@ -98,15 +99,15 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
     };
     let mut broke = 0;
     for (core, keep) in [(64, 0), (64, 4), (64, 99), (999, 0)] {
-        let alone = run(Team::alone(Some(network.as_ref())), core, keep).unwrap();
+        let alone = run(WorkerPool::alone(Some(network.as_ref())), core, keep).unwrap();
         // The photograph's features, the first sweep, what was kept, the second sweep: it breaks
         // everywhere.
         for lasts in (0..24).step_by(2) {
             for last in [vec![lasts, usize::MAX], vec![usize::MAX, lasts, lasts + 3]] {
-                let team = team(&network, &last);
-                let found = run(team.clone(), core, keep).unwrap();
+                let workers = workers(&network, &last);
+                let found = run(workers.clone(), core, keep).unwrap();
                 assert!(found == alone, "cores of {core}, {keep} kept, workers last {last:?}");
-                let lost = team.lost();
+                let lost = workers.lost();
                 assert!(
                     lost.len() < last.len()
                         && lost
@@ -114,14 +115,14 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
                             .all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0),
                     "{lost:?}"
                 );
-                assert!(team.lost().is_empty(), "news is told once");
+                assert!(workers.lost().is_empty(), "news is told once");
                 broke += lost.len();
             }
         }
     }
     assert!(broke > 25, "only {broke} workers broke down");
     // Where nobody is left, the device's own words are the error.
-    let error = run(team(&network, &[3, 2]), 64, 0).unwrap_err();
+    let error = run(workers(&network, &[3, 2]), 64, 0).unwrap_err();
     assert!(error.is_device_failure() && error.to_string().contains("launch failure"), "{error}");
 }
 
@@ -131,12 +132,12 @@ fn rounds_go_on_without_a_lost_device() {
     let (network, targets) = small(&spec);
     let (photograph, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
     let photograph = Planes::new(SIZE, &photograph).unwrap();
-    let run = |team: &Team<'_>| {
+    let run = |workers: &WorkerPool<'_>| {
         let visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 3, history: 3 };
         let (context, learning_rate) = (Context::default(), 1.0);
-        let scene = Scene {
+        let context = RoundContext {
             kind: Kind::Blocks,
-            team,
+            workers,
             spec: &spec,
             targets: &targets,
             photograph: &photograph,
@@ -145,7 +146,7 @@ fn rounds_go_on_without_a_lost_device() {
             learning_rate,
         };
         let scratch = tempfile::tempdir().unwrap();
-        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
         let mut lost = vec![];
         let mut listener = |event: &Event| {
             if let Event::DeviceLost { device, left, .. } = event {
@@ -155,15 +156,15 @@ fn rounds_go_on_without_a_lost_device() {
         let done = rounds
             .run(
                 rounds.start(&start).unwrap(),
-                &mut Watcher { listener: &mut listener, stop: &Stop::new() },
+                &mut Watcher { listener: &mut listener, cancellation: &CancellationToken::new() },
             )
             .unwrap();
         (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), lost)
     };
-    let (alone, nobody) = run(&Team::alone(Some(network.as_ref())));
+    let (alone, nobody) = run(&WorkerPool::alone(Some(network.as_ref())));
     assert!(nobody.is_empty());
     for lasts in [0, 5, 20, 33] {
-        let (found, lost) = run(&team(&network, &[usize::MAX, lasts]));
+        let (found, lost) = run(&workers(&network, &[usize::MAX, lasts]));
         assert!(found == alone, "the second worker lasts {lasts} sweeps");
         assert_eq!(lost, [("worker 2".to_string(), 1)], "the second worker lasts {lasts} sweeps");
     }

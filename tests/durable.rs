@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use impasto::batch::{self, PrepareError, Summary};
 use impasto::config;
-use impasto::event::{Event, TargetOrigin};
+use impasto::event::CancellationToken;
+use impasto::event::{Event, TargetOrigin, Watcher};
 use impasto::image::Limits;
 use impasto::journal::{self, JobState, JournalError};
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
 use impasto::random::Noise;
-use impasto::render::{Engine, Watcher};
-use impasto::stop::Stop;
+use impasto::render::Engine;
 
 /// A folder with photographs, a painting and a pipeline.
 struct Place(tempfile::TempDir);
@@ -78,19 +78,19 @@ impl Place {
         &self,
         engine: &mut Engine,
         overrides: &[&str],
-        hear: &mut dyn FnMut(&Event, &Stop),
+        hear: &mut dyn FnMut(&Event, &CancellationToken),
     ) -> Result<Summary, PrepareError> {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
         let config = config::load(&self.path("pipeline.toml"), &overrides).unwrap();
         let (plan, unplanned) = batch::plan(&config);
         assert!(unplanned.is_empty(), "{unplanned:?}");
         let mut collection = batch::prepare(&config, plan, engine.weights().sha256(), false)?;
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let mut listener = |event: &Event| hear(event, &stop);
         Ok(collection.run(
             engine,
             &Limits::default(),
-            &mut Watcher { listener: &mut listener, stop: &stop },
+            &mut Watcher { listener: &mut listener, cancellation: &stop },
         ))
     }
 
@@ -190,7 +190,7 @@ fn a_stop_after_any_event_changes_no_byte() {
             place
                 .run(&mut engine, &[], &mut |_, stop| {
                     if told == after {
-                        stop.raise();
+                        stop.cancel();
                     }
                     told += 1;
                 })
@@ -238,7 +238,7 @@ fn no_more_is_done_again_than_since_the_last_checkpoint() {
             .run(&mut engine, &[], &mut |event, stop| {
                 seen.push(event.clone());
                 if seen.iter().filter(|e| work(e)).count() == 7 {
-                    stop.raise();
+                    stop.cancel();
                 }
             })
             .unwrap();
@@ -279,7 +279,7 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
                         Event::Evaluated { .. } | Event::TileFinished { .. }
                     ));
                     if work == 8 {
-                        stop.raise();
+                        stop.cancel();
                     }
                 })
                 .unwrap();
@@ -321,7 +321,7 @@ fn a_journal_torn_anywhere_is_gone_on_with() {
             .run(&mut engine, &[], &mut |event, stop| {
                 work += usize::from(matches!(event, Event::Evaluated { .. }));
                 if work == 7 {
-                    stop.raise();
+                    stop.cancel();
                 }
             })
             .unwrap();
@@ -349,12 +349,14 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     let mut engine = new_engine(2);
     let (expected, _) = undisturbed(1, WAYS[0].1);
     let place = Place::new(1, WAYS[0].1);
-    let stop_early = |event: &Event, stop: &Stop| {
+    let stop_early = |event: &Event, cancellation: &CancellationToken| {
         if matches!(event, Event::Evaluated { evaluation: 2, .. }) {
-            stop.raise();
+            cancellation.cancel();
         }
     };
-    place.run(&mut engine, &[], &mut |event, stop| stop_early(event, stop)).unwrap();
+    place
+        .run(&mut engine, &[], &mut |event, cancellation| stop_early(event, cancellation))
+        .unwrap();
     let mut refused = |overrides: &[&str], words: &[&str]| {
         let error = place.run(&mut engine, overrides, &mut |_, _| {}).unwrap_err();
         assert!(matches!(&error, PrepareError::Journal(JournalError::Changed { .. })), "{error}");
@@ -430,7 +432,7 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
     assert_eq!(reading.jobs.len(), 3);
     assert!(
         reading
-            .standing
+            .status
             .jobs
             .values()
             .all(|job| job.state == JobState::Finished && job.done == job.work)
@@ -455,7 +457,7 @@ fn a_picture_of_somebody_else_is_in_the_way() {
     place
         .run(&mut engine, &[], &mut |event, stop| {
             if matches!(event, Event::Evaluated { .. }) {
-                stop.raise()
+                stop.cancel()
             }
         })
         .unwrap();

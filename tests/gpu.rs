@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use impasto::image::{Limits, decode};
 use impasto::network::{Arithmetic, CandleNetwork, Convolutions, Layer, Network, Pooling, Weights};
 use impasto::objective::Spec;
-use impasto::render::{Evaluation, Gpu, Sweep, Team, gpu, picture_tensor, style_targets};
+use impasto::render::{Evaluation, Gpu, Sweep, WorkerPool, gpu, picture_tensor, style_targets};
 use impasto::tiling::Grid;
 use serde_json::Value;
 use support::{path, relative_l2};
@@ -183,11 +183,13 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
     let (canvas, content) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"));
     let run = |workers: usize| {
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-        let team =
-            Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
+        let workers = WorkerPool::of(
+            (0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect(),
+        );
         // The canvas is in this machine's memory, as with several GPUs.
-        let sweep = Sweep::by(team, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64))
-            .unwrap();
+        let sweep =
+            Sweep::by(workers, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64))
+                .unwrap();
         bits(&sweep.evaluate(&canvas).unwrap())
     };
     assert_eq!(run(1), run(2));

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use impasto::geometry::Rect;
 use impasto::image::{Limits as Memory, probe};
-use impasto::render::{Finish, Photograph};
+use impasto::render::{ContentImage, Finish};
 use impasto::tiling::CanvasFile;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
@@ -74,7 +74,7 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     println!("canvas file in {:.1?}, peak {} MiB", start.elapsed(), peak_mib());
 
     let start = Instant::now();
-    let photograph = Photograph::open(&job.content, &job.framing, &Memory::default()).unwrap();
+    let photograph = ContentImage::open(&job.content, &job.framing, &Memory::default()).unwrap();
     Finish::new(job, &photograph, "none").unwrap().complete(&canvas).unwrap();
     std::fs::remove_file(canvas.path()).unwrap();
     let bytes = std::fs::metadata(&path).unwrap().len();

@@ -9,7 +9,7 @@ use impasto::geometry::Rect;
 use impasto::image::{Limits, content_colours, linear_from_coded};
 use impasto::plan::Job;
 use impasto::random::Noise;
-use impasto::render::{Finish, Photograph, preview_path, pyramid_path};
+use impasto::render::{ContentImage, Finish, preview_path, pyramid_path};
 use impasto::tiling::{CanvasFile, Pixels, Planes};
 
 /// The hash of no network.
@@ -57,15 +57,15 @@ impl Studio {
     }
 }
 
-fn photograph(job: &Job) -> Photograph {
-    Photograph::open(&job.content, &job.framing, &Limits::default()).unwrap()
+fn photograph(job: &Job) -> ContentImage {
+    ContentImage::open(&job.content, &job.framing, &Limits::default()).unwrap()
 }
 
 /// A canvas of the job's size with values a little outside of 0..1, as canvases have them.
 fn canvas(job: &Job) -> Vec<f32> {
     let noise = Noise::new(3);
     (0..3 * job.framing.width * job.framing.height)
-        .map(|i| 0.5 + 0.25 * noise.bell(i as u64))
+        .map(|i| 0.5 + 0.25 * noise.normal(i as u64))
         .collect()
 }
 

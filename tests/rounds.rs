@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use impasto::event::Event;
+use impasto::event::CancellationToken;
+use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
@@ -17,8 +18,9 @@ use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
 use impasto::random::Noise;
-use impasto::render::{Context, Engine, Kind, Rounds, RoundsStanding, Scene, Sweep, Team, Watcher};
-use impasto::stop::Stop;
+use impasto::render::{
+    Context, Engine, Kind, ResumePoint, RoundContext, Rounds, Sweep, WorkerPool,
+};
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 use support::networks::Stingy;
 use support::{random_pixels, relative_l2, small_network};
@@ -100,22 +102,25 @@ impl Studio {
     ) -> (Vec<f32>, f64) {
         let network = self.engine.network(self.spec.deepest().unwrap(), self.spec.pooling).unwrap();
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
-        let team =
-            Team::of((0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect());
+        let workers = WorkerPool::of(
+            (0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect(),
+        );
         let photograph = Planes::new(SIZE, &self.photograph).unwrap();
         let (spec, targets) = (&self.spec, &self.targets);
-        let scene = Scene { kind, visits, ..scene(spec, targets, &team, &photograph) };
+        let context =
+            RoundContext { kind, visits, ..context(spec, targets, &workers, &photograph) };
         let scratch = tempfile::tempdir().unwrap();
-        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
         let mut finished = vec![];
         let mut listener = |event: &Event| {
             finished.extend(matches!(event, Event::TileFinished { .. }).then_some(()))
         };
-        let mut watcher = Watcher { listener: &mut listener, stop: &Stop::new() };
+        let mut watcher =
+            Watcher { listener: &mut listener, cancellation: &CancellationToken::new() };
         let done = rounds.run(rounds.start(start).unwrap(), &mut watcher).unwrap();
         assert_eq!(
             finished.len(),
-            (0..visits.rounds).map(|round| scene.layout(round).len()).sum::<usize>()
+            (0..visits.rounds).map(|round| context.layout(round).len()).sum::<usize>()
         );
         (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), done.losses.total)
     }
@@ -147,15 +152,15 @@ impl Studio {
 }
 
 /// Blocks mode with what most tests take.
-fn scene<'a>(
+fn context<'a>(
     spec: &'a Spec,
     targets: &'a StyleTargets,
-    team: &'a Team<'a>,
+    workers: &'a WorkerPool<'a>,
     photograph: &'a Planes<'a>,
-) -> Scene<'a> {
-    Scene {
+) -> RoundContext<'a> {
+    RoundContext {
         kind: Kind::Blocks,
-        team,
+        workers,
         spec,
         targets,
         photograph,
@@ -173,15 +178,18 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
     let (_, _, loss, gradient) = studio.exact(0, 1);
     let network =
         studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
-    let team = Team::alone(Some(network.as_ref()));
+    let workers = WorkerPool::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
-    let scene = Scene { context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
+    let context = RoundContext {
+        context: Context::Gradient,
+        ..context(spec, targets, &workers, &photograph)
+    };
     let snapshot = Planes::new(SIZE, &studio.start).unwrap();
     let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
     for round in 0..2 {
-        let layout = scene.layout(round);
-        let whole = scene.measure(&snapshot, &layout).unwrap();
+        let layout = context.layout(round);
+        let whole = context.measure(&snapshot, &layout).unwrap();
         assert!(
             (whole.losses.total - loss).abs() <= 1e-6 * loss,
             "{} for {loss}",
@@ -189,7 +197,7 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
         );
         for tile in 0..layout.len() {
             let area = layout.free(tile);
-            let found = scene
+            let found = context
                 .tile_losses(&snapshot, &layout, tile, &whole, &[snapshot.read(area).unwrap()])
                 .unwrap();
             assert!((found[0].0 - loss).abs() <= 1e-6 * loss);
@@ -216,28 +224,31 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     });
     let network =
         studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
-    let team = Team::alone(Some(network.as_ref()));
+    let workers = WorkerPool::alone(Some(network.as_ref()));
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
     for kind in [Kind::Blocks, Kind::Feathered] {
-        let scene =
-            Scene { kind, context: Context::Gradient, ..scene(spec, targets, &team, &photograph) };
+        let context = RoundContext {
+            kind,
+            context: Context::Gradient,
+            ..context(spec, targets, &workers, &photograph)
+        };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
-        let layout = scene.layout(1);
-        let whole = scene.measure(&snapshot, &layout).unwrap();
+        let layout = context.layout(1);
+        let whole = context.measure(&snapshot, &layout).unwrap();
         let (tile, noise) = (4, Noise::new(8));
         let at = snapshot.read(layout.free(tile)).unwrap();
         let moved: Vec<f32> =
-            at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.bell(i as u64)).collect();
+            at.iter().enumerate().map(|(i, v)| v + 0.05 * noise.normal(i as u64)).collect();
         for k in 0..4 {
             let direction: Vec<f32> =
-                (0..at.len()).map(|i| noise.bell((k + 1) * 1_000_000 + i as u64)).collect();
+                (0..at.len()).map(|i| noise.normal((k + 1) * 1_000_000 + i as u64)).collect();
             let step = 1e-4f32;
             let along = |t: f32| -> Vec<f32> {
                 moved.iter().zip(&direction).map(|(v, d)| v + t * d).collect()
             };
             let points = [at.clone(), moved.clone(), along(step), along(-step)];
-            let found = scene.tile_losses(&snapshot, &layout, tile, &whole, &points).unwrap();
+            let found = context.tile_losses(&snapshot, &layout, tile, &whole, &points).unwrap();
             let gradient = found[1].1.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let slope: f64 =
                 gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
@@ -270,13 +281,13 @@ fn a_level_goes_on_where_its_files_say() {
     let mut studio = Studio::new(spec());
     let start = studio.start.clone();
     let (expected, _) = studio.run(Kind::Blocks, VISITS, 1, &start);
-    let team = studio.engine.team(studio.spec.deepest(), studio.spec.pooling).unwrap();
+    let workers = studio.engine.worker_pool(studio.spec.deepest(), studio.spec.pooling).unwrap();
     let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
     let (spec, targets) = (&studio.spec, &studio.targets);
-    let scene = scene(spec, targets, &team, &photograph);
+    let context = context(spec, targets, &workers, &photograph);
     let scratch = tempfile::tempdir().unwrap();
-    let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
-    let stop = Stop::new();
+    let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
+    let stop = CancellationToken::new();
     let mut finished = std::collections::BTreeSet::new();
     let mut listener = |event: &Event| {
         if let Event::TileFinished { round: 2, tile, .. } = event {
@@ -286,12 +297,15 @@ fn a_level_goes_on_where_its_files_say() {
                 "a tile is on disk before it is told"
             );
             if finished.len() == 3 {
-                stop.raise();
+                stop.cancel();
             }
         }
     };
     let done = rounds
-        .run(rounds.start(&start).unwrap(), &mut Watcher { listener: &mut listener, stop: &stop })
+        .run(
+            rounds.start(&start).unwrap(),
+            &mut Watcher { listener: &mut listener, cancellation: &stop },
+        )
         .unwrap();
     assert!(done.interrupted && done.rounds == 1);
     drop(done);
@@ -303,9 +317,12 @@ fn a_level_goes_on_where_its_files_say() {
             visited.push(*tile);
         }
     };
-    let standing = RoundsStanding { canvas, round: 1, finished };
+    let standing = ResumePoint { canvas, round: 1, finished };
     let done = rounds
-        .run_from(standing, &mut Watcher { listener: &mut listener, stop: &Stop::new() })
+        .run_from(
+            standing,
+            &mut Watcher { listener: &mut listener, cancellation: &CancellationToken::new() },
+        )
         .unwrap();
     assert!(!visited.is_empty() && visited.iter().all(|tile| !again.contains(tile)));
     let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();
@@ -322,12 +339,13 @@ fn a_visit_without_memory_is_computed_in_pieces() {
         let plenty =
             studio.engine.network(studio.spec.deepest().unwrap(), studio.spec.pooling).unwrap();
         let stingy = Stingy::new(plenty, 130 * 118);
-        let team = Team::alone(Some(&stingy));
+        let workers = WorkerPool::alone(Some(&stingy));
         let photograph = Planes::new(SIZE, &studio.photograph).unwrap();
         let (spec, targets) = (&studio.spec, &studio.targets);
-        let scene = Scene { kind, visits, ..scene(spec, targets, &team, &photograph) };
+        let context =
+            RoundContext { kind, visits, ..context(spec, targets, &workers, &photograph) };
         let scratch = tempfile::tempdir().unwrap();
-        let rounds = Rounds { scene: &scene, scratch: scratch.path(), job: 0, level: 0 };
+        let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
         let mut halved = vec![];
         let mut listener = |event: &Event| {
             if let Event::CoreHalved { tile, core, .. } = event {
@@ -337,7 +355,7 @@ fn a_visit_without_memory_is_computed_in_pieces() {
         let done = rounds
             .run(
                 rounds.start(&start).unwrap(),
-                &mut Watcher { listener: &mut listener, stop: &Stop::new() },
+                &mut Watcher { listener: &mut listener, cancellation: &CancellationToken::new() },
             )
             .unwrap();
         let found = done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap();

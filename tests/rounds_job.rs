@@ -6,14 +6,14 @@ mod support;
 
 use impasto::batch;
 use impasto::config;
-use impasto::event::Event;
+use impasto::event::CancellationToken;
+use impasto::event::{Event, Watcher};
 use impasto::image::Limits;
 use impasto::kernels::Isa;
 use impasto::network::Weights;
 use impasto::network::cpu::Precision;
 use impasto::plan::{Execution, Plan, Visits};
-use impasto::render::{Engine, Watcher};
-use impasto::stop::Stop;
+use impasto::render::Engine;
 
 const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 2, history: 5 };
 
@@ -37,10 +37,10 @@ fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Even
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let mut engine =
         Engine::new(Weights::embedded().unwrap(), Isa::detect(), Precision::Float32, pool);
-    let (stop, mut events) = (Stop::new(), vec![]);
+    let (stop, mut events) = (CancellationToken::new(), vec![]);
     let mut listener = |event: &Event| {
         if matches!(event, Event::TileFinished { tile, .. } if Some(*tile) == stop_after_tile) {
-            stop.raise();
+            stop.cancel();
         }
         events.push(event.clone());
     };
@@ -48,7 +48,7 @@ fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Even
         plan,
         &mut engine,
         &Limits::default(),
-        &mut Watcher { listener: &mut listener, stop: &stop },
+        &mut Watcher { listener: &mut listener, cancellation: &stop },
     );
     (summary, events)
 }

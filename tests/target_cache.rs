@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use impasto::batch;
 use impasto::config;
-use impasto::event::{Event, TargetOrigin};
+use impasto::event::CancellationToken;
+use impasto::event::{Event, TargetOrigin, Watcher};
 use impasto::image::Limits;
 use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
-use impasto::render::{Engine, Watcher};
-use impasto::stop::Stop;
+use impasto::render::Engine;
 
 /// Two photographs, so that the second job finds what the first one computed.
 const PIPELINE: &str = r#"
@@ -63,12 +63,12 @@ impl Studio {
             Event::Warning { message } => warnings.push(message.clone()),
             _ => {}
         };
-        let stop = Stop::new();
+        let stop = CancellationToken::new();
         let summary = batch::run(
             &plan,
             &mut engine,
             &Limits::default(),
-            &mut Watcher { listener: &mut listener, stop: &stop },
+            &mut Watcher { listener: &mut listener, cancellation: &stop },
         );
         assert!(summary.failed.is_empty() && summary.finished.len() == 2, "{summary:?}");
         (origins, warnings)

@@ -64,10 +64,10 @@ fn everything_is_computed_in_the_one_pool() {
     let network = engine.network(spec.deepest().unwrap(), spec.pooling).unwrap();
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = engine.install(|| tensor_targets(&tensor(3), &layers, network.as_ref())).unwrap();
-    let team = engine.team(spec.deepest(), spec.pooling).unwrap();
-    assert_eq!(team.len(), 2);
-    let sweep =
-        Sweep::by(team, &spec, targets, Some(&tensor(2)), Grid::new(size.0, size.1, 64)).unwrap();
+    let workers = engine.worker_pool(spec.deepest(), spec.pooling).unwrap();
+    assert_eq!(workers.len(), 2);
+    let sweep = Sweep::by(workers, &spec, targets, Some(&tensor(2)), Grid::new(size.0, size.1, 64))
+        .unwrap();
     let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(tensor(1), 5));
     for _ in 0..3 {
         let evaluated = sweep.evaluate(optimiser.next_point()).unwrap();

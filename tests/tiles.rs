@@ -12,7 +12,7 @@ use impasto::kernels::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::objective::{Spec, StyleTargets};
-use impasto::render::{Evaluation, Sweep, Team, tensor_targets};
+use impasto::render::{Evaluation, Sweep, WorkerPool, tensor_targets};
 use impasto::tiling::{Grid, Margins};
 use proptest::prelude::*;
 use support::networks::{Dawdling, Stingy};
@@ -192,17 +192,17 @@ fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
     let (network, targets) = small(&spec);
     let (width, height) = (450, 90);
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
-    let run = |team: Team<'_>, core, keep| {
+    let run = |workers: WorkerPool<'_>, core, keep| {
         let grid = Grid::new(width, height, core);
         let sweep =
-            Sweep::by(team, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
+            Sweep::by(workers, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
         sweep.evaluate(&canvas).unwrap()
     };
     for core in [64, 192] {
-        let alone = run(Team::alone(Some(network.as_ref())), core, 0);
+        let alone = run(WorkerPool::alone(Some(network.as_ref())), core, 0);
         for keep in [2, 5, 99] {
             assert!(
-                same_bytes(&alone, &run(Team::alone(Some(network.as_ref())), core, keep)),
+                same_bytes(&alone, &run(WorkerPool::alone(Some(network.as_ref())), core, keep)),
                 "{keep} kept, cores of {core}"
             );
         }
@@ -215,8 +215,8 @@ fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
                         pool(threads),
                     )
                 };
-                let team = Team::of((0..workers).map(member).collect());
-                let together = run(team, core, keep);
+                let pool = WorkerPool::of((0..workers).map(member).collect());
+                let together = run(pool, core, keep);
                 assert!(
                     same_bytes(&alone, &together),
                     "{workers} workers of {threads} threads, cores of {core}, kept: {keep}"
@@ -273,8 +273,8 @@ fn bitwise(
 ) -> Evaluation {
     let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap();
-    let (team, grid) = (Team::alone(Some(network)), Grid::new(width, height, core));
-    let sweep = Sweep::bitwise(team, spec, targets, Some(&tensor(2, width, height)), grid)
+    let (workers, grid) = (WorkerPool::alone(Some(network)), Grid::new(width, height, core));
+    let sweep = Sweep::bitwise(workers, spec, targets, Some(&tensor(2, width, height)), grid)
         .unwrap()
         .keeping(keep);
     sweep.evaluate(&tensor(1, width, height)).unwrap()

@@ -10,10 +10,10 @@ use libfuzzer_sys::fuzz_target;
 /// What `run` and `status` ask of a journal.
 fn ask(mut replay: Replay) {
     let joined = std::mem::take(&mut replay.joined);
-    replay.standing.expect(&joined);
-    let standing = &replay.standing;
-    let _ = (standing.work(), standing.done(), standing.speed(), standing.left(), standing.current());
-    serde_json::to_string(standing).expect("a standing can be shown as JSON");
+    replay.status.expect(&joined);
+    let status = &replay.status;
+    let _ = (status.work(), status.done(), status.speed(), status.left(), status.current());
+    serde_json::to_string(status).expect("a status can be shown as JSON");
 }
 
 fuzz_target!(|bytes: &[u8]| {

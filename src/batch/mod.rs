@@ -4,22 +4,22 @@
 //! left to do, and [`Collection::run`] does it. [`run`] does a plan without a run directory:
 //! nothing is kept then but the pictures.
 
-mod ahead;
-mod behind;
-mod conductor;
+mod prefetch;
 mod prepare;
+mod scheduler;
 mod share;
+mod write_behind;
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
-use crate::event::Losses;
+use crate::event::{Losses, Watcher};
 use crate::image::{self, Limits};
 use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job};
-use crate::render::{Engine, RenderError, Watcher};
+use crate::render::{Engine, RenderError};
 
-use conductor::Conductor;
 pub use prepare::{Collection, PrepareError, prepare};
+use scheduler::Scheduler;
 
 /// What became of a run's jobs.
 #[derive(Debug, Default)]
@@ -128,5 +128,5 @@ pub fn run(
     limits: &Limits,
     watcher: &mut Watcher<'_>,
 ) -> Summary {
-    Conductor::new(&plan.jobs, None, limits, watcher).run(engine)
+    Scheduler::new(&plan.jobs, None, limits, watcher).run(engine)
 }

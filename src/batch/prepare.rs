@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Summary;
-use super::conductor::Conductor;
+use super::scheduler::Scheduler;
 use crate::config::Config;
+use crate::event::Watcher;
 use crate::files;
 use crate::image::Limits;
 use crate::journal::{
-    Change, Fingerprint, JobStanding, JournalError, LockedRun, RunName, Standing, room,
+    Change, Fingerprint, JobStatus, JournalError, LockedRun, RunName, RunStatus, room,
 };
 use crate::plan::{Job, Plan};
-use crate::render::{Engine, Watcher, partial_path, preview_path};
+use crate::render::{Engine, partial_path, preview_path};
 
 /// Why a run can neither be begun nor taken up.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +118,7 @@ pub fn prepare(
     jobs.extend(joining);
     let asked: BTreeSet<usize> = jobs.iter().map(|job| job.index).collect();
     let finished =
-        |job: &Job| run.standing().jobs.get(&job.index).is_some_and(JobStanding::is_finished);
+        |job: &Job| run.status().jobs.get(&job.index).is_some_and(JobStatus::is_finished);
     // A death right after a picture was recorded as finished leaves what it was made from.
     for job in jobs.iter().filter(|job| finished(job)) {
         run.checkpoints(job.index, std::time::Duration::ZERO).clear()?;
@@ -142,10 +143,10 @@ impl Collection {
     }
 
     /// Where the jobs that the pipeline asks for stand.
-    pub fn standing(&self) -> Standing {
-        let mut standing = self.run.standing().clone();
-        standing.retain(|job| self.asked.contains(&job));
-        standing
+    pub fn status(&self) -> RunStatus {
+        let mut status = self.run.status().clone();
+        status.retain(|job| self.asked.contains(&job));
+        status
     }
 
     /// The run directory.
@@ -165,9 +166,9 @@ impl Collection {
         limits: &Limits,
         watcher: &mut Watcher<'_>,
     ) -> Summary {
-        let standing = self.standing();
-        let conductor = Conductor::new(&self.pending, Some(&mut self.run), limits, watcher);
-        conductor.with_extent(standing.jobs.len(), standing.work(), standing.done()).run(engine)
+        let status = self.status();
+        let scheduler = Scheduler::new(&self.pending, Some(&mut self.run), limits, watcher);
+        scheduler.with_extent(status.jobs.len(), status.work(), status.done()).run(engine)
     }
 }
 
@@ -193,11 +194,11 @@ fn taken_up(
     else {
         return Err(Left::New(Box::new(job)));
     };
-    let standing = run.standing().jobs.get(&old.index);
+    let status = run.status().jobs.get(&old.index);
     if let Some(change) = run.fingerprint().photograph_change(now, &seen) {
         // Nothing was painted from the photograph as it was: the one that is there now may take its
         // place.
-        let untouched = standing.is_none_or(|job| job.total_evaluations == 0 && !job.is_finished());
+        let untouched = status.is_none_or(|job| job.total_evaluations == 0 && !job.is_finished());
         return Err(if untouched { Left::New(Box::new(job)) } else { Left::Changed(change) });
     }
     if old.name != job.name {
@@ -211,7 +212,7 @@ fn taken_up(
     job.levels.clone_from(&old.levels);
     job.index = old.index;
     // A picture that this run was writing when it ended is its own, and may be written again.
-    let writing = standing.and_then(|standing| standing.writing.as_ref());
+    let writing = status.and_then(|status| status.writing.as_ref());
     if writing.and_then(|path| path.file_name()) == job.output.file_name() {
         job.settings.output.overwrite = true;
     }

@@ -10,17 +10,17 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
-use super::conductor::Conductor;
 use super::memory_budget;
+use super::scheduler::Scheduler;
 use crate::config::ParallelJobs;
-use crate::event::{Event, Listener};
+use crate::event::CancellationToken;
+use crate::event::{Event, Listener, Watcher};
 use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::Job;
 use crate::render::{
-    Engine, Painted, Photograph, RenderError, TargetStore, Watcher, Workshop, paint,
+    ContentImage, Engine, RenderContext, RenderError, RenderOutcome, TargetStore, paint,
 };
-use crate::stop::Stop;
 
 /// The largest canvas that counts as small, pixels.
 const SMALL: usize = 512 * 512;
@@ -72,20 +72,20 @@ struct Done {
     place: usize,
     failures: u32,
     started: Instant,
-    result: Result<(Painted, Photograph), RenderError>,
+    result: Result<(RenderOutcome, ContentImage), RenderError>,
 }
 
 /// Sends what it hears to the one who leads.
 struct Post(Sender<Message>);
 
 impl Listener for Post {
-    fn hear(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         // If nobody listens any more the run is over, and the work ends with its job.
         let _ = self.0.send(Message::Event(event.clone()));
     }
 }
 
-impl Conductor<'_> {
+impl Scheduler<'_> {
     /// Paints `count` jobs at once until none is left. Jobs that are to be tried again stay in the
     /// queue. Returns the picture so far of one that was interrupted.
     ///
@@ -105,12 +105,12 @@ impl Conductor<'_> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let (jobs, limits, stop) = (self.jobs, self.limits, self.stop);
+        let (jobs, limits, cancellation) = (self.jobs, self.limits, self.cancellation);
         let (sender, messages) = mpsc::channel();
         Ok(std::thread::scope(|scope| {
             for engine in engines {
                 let post = sender.clone();
-                scope.spawn(move || work(engine, jobs, limits, targets, stop, &post));
+                scope.spawn(move || work(engine, jobs, limits, targets, cancellation, &post));
             }
             drop(sender);
             self.lead(messages, engine.weights().sha256())
@@ -124,7 +124,7 @@ impl Conductor<'_> {
         let mut partial = None;
         for message in messages {
             match message {
-                Message::Event(event) => self.hear(&event),
+                Message::Event(event) => self.on_event(&event),
                 // A worker whose question is dropped goes home.
                 Message::Idle(reply) => {
                     if let Some((place, failures)) = self.next() {
@@ -143,11 +143,11 @@ impl Conductor<'_> {
     fn take(&mut self, done: Done, weights: &str, partial: &mut Option<std::path::PathBuf>) {
         let Done { place, failures, started, result } = done;
         match result {
-            Ok((Painted::Interrupted { path }, _)) => {
+            Ok((RenderOutcome::Interrupted { path }, _)) => {
                 self.interrupted = true;
                 partial.get_or_insert(path);
             }
-            Ok((Painted::Finished(painting), photograph)) => {
+            Ok((RenderOutcome::Finished(painting), photograph)) => {
                 if let Err(error) =
                     self.write(place, failures, started, photograph, painting, weights)
                 {
@@ -165,7 +165,7 @@ fn work(
     jobs: &[Job],
     limits: &Limits,
     targets: &Mutex<TargetStore>,
-    stop: &Stop,
+    cancellation: &CancellationToken,
     post: &Sender<Message>,
 ) {
     loop {
@@ -177,14 +177,14 @@ fn work(
         let (job, started) = (&jobs[place], Instant::now());
         let mut listener = Post(post.clone());
         let mut paint_it = || -> Result<_, RenderError> {
-            let photograph = Photograph::open(&job.content, &job.framing, limits)?;
-            let mut workshop = Workshop { engine: &mut engine, targets, limits };
+            let photograph = ContentImage::open(&job.content, &job.framing, limits)?;
+            let mut context = RenderContext { engine: &mut engine, targets, limits };
             let painted = paint(
                 job,
                 &photograph,
-                &mut workshop,
+                &mut context,
                 checkpoints.as_mut(),
-                &mut Watcher { listener: &mut listener, stop },
+                &mut Watcher { listener: &mut listener, cancellation },
             )?;
             Ok((painted, photograph))
         };

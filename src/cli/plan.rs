@@ -10,7 +10,7 @@ use super::style::{bytes, duration};
 use super::{Exit, Failure, devices};
 use crate::batch;
 use crate::config;
-use crate::plan::{Execution, Job, Level, Outlook, Plan, Speed};
+use crate::plan::{Estimate, Execution, Job, Level, Plan, Speed};
 use crate::render::calibrate;
 
 /// `impasto plan`.
@@ -40,11 +40,11 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
     let internal = |error: serde_json::Error| Failure::Internal(error.to_string());
     let mut document = serde_json::to_value(plan).map_err(internal)?;
     for (value, job) in document["jobs"].as_array_mut().into_iter().flatten().zip(&plan.jobs) {
-        value["outlook"] = serde_json::to_value(Outlook::of_job(job, speed)).map_err(internal)?;
+        value["estimate"] = serde_json::to_value(Estimate::of_job(job, speed)).map_err(internal)?;
     }
-    let mut outlook = serde_json::to_value(Outlook::of_plan(plan, speed)).map_err(internal)?;
-    outlook.as_object_mut().and_then(|outlook| outlook.remove("levels"));
-    document["outlook"] = outlook;
+    let mut estimate = serde_json::to_value(Estimate::of_plan(plan, speed)).map_err(internal)?;
+    estimate.as_object_mut().and_then(|estimate| estimate.remove("levels"));
+    document["estimate"] = estimate;
     document["work-megapixel-evaluations"] = json!(plan.work());
     document["speed-seconds-per-megapixel"] = serde_json::to_value(speed).map_err(internal)?;
     Ok(document)
@@ -76,11 +76,11 @@ fn print(plan: &Plan, speed: &Speed) {
         if alike.len() > NAMED {
             say!("and {} more alike", alike.len() - NAMED);
         }
-        say!("{}", table(job, &Outlook::of_job(job, speed)));
+        say!("{}", table(job, &Estimate::of_job(job, speed)));
         reasons(job);
         say!();
     }
-    let whole = Outlook::of_plan(plan, speed);
+    let whole = Estimate::of_plan(plan, speed);
     let pictures = if plan.jobs.len() == 1 {
         "1 picture".into()
     } else {
@@ -99,11 +99,11 @@ fn print(plan: &Plan, speed: &Speed) {
 /// How many pictures of a kind are named.
 const NAMED: usize = 5;
 
-fn table(job: &Job, outlook: &Outlook) -> Table {
+fn table(job: &Job, estimate: &Estimate) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
     table.set_header(["level", "px", "mode", "tiles", "evaluations", "memory", "disk", "time"]);
-    for (number, (level, taken)) in job.levels.iter().zip(&outlook.levels).enumerate() {
+    for (number, (level, taken)) in job.levels.iter().zip(&estimate.levels).enumerate() {
         table.add_row([
             (number + 1).to_string(),
             format!("{}x{}", level.width, level.height),

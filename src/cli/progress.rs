@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::say::complain;
-use super::standing::{line, overall};
+use super::status_line::{line, overall};
 use crate::event::{Event, Listener};
-use crate::journal::Standing;
+use crate::journal::RunStatus;
 
 /// Plain lines are at least this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -76,12 +76,12 @@ pub struct Bar {
     bars: Bars,
     run: ProgressBar,
     job: ProgressBar,
-    standing: Standing,
+    status: RunStatus,
 }
 
 impl Bar {
     /// Bars that begin where the run stands.
-    pub fn new(bars: Bars, standing: Standing) -> Self {
+    pub fn new(bars: Bars, status: RunStatus) -> Self {
         let style = |template: &str| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
@@ -91,22 +91,22 @@ impl Bar {
         let job = bars.0.add(
             ProgressBar::new(1).with_style(style("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}")),
         );
-        Self { bars, run, job, standing }
+        Self { bars, run, job, status }
     }
 }
 
 impl Listener for Bar {
-    fn hear(&mut self, event: &Event) {
-        self.standing.hear(now(), event);
+    fn on_event(&mut self, event: &Event) {
+        self.status.on_event(now(), event);
         if let Some(remark) = remark(event) {
             // A line above bars that are not drawn would be lost.
             let _ = self.bars.0.println(remark);
         }
         let thousandths = |work: f64| (work * 1e3) as u64;
-        self.run.set_length(thousandths(self.standing.work()));
-        self.run.set_position(thousandths(self.standing.done()));
-        self.run.set_message(overall(&self.standing));
-        if let Some(job) = self.standing.current() {
+        self.run.set_length(thousandths(self.status.work()));
+        self.run.set_position(thousandths(self.status.done()));
+        self.run.set_message(overall(&self.status));
+        if let Some(job) = self.status.current() {
             self.job.set_length(thousandths(job.work));
             self.job.set_position(thousandths(job.done));
             self.job.set_message(line(job));
@@ -123,29 +123,29 @@ impl Drop for Bar {
 
 /// Plain lines on standard error, for logs and pipes.
 pub struct Lines {
-    standing: Standing,
+    status: RunStatus,
     last: Option<Instant>,
 }
 
 impl Lines {
     /// Nothing said yet of a run that stands so.
-    pub fn new(standing: Standing) -> Self {
-        Self { standing, last: None }
+    pub fn new(status: RunStatus) -> Self {
+        Self { status, last: None }
     }
 }
 
 impl Listener for Lines {
-    fn hear(&mut self, event: &Event) {
-        self.standing.hear(now(), event);
+    fn on_event(&mut self, event: &Event) {
+        self.status.on_event(now(), event);
         if let Some(remark) = remark(event) {
             complain!("{remark}");
         }
         let (Event::Evaluated { .. } | Event::TileFinished { .. }) = event else { return };
-        let Some(job) = self.standing.current() else { return };
+        let Some(job) = self.status.current() else { return };
         let due = self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY);
         if due || job.evaluation == job.evaluations {
             self.last = Some(Instant::now());
-            complain!("{}  {}", line(job), overall(&self.standing));
+            complain!("{}  {}", line(job), overall(&self.status));
         }
     }
 }

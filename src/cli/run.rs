@@ -12,13 +12,13 @@ use super::{Exit, Failure};
 use super::{budget, devices, table};
 use crate::batch::{self, Collection, JobError, Summary};
 use crate::config::{self, Config, OutputFile};
+use crate::event::CancellationToken;
 use crate::event::Listeners;
+use crate::event::Watcher;
 use crate::image::Limits;
-use crate::journal::Standing;
+use crate::journal::RunStatus;
 use crate::network::{Weights, cpu};
 use crate::plan::PlanError;
-use crate::render::Watcher;
-use crate::stop::Stop;
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
@@ -37,11 +37,12 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     }
     let mut engine = devices.engine(weights)?;
 
-    let stop = Stop::new();
-    watch_signals(&stop)
+    let cancellation = CancellationToken::new();
+    watch_signals(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
     let deadline = budget::deadline(&config);
-    let limited = deadline.map_or_else(|| stop.clone(), |deadline| stop.with_deadline(deadline));
+    let limited = deadline
+        .map_or_else(|| cancellation.clone(), |deadline| cancellation.with_deadline(deadline));
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
     start_log(global.verbose, bars.clone());
     let mut listeners = Listeners::new();
@@ -49,8 +50,8 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     match (arguments.json, arguments.quiet) {
         (true, _) => listeners.add(JsonLines),
         (_, true) => {}
-        _ if bars.is_hidden() => listeners.add(Lines::new(collection.standing())),
-        _ => listeners.add(Bar::new(bars, collection.standing())),
+        _ if bars.is_hidden() => listeners.add(Lines::new(collection.status())),
+        _ => listeners.add(Bar::new(bars, collection.status())),
     }
     // What is too large to be decoded has been refused with the plan.
     let limits = config
@@ -62,10 +63,10 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let summary = collection.run(
         &mut engine,
         &limits,
-        &mut Watcher { listener: &mut listeners, stop: &limited },
+        &mut Watcher { listener: &mut listeners, cancellation: &limited },
     );
     drop(listeners);
-    finish(summary, &collection, &unplanned, arguments, stop.is_raised())
+    finish(summary, &collection, &unplanned, arguments, cancellation.is_cancelled())
 }
 
 /// Tells where the pictures are, and decides the exit code.
@@ -77,9 +78,9 @@ fn finish(
     asked: bool,
 ) -> Result<Exit, Failure> {
     let talkative = !arguments.quiet && !arguments.json;
-    let standing = collection.standing();
+    let status = collection.status();
     if talkative {
-        tell_pictures(&summary, &standing, unplanned);
+        tell_pictures(&summary, &status, unplanned);
     }
     let again = resume_command(arguments);
     if let Some(error) = summary.broken {
@@ -104,7 +105,7 @@ fn finish(
     if arguments.quiet || arguments.json {
         summary.failed.iter().for_each(|(name, error)| complain!("error: {name}: {error}"));
     }
-    let finished = standing.jobs.values().filter(|job| job.is_finished()).count();
+    let finished = status.jobs.values().filter(|job| job.is_finished()).count();
     Ok(match (summary.failed.len() + unplanned.len(), finished) {
         (0, _) => Exit::Done,
         (_, 0) => summary
@@ -117,9 +118,9 @@ fn finish(
 }
 
 /// The finished pictures' paths, or for a collection a table of all.
-fn tell_pictures(summary: &Summary, standing: &Standing, unplanned: &[(OutputFile, JobError)]) {
-    if standing.jobs.len() + unplanned.len() > 1 {
-        say!("{}", table::table(standing, unplanned));
+fn tell_pictures(summary: &Summary, status: &RunStatus, unplanned: &[(OutputFile, JobError)]) {
+    if status.jobs.len() + unplanned.len() > 1 {
+        say!("{}", table::table(status, unplanned));
     } else {
         summary.finished.iter().for_each(|(path, _)| say!("{}", path.display()));
     }
@@ -127,8 +128,8 @@ fn tell_pictures(summary: &Summary, standing: &Standing, unplanned: &[(OutputFil
 
 /// All pictures are there already.
 fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArguments) -> Exit {
-    let standing = collection.standing();
-    let gone = standing
+    let status = collection.status();
+    let gone = status
         .jobs
         .values()
         .filter(|job| job.output.as_ref().is_some_and(|path| !path.exists()))
@@ -139,7 +140,7 @@ fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArgume
         };
         say!(
             "nothing to do: {} done in {}",
-            pictures(standing.jobs.len()),
+            pictures(status.jobs.len()),
             collection.directory().display()
         );
         if gone > 0 {
@@ -215,14 +216,14 @@ pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, 
 }
 
 /// Ctrl-C and SIGTERM ask to stop; a second one ends the program at once.
-fn watch_signals(stop: &Stop) -> std::io::Result<()> {
+fn watch_signals(cancellation: &CancellationToken) -> std::io::Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(
             signal,
             i32::from(Exit::Interrupted.code()),
-            stop.flag(),
+            cancellation.flag(),
         )?;
-        signal_hook::flag::register(signal, stop.flag())?;
+        signal_hook::flag::register(signal, cancellation.flag())?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::network::cpu::Precision;
 use crate::network::{Layer, Network, Pooling, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
-use crate::render::{Evaluation, RenderError, Sweep, Team, picture_tensor, style_targets};
+use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
 use crate::tensor::HostView;
 use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
 
@@ -108,7 +108,7 @@ fn evaluate(
         TilingMargins::Exact => Sweep::by,
         TilingMargins::Bitwise => Sweep::bitwise,
     };
-    let sweep = sweep(Team::alone(Some(network)), spec, targets, Some(&content), grid)?;
+    let sweep = sweep(WorkerPool::alone(Some(network)), spec, targets, Some(&content), grid)?;
     Ok(sweep.evaluate(&canvas)?)
 }
 

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::args::StatusArguments;
 use super::progress::now;
 use super::say::say;
-use super::standing::overall;
+use super::status_line::overall;
 use super::style::{duration, loss};
 use super::{Exit, Failure};
 use crate::config;
-use crate::journal::{self, JobStanding, JobState, JournalError, Reading, RunName};
+use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -67,32 +67,32 @@ struct Status<'a> {
     /// Estimate of the seconds to the end.
     seconds_left: Option<f64>,
     devices: &'a [String],
-    jobs: Vec<JobStatus>,
+    jobs: Vec<JobReport>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct JobStatus {
+struct JobReport {
     job: usize,
     seconds_left: Option<f64>,
     /// Seconds since its last checkpoint.
     checkpoint_age: Option<f64>,
     /// Its state is the one now: a job that no process works on is not running.
     #[serde(flatten)]
-    standing: JobStanding,
+    status: JobStatus,
 }
 
 impl<'a> Status<'a> {
     fn new(reading: &'a Reading) -> Self {
-        let standing = &reading.standing;
-        let job = |(job, standing): (&usize, &JobStanding)| JobStatus {
+        let status = &reading.status;
+        let job = |(job, status): (&usize, &JobStatus)| JobReport {
             job: *job,
-            seconds_left: standing
+            seconds_left: status
                 .speed
-                .filter(|_| !standing.is_finished())
-                .map(|speed| speed * (standing.work - standing.done).max(0.0)),
-            checkpoint_age: standing.checkpoint.map(|at| (now() - at).max(0.0)),
-            standing: standing.clone().now(state(standing, reading)),
+                .filter(|_| !status.is_finished())
+                .map(|speed| speed * (status.work - status.done).max(0.0)),
+            checkpoint_age: status.checkpoint.map(|at| (now() - at).max(0.0)),
+            status: status.clone().now(state(status, reading)),
         };
         Self {
             directory: &reading.directory,
@@ -100,17 +100,17 @@ impl<'a> Status<'a> {
             process: reading.holder.as_ref().map(|holder| holder.pid),
             host: reading.holder.as_ref().map(|holder| holder.host.as_str()),
             state: overall_state(reading),
-            work: standing.work(),
-            done: standing.done(),
-            seconds_left: standing.left(),
-            devices: &standing.devices,
-            jobs: standing.jobs.iter().map(job).collect(),
+            work: status.work(),
+            done: status.done(),
+            seconds_left: status.left(),
+            devices: &status.devices,
+            jobs: status.jobs.iter().map(job).collect(),
         }
     }
 }
 
 /// What a job's state is, now that it is known whether anybody works on the run.
-fn state(job: &JobStanding, reading: &Reading) -> JobState {
+fn state(job: &JobStatus, reading: &Reading) -> JobState {
     match (job.state, &reading.holder) {
         (JobState::Running, None) => JobState::Interrupted,
         (state, _) => state,
@@ -118,7 +118,7 @@ fn state(job: &JobStanding, reading: &Reading) -> JobState {
 }
 
 fn overall_state(reading: &Reading) -> &'static str {
-    let states = || reading.standing.jobs.values().map(|job| job.state);
+    let states = || reading.status.jobs.values().map(|job| job.state);
     match &reading.holder {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
@@ -130,18 +130,18 @@ fn overall_state(reading: &Reading) -> &'static str {
 }
 
 fn tell(reading: &Reading) {
-    let standing = &reading.standing;
+    let status = &reading.status;
     say!("{}", reading.directory.display());
     let who = reading.holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"));
-    say!("{}{who}  {}", overall_state(reading), overall(standing));
-    let width = standing.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
-    for job in standing.jobs.values() {
+    say!("{}{who}  {}", overall_state(reading), overall(status));
+    let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
+    for job in status.jobs.values() {
         say!("  {:<width$}  {:<11}  {}", job.name, state(job, reading).word(), details(job));
     }
 }
 
 /// What is to be told of a job beside its state.
-fn details(job: &JobStanding) -> String {
+fn details(job: &JobStatus) -> String {
     let mut parts = Vec::new();
     match job.state {
         JobState::Waiting => {}

@@ -3,16 +3,16 @@
 use super::style::{duration, loss};
 use crate::batch::JobError;
 use crate::config::OutputFile;
-use crate::journal::{JobStanding, Standing};
+use crate::journal::{JobStatus, RunStatus};
 
 /// What the columns are called.
 const HEAD: [&str; 7] =
     ["picture", "state", "size", "evaluations", "loss", "time", "where, or why not"];
 
-/// The pictures of `standing` and those that could not be planned, aligned in columns.
-pub fn table(standing: &Standing, unplanned: &[(OutputFile, JobError)]) -> String {
+/// The pictures of `status` and those that could not be planned, aligned in columns.
+pub fn table(status: &RunStatus, unplanned: &[(OutputFile, JobError)]) -> String {
     let mut rows: Vec<[String; 7]> = vec![HEAD.map(String::from)];
-    rows.extend(standing.jobs.values().map(row));
+    rows.extend(status.jobs.values().map(row));
     rows.extend(unplanned.iter().map(|(output, error)| {
         let name = output.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         [
@@ -49,7 +49,7 @@ fn aligned(row: &[String; 7], widths: &[usize]) -> String {
     cells.join("  ").trim_end().to_string()
 }
 
-fn row(job: &JobStanding) -> [String; 7] {
+fn row(job: &JobStatus) -> [String; 7] {
     let size =
         if job.size == (0, 0) { String::new() } else { format!("{}x{}", job.size.0, job.size.1) };
     let evaluations =

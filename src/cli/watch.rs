@@ -10,7 +10,7 @@ use crate::plan::Job;
 pub struct JsonLines;
 
 impl Listener for JsonLines {
-    fn hear(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         if let Ok(line) = serde_json::to_string(event) {
             say!("{line}");
         }
@@ -31,7 +31,7 @@ impl LossLog {
 }
 
 impl Listener for LossLog {
-    fn hear(&mut self, event: &Event) {
+    fn on_event(&mut self, event: &Event) {
         match event {
             Event::Evaluated { job, level, evaluation, losses, .. } => {
                 let every = self.every.get(job).copied().unwrap_or(0) as usize;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
-use super::standing::Standing;
+use super::status::RunStatus;
 use crate::event::Event;
 use crate::plan::Job;
 
@@ -91,7 +91,7 @@ pub struct BadLine {
 #[derive(Debug, Default)]
 pub struct Replay {
     /// Where every job stands.
-    pub standing: Standing,
+    pub status: RunStatus,
     /// Jobs that joined later, in order.
     pub joined: Vec<Job>,
     /// The fingerprint with the latest of them.
@@ -142,7 +142,7 @@ impl Replay {
                 self.joined.extend(jobs);
                 self.fingerprint = Some(fingerprint);
             }
-            Record::Event(event) => self.standing.hear(line.at, &event),
+            Record::Event(event) => self.status.on_event(line.at, &event),
         }
     }
 }

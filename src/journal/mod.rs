@@ -18,7 +18,7 @@ mod lock;
 mod log;
 mod recorded;
 mod run;
-mod standing;
+mod status;
 
 pub use checkpoint::Checkpoints;
 pub use directory::{RunName, find, room, runs};
@@ -28,4 +28,4 @@ pub use lock::{Holder, holder};
 pub use log::{BadLine, Line, Record, Replay, replay};
 pub use recorded::Recorded;
 pub use run::{LockedRun, Reading, open};
-pub use standing::{JobStanding, JobState, Standing};
+pub use status::{JobState, JobStatus, RunStatus};

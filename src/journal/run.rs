@@ -12,7 +12,7 @@ use super::fingerprint::Fingerprint;
 use super::lock::{Holder, Lock, holder};
 use super::log::{self, Log, Record, Replay};
 use super::recorded::Recorded;
-use super::standing::Standing;
+use super::status::RunStatus;
 use crate::event::Event;
 use crate::files;
 use crate::plan::Job;
@@ -25,7 +25,7 @@ pub struct Reading {
     /// All jobs, those that joined later at the end.
     pub jobs: Vec<Job>,
     /// Where they stand.
-    pub standing: Standing,
+    pub status: RunStatus,
     /// When the run began, seconds since 1970.
     pub begun: f64,
     /// The process that works in it now.
@@ -44,8 +44,8 @@ pub fn open(directory: &Path) -> Result<Reading, JournalError> {
     let recorded = Recorded::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
     let replay = log::read(&directory.join("events.jsonl"))?;
     let (begun, jobs) = (recorded.begun, [recorded.plan.jobs, replay.joined].concat());
-    let mut standing = replay.standing;
-    standing.expect(&jobs);
+    let mut status = replay.status;
+    status.expect(&jobs);
     // A job that joined in the place of another is the one that counts.
     let last = |job: &Job| {
         jobs.iter()
@@ -53,8 +53,8 @@ pub fn open(directory: &Path) -> Result<Reading, JournalError> {
             .map(|job| job.index)
     };
     let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
-    standing.retain(|job| counts.contains(&job));
-    Ok(Reading { directory: directory.into(), jobs, standing, begun, holder })
+    status.retain(|job| counts.contains(&job));
+    Ok(Reading { directory: directory.into(), jobs, status, begun, holder })
 }
 
 /// A run directory that this process, and no other, may write.
@@ -65,7 +65,7 @@ pub struct LockedRun {
     log: Log,
     jobs: Vec<Job>,
     fingerprint: Fingerprint,
-    standing: Standing,
+    status: RunStatus,
 }
 
 impl LockedRun {
@@ -81,16 +81,16 @@ impl LockedRun {
         let path = directory.join("events.jsonl");
         let replay = log::read(&path)?;
         let log = Log::open(&path, &replay)?;
-        let Replay { mut standing, joined, fingerprint, .. } = replay;
+        let Replay { mut status, joined, fingerprint, .. } = replay;
         let jobs = [recorded.plan.jobs, joined].concat();
-        standing.expect(&jobs);
+        status.expect(&jobs);
         Ok(Some(Self {
             directory,
             lock,
             log,
             jobs,
             fingerprint: fingerprint.unwrap_or(recorded.fingerprint),
-            standing,
+            status,
         }))
     }
 
@@ -121,10 +121,10 @@ impl LockedRun {
         recorded.write(&directory.join("plan.json"))?;
         let log = Log::open(&directory.join("events.jsonl"), &Replay::default())?;
         files::sync_directory(&directory)?;
-        let mut standing = Standing::default();
-        standing.expect(&recorded.plan.jobs);
+        let mut status = RunStatus::default();
+        status.expect(&recorded.plan.jobs);
         let Recorded { plan, fingerprint, .. } = recorded;
-        Ok(Self { directory, lock: Arc::new(lock), log, jobs: plan.jobs, fingerprint, standing })
+        Ok(Self { directory, lock: Arc::new(lock), log, jobs: plan.jobs, fingerprint, status })
     }
 
     /// Where it is.
@@ -143,8 +143,8 @@ impl LockedRun {
     }
 
     /// Where the jobs stand.
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    pub fn status(&self) -> &RunStatus {
+        &self.status
     }
 
     /// Adds jobs, whose numbers must follow those that are there.
@@ -155,7 +155,7 @@ impl LockedRun {
         self.log
             .append(&Record::Joined { jobs: jobs.clone(), fingerprint: fingerprint.clone() })?;
         self.jobs.extend(jobs);
-        self.standing.expect(&self.jobs);
+        self.status.expect(&self.jobs);
         self.fingerprint = fingerprint;
         Ok(())
     }
@@ -166,7 +166,7 @@ impl LockedRun {
     /// When the journal cannot be written.
     pub fn record(&mut self, event: &Event) -> Result<(), JournalError> {
         self.log.append(&Record::Event(event.clone()))?;
-        self.standing.hear(log::now(), event);
+        self.status.on_event(log::now(), event);
         Ok(())
     }
 

@@ -113,7 +113,7 @@ impl Map {
     }
 }
 
-/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a
+/// One bit a channel and cell: where the gradient passes. WriteBehind a pooling layer, four such words a
 /// pooled cell, one for each cell of the 2x2 window in raster order.
 pub struct Mask {
     /// The shape of the cells: of the map itself, or of the pooled map.

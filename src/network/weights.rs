@@ -220,7 +220,7 @@ impl Weights {
             let outputs = widths[layer.block() - 1];
             let scale = (2.0 / (9.0 * inputs as f32)).sqrt();
             let weight = (0..outputs * inputs * 9)
-                .map(|i| scale * noise.bell((layer.index() << 32 | i) as u64))
+                .map(|i| scale * noise.normal((layer.index() << 32 | i) as u64))
                 .collect();
             let convolution = Convolution { inputs, outputs, weight, bias: vec![0.05; outputs] };
             inputs = outputs;

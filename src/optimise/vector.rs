@@ -171,7 +171,7 @@ mod tests {
 
     fn vector(seed: u64, length: usize) -> Tensor {
         let noise = crate::random::Noise::new(seed);
-        let values: Vec<f32> = (0..length as u64).map(|i| noise.bell(i)).collect();
+        let values: Vec<f32> = (0..length as u64).map(|i| noise.normal(i)).collect();
         Tensor::from_vec(values, length, &Device::Cpu).expect("a vector")
     }
 

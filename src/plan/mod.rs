@@ -4,12 +4,12 @@
 //! and may print the plan, record it, or carry it out.
 
 mod disk;
+mod estimate;
 mod execution;
 mod framing;
 mod levels;
 mod machine;
 mod memory;
-mod outlook;
 mod sources;
 mod spec;
 
@@ -21,13 +21,13 @@ use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
+pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
 pub use execution::gib;
 use execution::{Needs, Short};
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
-pub use outlook::{Disk, LevelOutlook, Outlook, Speed};
 pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
 

@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
-use super::error::RenderError;
-use super::photograph::Photograph;
-use super::recipe::recipe;
 use crate::config::{self, ColorFrom, Companion, MetadataFrom};
 use crate::files::{self, Overwrite};
 use crate::geometry::Rect;
@@ -15,6 +12,9 @@ use crate::image::{
     Rows, Writer,
 };
 use crate::plan::Job;
+use crate::render::error::RenderError;
+use crate::render::recipe::recipe;
+use crate::render::store::content::ContentImage;
 use crate::tensor::HostView;
 use crate::tiling::{Pixels, Planes};
 
@@ -54,7 +54,7 @@ fn beside(output: &Path, word: &str) -> PathBuf {
 /// written is told before the work and not after it.
 pub struct Finish<'a> {
     job: &'a Job,
-    photograph: &'a Photograph,
+    photograph: &'a ContentImage,
     encoding: Encoding,
     warnings: Vec<String>,
 }
@@ -66,7 +66,7 @@ impl<'a> Finish<'a> {
     /// When the output's format, profile or size cannot be written.
     pub fn new(
         job: &'a Job,
-        photograph: &'a Photograph,
+        photograph: &'a ContentImage,
         weights: &str,
     ) -> Result<Self, RenderError> {
         let mut warnings: Vec<String> = job.framing.warning().into_iter().collect();
@@ -252,7 +252,7 @@ fn size(canvas: &dyn Pixels) -> (u32, u32) {
 /// The profile of the output. A photograph's own is used where colours can be written to it.
 fn profile(
     wanted: &config::OutputProfile,
-    photograph: &Photograph,
+    photograph: &ContentImage,
     warnings: &mut Vec<String>,
 ) -> Result<OutputProfile, RenderError> {
     match wanted {

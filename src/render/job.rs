@@ -3,32 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::canvas::{resized, starting_canvas};
-use super::engine::Engine;
-use super::error::RenderError;
-use super::finish::{Finish, partial_path};
-use super::level::LevelRun;
-use super::photograph::Photograph;
-use super::progress::{Progress, Resumed, Start};
-use super::rounds::Scratch;
-use super::stage::{Canvas, written_by_bands};
-use super::targets::TargetStore;
-use crate::event::{Event, Listener, Losses};
+use crate::event::{Event, Losses, Watcher};
 use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
-use crate::stop::Stop;
-
-/// Who is told what happens, and who may ask to stop.
-pub struct Watcher<'a> {
-    /// Hears every event.
-    pub listener: &'a mut dyn Listener,
-    /// Looked at after every evaluation.
-    pub stop: &'a Stop,
-}
+use crate::render::devices::engine::Engine;
+use crate::render::error::RenderError;
+use crate::render::finish::{Finish, partial_path};
+use crate::render::level::LevelRun;
+use crate::render::progress::{Progress, Resumed, Start};
+use crate::render::rounds::run::Scratch;
+use crate::render::store::canvas::{resized, starting_canvas};
+use crate::render::store::content::ContentImage;
+use crate::render::store::stage::{Canvas, written_by_bands};
+use crate::render::store::targets::TargetStore;
 
 /// What a job is painted with, shared by all jobs of a run.
-pub struct Workshop<'a> {
+pub struct RenderContext<'a> {
     /// What computes.
     pub engine: &'a mut Engine,
     /// Statistics of paintings that are already there.
@@ -38,7 +29,7 @@ pub struct Workshop<'a> {
 }
 
 /// A canvas that is ready to be written, and what it took.
-pub struct Painting {
+pub struct FinishedCanvas {
     /// The pixels.
     pub canvas: Canvas,
     /// Evaluations in all levels.
@@ -50,9 +41,9 @@ pub struct Painting {
 }
 
 /// How painting ended.
-pub enum Painted {
+pub enum RenderOutcome {
     /// The last level is over.
-    Finished(Painting),
+    Finished(FinishedCanvas),
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
@@ -67,17 +58,17 @@ pub enum Painted {
 /// When an input cannot be read, a file not be written, or the computation fails.
 pub fn paint(
     job: &Job,
-    photograph: &Photograph,
-    workshop: &mut Workshop<'_>,
+    photograph: &ContentImage,
+    context: &mut RenderContext<'_>,
     checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
-) -> Result<Painted, RenderError> {
+) -> Result<RenderOutcome, RenderError> {
     // What cannot be written is told before the work and not after it.
-    let finish = Finish::new(job, photograph, workshop.engine.weights().sha256())?;
+    let finish = Finish::new(job, photograph, context.engine.weights().sha256())?;
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher
             .listener
-            .hear(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
+            .on_event(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
     }
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
@@ -105,29 +96,31 @@ pub fn paint(
             (None, None) => {
                 let size = (level.width, level.height);
                 Start::Canvas(
-                    starting_canvas(&job.settings.start, photograph, size, workshop.limits)
+                    starting_canvas(&job.settings.start, photograph, size, context.limits)
                         .map(Canvas::Memory)?,
                 )
             }
         };
-        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), workshop, watcher)?;
+        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), context, watcher)?;
         let result = run.climb(content, start, watcher, &mut progress)?;
         if progress.interrupted {
             let path = partial_path(&job.output);
             finish.write(&result, &path)?;
-            watcher.listener.hear(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
-            return Ok(Painted::Interrupted { path });
+            watcher
+                .listener
+                .on_event(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
+            return Ok(RenderOutcome::Interrupted { path });
         }
         // A level shows what the print will look like, long before it is there.
         if number + 1 < job.levels.len() {
             let path = finish.write_preview(&result)?;
-            watcher.listener.hear(&Event::Saved { job: job.index, path });
+            watcher.listener.on_event(&Event::Saved { job: job.index, path });
         }
         progress.keep_level(job, number, &result, watcher)?;
         canvas = Some(result);
     }
     let canvas = canvas.expect("a pyramid has at least one level");
-    Ok(Painted::Finished(Painting {
+    Ok(RenderOutcome::Finished(FinishedCanvas {
         canvas,
         evaluations: progress.evaluations,
         losses: progress.losses,
@@ -143,8 +136,8 @@ pub fn paint(
 /// When a file cannot be written. Nothing appears under the output's name then.
 pub fn deliver(
     job: &Job,
-    photograph: &Photograph,
-    painting: &Painting,
+    photograph: &ContentImage,
+    painting: &FinishedCanvas,
     weights: &str,
 ) -> Result<Vec<PathBuf>, RenderError> {
     let finish = Finish::new(job, photograph, weights)?;
@@ -157,7 +150,7 @@ pub fn deliver(
 
 /// The photograph at a level's size: in a file of `files` where the level wants it there.
 fn photograph_at(
-    photograph: &Photograph,
+    photograph: &ContentImage,
     number: usize,
     level: &Level,
     files: Option<&Path>,

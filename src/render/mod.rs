@@ -1,48 +1,39 @@
 //! One picture from start to end: pyramid, levels, sweeps over tiles.
 //!
 //! Owns the rendering of a [`crate::plan::Job`]; it sees neither command line nor pipeline file,
-//! tells a listener what happens and watches a [`crate::stop::Stop`].
+//! reports to a listener and watches a [`crate::event::CancellationToken`].
+//!
+//! - [`devices`]: who computes. The engine, its worker pool, and how tiles are handed out.
+//! - [`store`]: what is computed on. Canvases in memory and in files, content images, style targets.
+//! - [`exact`]: one optimiser moves the whole canvas; tiles are units of computing only.
+//! - [`rounds`]: blocks and feathered mode, where every tile has an optimiser of its own.
+//! - `level`, `job`: a level of the pyramid in any mode, and the climb from the first to the last.
+//! - `finish`, `recipe`: the finished canvas becomes a print and its companions.
 
-mod blocks;
-mod calibrate;
-mod canvas;
-mod engine;
+pub mod devices;
 mod error;
-mod feathered;
+pub mod exact;
 mod finish;
-mod gpu;
 mod job;
 mod level;
-mod photograph;
 mod progress;
 mod recipe;
-mod roster;
-mod rounds;
-mod scaled;
-mod stage;
-mod sweep;
-mod target_file;
-mod targets;
-mod team;
-mod tiled;
-mod visits;
-mod workers;
+pub mod rounds;
+pub mod store;
 
-pub use calibrate::calibrate;
-pub use canvas::{picture_tensor, resized};
-pub use engine::Engine;
+pub use devices::calibrate::calibrate;
+pub use devices::device_list::Lost;
+pub use devices::engine::Engine;
+pub use devices::gpu::{Gpu, gpu, gpus};
+pub use devices::worker_pool::WorkerPool;
 pub use error::RenderError;
+pub use exact::sweep::{Evaluation, Sweep, TapLoss};
 pub use finish::{Finish, intermediate_path, partial_path, preview_path, pyramid_path};
-pub use gpu::{Gpu, gpu, gpus};
-pub use job::{Painted, Painting, Watcher, Workshop, deliver, paint};
-pub use photograph::Photograph;
-pub use roster::Lost;
-pub use rounds::{
-    Progress as RoundsProgress, Rounds, Standing as RoundsStanding, store as store_tile,
-};
-pub use scaled::Scaled;
-pub use stage::{Canvas, resized_file, written_by_bands};
-pub use sweep::{Evaluation, Sweep, TapLoss};
-pub use targets::{TargetStore, pixel_targets, style_targets, tensor_targets};
-pub use team::Team;
-pub use visits::{Context, Kind, Scene, Visited, Whole};
+pub use job::{FinishedCanvas, RenderContext, RenderOutcome, deliver, paint};
+pub use rounds::run::{Progress as RoundsProgress, ResumePoint, Rounds, store as store_tile};
+pub use rounds::visits::{Context, ImageStatistics, Kind, RoundContext, TileResult};
+pub use store::canvas::{picture_tensor, resized};
+pub use store::content::ContentImage;
+pub use store::scaled::Scaled;
+pub use store::stage::{Canvas, resized_file, written_by_bands};
+pub use store::targets::{TargetStore, pixel_targets, style_targets, tensor_targets};

@@ -2,14 +2,14 @@
 
 use candle_core::Tensor;
 
-use super::error::RenderError;
-use super::job::Watcher;
-use super::stage::Canvas;
+use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
 use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
 use crate::optimise::{Bits, Optimiser, State};
 use crate::plan::Job;
+use crate::render::error::RenderError;
+use crate::render::store::stage::Canvas;
 use crate::tiling::{CanvasFile, Pixels};
 
 /// Where the pyramid stands, and where that is written down.
@@ -69,8 +69,8 @@ impl<'c> Progress<'c> {
         watcher: &mut Watcher<'_>,
     ) -> Result<Option<Resumed>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
-        let loaded =
-            checkpoints.load(&mut |message| watcher.listener.hear(&Event::Warning { message }))?;
+        let loaded = checkpoints
+            .load(&mut |message| watcher.listener.on_event(&Event::Warning { message }))?;
         let Some(Loaded { snapshot, level }) = loaded else { return Ok(None) };
         let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
         let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
@@ -78,7 +78,7 @@ impl<'c> Progress<'c> {
                 "{}: the checkpoint does not fit the plan; the picture is begun again",
                 job.name
             );
-            watcher.listener.hear(&Event::Warning { message });
+            watcher.listener.on_event(&Event::Warning { message });
             return Ok(None);
         };
         (self.evaluations, self.losses) = (evaluations, losses);
@@ -89,7 +89,7 @@ impl<'c> Progress<'c> {
         };
         let below: f64 = job.levels[..level].iter().map(|level| level.work()).sum();
         let here = (job.levels[level].width * job.levels[level].height * evaluation) as f64 * 1e-6;
-        watcher.listener.hear(&Event::JobResumed {
+        watcher.listener.on_event(&Event::JobResumed {
             job: job.index,
             level,
             evaluation,
@@ -161,7 +161,7 @@ impl<'c> Progress<'c> {
             vectors,
         })?;
         let (bytes, seconds) = (saved.bytes, saved.seconds);
-        watcher.listener.hear(&Event::Checkpointed {
+        watcher.listener.on_event(&Event::Checkpointed {
             job: job.index,
             level,
             evaluation,

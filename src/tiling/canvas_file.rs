@@ -319,10 +319,11 @@ mod tests {
         let path = directory.path().join("canvas");
         let (width, height) = (37, 23);
         let noise = crate::random::Noise::new(1);
-        let mut values: Vec<f32> = (0..3 * width * height).map(|i| noise.bell(i as u64)).collect();
+        let mut values: Vec<f32> =
+            (0..3 * width * height).map(|i| noise.normal(i as u64)).collect();
         let canvas = CanvasFile::create_with(&path, (width, height), &values).unwrap();
         let rect = Rect { left: 5, top: 7, width: 11, height: 13 };
-        let patch: Vec<f32> = (0..3 * rect.area()).map(|i| noise.bell(9999 + i as u64)).collect();
+        let patch: Vec<f32> = (0..3 * rect.area()).map(|i| noise.normal(9999 + i as u64)).collect();
         canvas.write(rect, &patch).unwrap();
         for (channel, y) in lines(rect) {
             let from = (channel * rect.height + y - rect.top) * rect.width;

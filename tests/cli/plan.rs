@@ -46,17 +46,17 @@ fn a_plan_in_json_is_the_runs_plan_and_its_outlook() {
     assert_eq!((plan.jobs.len(), plan.jobs[0].framing.width), (1, 96));
     let document: Value = serde_json::from_str(&json.out).expect("JSON");
     let level = &document["jobs"][0]["levels"][0];
-    let taken = &document["jobs"][0]["outlook"]["levels"][0];
+    let taken = &document["jobs"][0]["estimate"]["levels"][0];
     assert_eq!(level["execution"]["mode"], "exact");
     assert_eq!(taken["tiles"], 1);
     assert!(
         taken["disk"]["checkpoint-bytes"].as_u64() >= Some((2 * 3 + 5) * 12 * 96 * 64),
         "{document:#}"
     );
-    assert_eq!(document["outlook"]["disk"]["finished-bytes"], 96 * 64 * 4);
-    assert_eq!(document["outlook"]["memory-bytes"], level["memory-bytes"]);
+    assert_eq!(document["estimate"]["disk"]["finished-bytes"], 96 * 64 * 4);
+    assert_eq!(document["estimate"]["memory-bytes"], level["memory-bytes"]);
     for value in [
-        &document["outlook"]["seconds"],
+        &document["estimate"]["seconds"],
         &taken["seconds"],
         &document["speed-seconds-per-megapixel"]["evaluation"],
     ] {

@@ -36,7 +36,7 @@ pub fn small_network(seed: u64, widths: [usize; 5]) -> Weights {
     let mut next = 0u64;
     let mut draw = || {
         next += 1;
-        noise.bell(next)
+        noise.normal(next)
     };
     let mut inputs = 3;
     let convolutions = Layer::all()

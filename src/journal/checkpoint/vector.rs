@@ -115,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.vector");
         let noise = crate::random::Noise::new(3);
-        let values: Vec<f32> = (0..3 * 7 * 5).map(|i| noise.bell(i)).collect();
+        let values: Vec<f32> = (0..3 * 7 * 5).map(|i| noise.normal(i)).collect();
         let tensor = Tensor::from_vec(values.clone(), (3, 7, 5), &Device::Cpu).unwrap();
         let (crc, length) = write(&path, &tensor).unwrap();
         assert_eq!(

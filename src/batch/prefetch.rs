@@ -1,0 +1,50 @@
+//! Photographs decoded ahead: while one picture is in its last level, the next one's photograph is
+//! read.
+
+use std::thread::JoinHandle;
+
+use crate::image::Limits;
+use crate::plan::Job;
+use crate::render::{ContentImage, RenderError};
+
+/// At most one photograph that is being read.
+pub(super) struct Prefetch {
+    limits: Limits,
+    reading: Option<(usize, JoinHandle<Result<ContentImage, RenderError>>)>,
+}
+
+impl Prefetch {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limits: *limits, reading: None }
+    }
+
+    /// Begins to read the photograph of a job, unless one is being read.
+    pub(super) fn begin(&mut self, job: &Job) {
+        if self.reading.is_some() {
+            return;
+        }
+        let (own, limits) = (job.clone(), self.limits);
+        let thread = std::thread::Builder::new()
+            .name("impasto-reader".into())
+            .spawn(move || open(&own, &limits));
+        // Without a thread it is read when its turn comes.
+        self.reading = thread.ok().map(|thread| (job.index, thread));
+    }
+
+    /// The photograph of a job, at hand or read now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn take(&mut self, job: &Job) -> Result<ContentImage, RenderError> {
+        match self.reading.take() {
+            Some((index, thread)) if index == job.index => {
+                thread.join().unwrap_or_else(|_| open(job, &self.limits))
+            }
+            _ => open(job, &self.limits),
+        }
+    }
+}
+
+fn open(job: &Job, limits: &Limits) -> Result<ContentImage, RenderError> {
+    ContentImage::open(&job.content, &job.framing, limits)
+}
