@@ -10,7 +10,9 @@
 mod spec;
 mod style;
 mod variation;
+mod wasserstein;
 
 pub use spec::{Spec, StyleFactor};
 pub use style::{StyleGradient, StyleLoss, StyleTargets, TapStatistics};
 pub use variation::total_variation;
+pub use wasserstein::{GaussianTarget, Transport};
