@@ -12,7 +12,7 @@ mod style;
 mod variation;
 mod wasserstein;
 
-pub use spec::{Spec, StyleFactor};
+pub use spec::{Spec, StyleDistance};
 pub use style::{StyleGradient, StyleLoss, StyleTargets, TapStatistics};
 pub use variation::total_variation;
 pub use wasserstein::{GaussianTarget, Transport};

@@ -6,24 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{Layer, Pooling};
 
-/// What a tap's squared Gram difference is multiplied with, beside the weights: each tradition has
-/// its own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// How far apart the style term sees two images at a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StyleFactor {
-    /// `1000 / C^2`: the weights in the code of Gatys et al.
+pub enum StyleDistance {
+    /// `1000 / C^2` times the mean squared difference of the Gram matrices: the weights in the code
+    /// of Gatys et al.
     Gatys,
-    /// `1 / C^2`: neural-style divides its Gram matrices by `C H W` where others divide by `H W`.
+    /// `1 / C^2` times it: neural-style divides its Gram matrices by `C H W` where others divide by
+    /// `H W`.
     NeuralStyle,
+    /// The Gaussian Wasserstein distance: see [`super::GaussianTarget`].
+    Wasserstein,
 }
 
-impl StyleFactor {
-    /// The factor at a tap of `channels` channels.
-    pub fn at(self, channels: usize) -> f64 {
+impl StyleDistance {
+    /// What the mean squared difference of Gram matrices is multiplied with at a tap of `channels`
+    /// channels, beside the weights: each tradition has its own. Nothing for another distance.
+    pub fn gram_factor(self, channels: usize) -> Option<f64> {
         let squared = (channels * channels) as f64;
         match self {
-            StyleFactor::Gatys => 1e3 / squared,
-            StyleFactor::NeuralStyle => 1.0 / squared,
+            StyleDistance::Gatys => Some(1e3 / squared),
+            StyleDistance::NeuralStyle => Some(1.0 / squared),
+            StyleDistance::Wasserstein => None,
         }
     }
 }
@@ -32,7 +37,7 @@ impl StyleFactor {
 ///
 /// ```text
 /// content_weight    * sum_l w_l mean((F_l - P_l)^2)
-/// + style_weight      * sum_l w_l factor_l mean((G_l - A_l)^2)
+/// + style_weight      * sum_l w_l d(canvas's statistics, style's statistics)
 /// + statistics_weight * sum_l w_l (mean((mu_l - mu'_l)^2) + mean((s_l - s'_l)^2))
 /// + variation_weight  * (sum |dx| + sum |dy|) of the canvas in 0..255
 /// ```
@@ -40,7 +45,7 @@ impl StyleFactor {
 pub struct Spec {
     /// Weight of the content term.
     pub content_weight: f64,
-    /// Weight of the Gram term.
+    /// Weight of the style distances.
     pub style_weight: f64,
     /// Weight of the means and deviations.
     pub statistics_weight: f64,
@@ -48,10 +53,10 @@ pub struct Spec {
     pub variation_weight: f64,
     /// Content taps and their weights.
     pub content_layers: BTreeMap<Layer, f64>,
-    /// Style taps and their weights, for the Gram and the statistics term.
+    /// Style taps and their weights, for the distances and the statistics term.
     pub style_layers: BTreeMap<Layer, f64>,
-    /// The Gram term's factor.
-    pub style_factor: StyleFactor,
+    /// The style distance.
+    pub style_distance: StyleDistance,
     /// What the poolings do.
     pub pooling: Pooling,
 }
@@ -66,7 +71,7 @@ impl Spec {
             variation_weight: 0.0,
             content_layers: layers(&["relu4_2"]),
             style_layers: layers(&["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
-            style_factor: StyleFactor::Gatys,
+            style_distance: StyleDistance::Gatys,
             pooling: Pooling::Max,
         }
     }
@@ -77,7 +82,7 @@ impl Spec {
             content_weight: 5.0,
             style_weight: 100.0,
             variation_weight: 1e-3,
-            style_factor: StyleFactor::NeuralStyle,
+            style_distance: StyleDistance::NeuralStyle,
             ..Self::gatys()
         }
     }
@@ -85,6 +90,11 @@ impl Spec {
     /// Galerne et al. (2024): Gatys' terms and the channel means and deviations.
     pub fn spst() -> Self {
         Self { statistics_weight: 1e4, ..Self::gatys() }
+    }
+
+    /// The Gaussian Wasserstein distance, each tap in units of the style's own mean square there.
+    pub fn wasserstein() -> Self {
+        Self { style_weight: 1e6, style_distance: StyleDistance::Wasserstein, ..Self::gatys() }
     }
 
     /// Taps of the content term that count.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Tensor};
 
+use rayon::prelude::*;
+
 use super::spec::Spec;
+use super::wasserstein::GaussianTarget;
 use crate::network::{Layer, Moments, NetworkError};
 
 /// Added to a channel's variance before the root. A channel that is zero everywhere has deviation
@@ -113,16 +116,18 @@ impl StyleTargets {
 /// Weighted values of the style terms at one tap.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StyleLoss {
-    /// The Gram term.
+    /// The difference of Gram matrices.
     pub gram: f64,
+    /// The Gaussian Wasserstein distance.
+    pub wasserstein: f64,
     /// The means and deviations.
     pub statistics: f64,
 }
 
 impl StyleLoss {
-    /// Both terms.
+    /// All terms.
     pub fn total(&self) -> f64 {
-        self.gram + self.statistics
+        self.gram + self.wasserstein + self.statistics
     }
 }
 
@@ -138,9 +143,28 @@ pub struct StyleGradient {
 }
 
 impl StyleTargets {
+    /// [`StyleTargets::compare`] at every tap of `canvas`, side by side in the current thread pool.
+    /// Each comes with the number of its cells.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn compare_all(
+        &self,
+        spec: &Spec,
+        canvas: &BTreeMap<Layer, (TapStatistics, f64)>,
+    ) -> Result<BTreeMap<Layer, (StyleLoss, StyleGradient)>, NetworkError> {
+        let compared: Vec<_> = canvas
+            .par_iter()
+            .map(|(layer, (statistics, cells))| {
+                Ok((*layer, self.compare(spec, *layer, statistics, *cells)?))
+            })
+            .collect::<Result<_, NetworkError>>()?;
+        Ok(compared.into_iter().filter_map(|(layer, found)| Some((layer, found?))).collect())
+    }
+
     /// Value and gradient of the style terms at `layer`, given the canvas's statistics there.
     ///
-    /// With `k` the Gram term's whole factor, `N` the cells and `C` the channels: `L = k
+    /// The distance of Gram matrices with the whole factor `k`, `N` the cells and `C` the channels: `L = k
     /// mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives
     /// `m` and `d` of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole
     /// canvas; blocks of a canvas pass their own number.
@@ -162,23 +186,33 @@ impl StyleTargets {
         let per_channel = 1.0 / channels as f64;
         let per_pair = per_channel * per_channel;
 
-        let gram_weight = spec.style_weight * weight * spec.style_factor.at(channels);
-        let difference = (&canvas.gram - &target.gram)?;
-        let gram = gram_weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
-        let mut matrix = (difference * (4.0 * gram_weight * per_pair / cells))?;
+        let style_weight = spec.style_weight * weight;
+        let mut loss = StyleLoss::default();
+        let (mut matrix, mut offset) = match spec.style_distance.gram_factor(channels) {
+            Some(factor) => {
+                let gram_weight = style_weight * factor;
+                let difference = (&canvas.gram - &target.gram)?;
+                loss.gram = gram_weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
+                let matrix = (difference * (4.0 * gram_weight * per_pair / cells))?;
+                (matrix, canvas.mean.zeros_like()?)
+            }
+            None => {
+                let (distance, matrix, offset) = transport(canvas, target)?;
+                loss.wasserstein = style_weight * distance;
+                ((matrix * (style_weight / cells))?, (offset * (style_weight / cells))?)
+            }
+        };
 
         let statistics_weight = spec.statistics_weight * weight;
-        let mut offset = canvas.mean.zeros_like()?;
-        let mut statistics = 0.0;
         if statistics_weight > 0.0 {
             let mean = (&canvas.mean - &target.mean)?;
             let deviation = (&canvas.deviation - &target.deviation)?;
-            statistics = statistics_weight
+            loss.statistics = statistics_weight
                 * per_channel
                 * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
             let step = 2.0 * statistics_weight * per_channel / cells;
             let slope = ((deviation * step)? / &canvas.deviation)?;
-            offset = ((mean * step)? - (&slope * &canvas.mean)?)?;
+            offset = (offset + ((mean * step)? - (&slope * &canvas.mean)?)?)?;
             matrix = (matrix + diagonal(&slope)?)?;
         }
         let gradient = StyleGradient {
@@ -186,8 +220,25 @@ impl StyleTargets {
             matrix: matrix.to_dtype(DType::F32)?,
             offset: offset.to_dtype(DType::F32)?,
         };
-        Ok(Some((StyleLoss { gram, statistics }, gradient)))
+        Ok(Some((loss, gradient)))
     }
+}
+
+/// The Gaussian Wasserstein distance and the matrix and offset of its gradient, which are float64
+/// on the canvas's device. The linear algebra runs on the CPU.
+fn transport(
+    canvas: &TapStatistics,
+    target: &TapStatistics,
+) -> Result<(f64, Tensor, Tensor), NetworkError> {
+    let values = |tensor: &Tensor| -> candle_core::Result<Vec<f64>> {
+        tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()
+    };
+    let (device, channels) = (canvas.gram.device(), canvas.mean.elem_count());
+    let found = GaussianTarget::new(&values(&target.gram)?, &values(&target.mean)?)
+        .distance_from(&values(&canvas.gram)?, &values(&canvas.mean)?);
+    let matrix = Tensor::from_vec(found.matrix, (channels, channels), &Device::Cpu)?;
+    let offset = Tensor::from_vec(found.offset, channels, &Device::Cpu)?;
+    Ok((found.distance, matrix.to_device(device)?, offset.to_device(device)?))
 }
 
 fn scalar(tensor: &Tensor) -> candle_core::Result<f64> {

@@ -32,8 +32,9 @@ const LEAST_EIGENVALUE: f64 = 1e-3;
 #[derive(Clone, Debug)]
 pub struct GaussianTarget {
     mean: Vec<f64>,
-    /// Lower triangular, `[C, C]`: `factor factor^T` is the covariance.
-    factor: Mat<f64>,
+    /// Lower triangular, `[C, C]`: `factor factor^T` is the covariance. Missing where that is not
+    /// finite.
+    factor: Option<Mat<f64>>,
     /// Trace of the covariance.
     trace: f64,
     /// What is added to the diagonals of covariances.
@@ -55,8 +56,8 @@ pub struct Transport {
 
 impl GaussianTarget {
     /// Prepares the Gaussian with the second moments `mean(F F^T)`, `[C, C]` row-major, and the
-    /// means, `[C]`. Nothing when they are not finite.
-    pub fn new(second_moments: &[f64], mean: &[f64]) -> Option<Self> {
+    /// means, `[C]`. The distance from moments that are not finite is not a number.
+    pub fn new(second_moments: &[f64], mean: &[f64]) -> Self {
         let channels = mean.len();
         let square = (0..channels).map(|i| second_moments[i * channels + i]).sum::<f64>();
         let unit = match square / channels as f64 {
@@ -67,8 +68,8 @@ impl GaussianTarget {
         let epsilon = RELATIVE_EPSILON * unit;
         let covariance = covariance(second_moments, mean, epsilon);
         let trace = (0..channels).map(|i| covariance[(i, i)]).sum();
-        let factor = covariance.llt(Side::Lower).ok()?.L().to_owned();
-        Some(Self { mean: mean.to_vec(), factor, trace, epsilon, unit })
+        let factor = covariance.llt(Side::Lower).ok().map(|cholesky| cholesky.L().to_owned());
+        Self { mean: mean.to_vec(), factor, trace, epsilon, unit }
     }
 
     /// Channels of the tap.
@@ -115,7 +116,7 @@ impl GaussianTarget {
         let channels = self.channels();
         let (full, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
         let upper = BlockStructure::TriangularUpper;
-        let factor = self.factor.as_ref();
+        let factor = self.factor.as_ref()?.as_ref();
         let mut half = Mat::zeros(channels, channels);
         multiply(half.as_mut(), full, (canvas, full), (factor, lower), 1.0);
         let mut product = Mat::zeros(channels, channels);
@@ -200,7 +201,7 @@ mod tests {
 
         fn target(&self) -> GaussianTarget {
             let (second, mean) = self.moments();
-            GaussianTarget::new(&second, &mean).expect("finite")
+            GaussianTarget::new(&second, &mean)
         }
 
         fn distance(&self, target: &GaussianTarget) -> Transport {
@@ -236,7 +237,7 @@ mod tests {
         let (other_means, other_deviations) = ([0.0, 1.0, 0.5], [1.0, 1.0, 3.5]);
         let second = moments(&other_means, &other_deviations);
         let unit = (second[0] + second[4] + second[8]) / 3.0;
-        let target = GaussianTarget::new(&second, &other_means).expect("finite");
+        let target = GaussianTarget::new(&second, &other_means);
         let found = target.distance_from(&moments(&means, &deviations), &means).distance;
         let square = |a: [f64; 3], b: [f64; 3]| -> f64 {
             a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
@@ -255,7 +256,8 @@ mod tests {
         let (_, map) = target.transport(covariance.as_ref()).expect("finite");
         let map = Mat::from_fn(6, 6, |i, j: usize| map[(i.max(j), i.min(j))]);
         let carried = &map * &covariance * &map;
-        let there = &target.factor * target.factor.transpose();
+        let factor = target.factor.as_ref().expect("finite");
+        let there = factor * factor.transpose();
         assert!((&carried - &there).norm_l2() < 1e-9 * there.norm_l2());
     }
 
@@ -317,6 +319,7 @@ mod tests {
         let (mut second, mean) = style.moments();
         second[4] = f64::NAN;
         assert!(target.distance_from(&second, &mean).distance.is_nan());
-        assert!(GaussianTarget::new(&second, &mean).is_none());
+        let (fine, mean) = style.moments();
+        assert!(GaussianTarget::new(&second, &mean).distance_from(&fine, &mean).distance.is_nan());
     }
 }

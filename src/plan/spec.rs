@@ -9,6 +9,7 @@ pub fn resolve_spec(objective: &Objective) -> Spec {
         Preset::Gatys => Spec::gatys(),
         Preset::NeuralStyle => Spec::neural_style(),
         Preset::Spst => Spec::spst(),
+        Preset::Wasserstein => Spec::wasserstein(),
     };
     let replace = |value: &mut f64, by: Option<f64>| *value = by.unwrap_or(*value);
     replace(&mut spec.content_weight, objective.content_weight);

@@ -152,7 +152,8 @@ impl Judge<'_> {
         }
         for (layer, weight) in spec.style_taps() {
             let (found, wanted) = (statistics(&maps[layer.index()]), &self.style[&layer]);
-            let factor = spec.style_factor.at(found.mean.len());
+            let factor =
+                spec.style_distance.gram_factor(found.mean.len()).expect("a Gram distance");
             loss += spec.style_weight * weight * factor * square(&found.gram, &wanted.gram);
             let moments =
                 square(&found.mean, &wanted.mean) + square(&found.deviation, &wanted.deviation);

@@ -19,6 +19,8 @@ choice! {
         Gatys = "gatys",
         /// Johnson's `neural-style`.
         NeuralStyle = "neural-style",
+        /// The Gaussian Wasserstein distance.
+        Wasserstein = "wasserstein",
     }
 }
 

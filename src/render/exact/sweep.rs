@@ -203,15 +203,18 @@ impl View<'_, '_> {
         sums: &Sums,
         taps: &mut BTreeMap<Layer, TapLoss>,
     ) -> Result<Vec<StyleGradient>, NetworkError> {
+        let statistics = sums
+            .moments
+            .iter()
+            .map(|(layer, sums)| {
+                let statistics = TapStatistics::from_moments(sums)?;
+                Ok((*layer, (statistics, sums.cells() as f64)))
+            })
+            .collect::<Result<_, NetworkError>>()?;
         let mut gradients = Vec::new();
-        for (layer, sums) in &sums.moments {
-            let statistics = TapStatistics::from_moments(sums)?;
-            if let Some((loss, gradient)) =
-                self.targets.compare(self.spec, *layer, &statistics, sums.cells() as f64)?
-            {
-                taps.entry(*layer).or_default().style = loss;
-                gradients.push(gradient);
-            }
+        for (layer, (loss, gradient)) in self.targets.compare_all(self.spec, &statistics)? {
+            taps.entry(layer).or_default().style = loss;
+            gradients.push(gradient);
         }
         for (layer, weight) in self.spec.content_taps() {
             let (Some(sum), Some(target)) =
