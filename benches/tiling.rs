@@ -13,8 +13,8 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use impasto::config;
-use impasto::geometry::Rect;
-use impasto::kernels::Isa;
+use impasto::geometry::{ALIGNMENT, Rect};
+use impasto::network::Isa;
 use impasto::network::cpu::{BitwiseMargins, Precision};
 use impasto::network::{
     Areas, CpuNetwork, Features, Layer, Network, Request, TapGradient, Weights,
@@ -22,7 +22,7 @@ use impasto::network::{
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::random::Noise;
-use impasto::tiling::{ALIGNMENT, Grid, Layout, Margins};
+use impasto::tiling::{Grid, Layout, Margins};
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 

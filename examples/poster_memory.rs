@@ -17,7 +17,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{Layer, Weights};
 use impasto::objective::Spec;

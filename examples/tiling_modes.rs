@@ -17,7 +17,7 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{Layer, Network, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};

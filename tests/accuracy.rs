@@ -3,7 +3,7 @@
 mod support;
 
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::Weights;
 use impasto::network::cpu::*;
 use impasto::network::{Layer, Pooling};
@@ -79,14 +79,14 @@ fn features_of_all_layers() {
 /// input.
 #[test]
 fn real_weights_in_float64() {
-    use impasto::kernels::buffer::Pool;
-    use impasto::kernels::convolve::{Convolution, Sink, Source};
-    use impasto::kernels::map::{Map, Shape};
-    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
+    use impasto::internal::buffer::BufferCache;
+    use impasto::internal::convolve::{Convolution, Sink, Source};
+    use impasto::internal::map::{Map, Shape};
+    use impasto::internal::winograd::{Direction, Filters, Layer3x3};
     let weights = Weights::embedded().expect("weights");
     let plain = support::chain::Plain::new(&weights, true);
     let (h, w) = (13, 10);
-    let pool = Pool::new();
+    let cache = BufferCache::new();
     for i in [1, 2, 3, 4, 5, 8, 9, 12] {
         let layer = weights.convolution(Layer::ALL[i]);
         let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64)
@@ -96,7 +96,7 @@ fn real_weights_in_float64() {
         let wide: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
         let wanted = plain.transposed(i, &wide, h, w);
         let shape = |channels| Shape { channels, height: h, width: w };
-        let map = Map::from_planar(&pool, shape(layer.outputs), &gradient);
+        let map = Map::from_planar(&cache, shape(layer.outputs), &gradient);
         for isa in Isa::available() {
             for (bfloat16, tolerance) in [(false, 3e-6), (true, 2e-2)] {
                 if bfloat16 && !isa.has_bfloat16() {
@@ -107,11 +107,11 @@ fn real_weights_in_float64() {
                     outputs: layer.outputs,
                     inputs: layer.inputs,
                 };
-                let filters = Filters::new(isa, &pool, source, Direction::Backward, 1.0, bfloat16);
-                let mut out = Map::new(&pool, shape(layer.inputs));
+                let filters = Filters::new(isa, &cache, source, Direction::Backward, 1.0, bfloat16);
+                let mut out = Map::new(&cache, shape(layer.inputs));
                 let job = Convolution {
                     isa,
-                    pool: &pool,
+                    cache: &cache,
                     source: Some((Source::Map(&map), &filters)),
                     height: h,
                     width: w,

@@ -15,7 +15,7 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{
     Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling,

@@ -3,7 +3,7 @@
 mod support;
 
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::*;
 use impasto::network::{Layer, Pooling};
 use proptest::prelude::*;
@@ -647,17 +647,17 @@ fn nonsense_is_noticed() {
 /// same, whatever follows the convolution.
 #[test]
 fn large_maps_are_as_small_ones() {
-    use impasto::kernels::buffer::Pool;
-    use impasto::kernels::convolve::{Convolution, Pool2, Sink, Source};
-    use impasto::kernels::map::{Map, Mask, Shape};
-    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
-    let pool = Pool::new();
+    use impasto::internal::buffer::BufferCache;
+    use impasto::internal::convolve::{Convolution, Sink, Source};
+    use impasto::internal::map::{Map, Mask, Shape};
+    use impasto::internal::winograd::{Direction, Filters, Layer3x3};
+    let cache = BufferCache::new();
     let (inputs, outputs, width, common) = (3, 5, 1040, 128);
     let weights = noise(inputs * outputs * 9, 1);
     let layer = Layer3x3 { weights: &weights, outputs, inputs };
     let bias = [[0.1f32; 5].as_slice(), &[0.0; 11]].concat();
     for isa in Isa::available() {
-        let filters = Filters::new(isa, &pool, layer, Direction::Forward, 1.0, false);
+        let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, false);
         let run = |height: usize, kind: usize| {
             let shape = |channels| Shape { channels, height, width };
             let half = Shape { channels: outputs, height: height / 2, width: width / 2 };
@@ -665,17 +665,17 @@ fn large_maps_are_as_small_ones() {
                 .flat_map(|c| noise(height * width, c as u64 + 2))
                 .map(|x| x - 0.5)
                 .collect();
-            let map = Map::from_planar(&pool, shape(inputs), &planar);
-            let mut out = Map::new(&pool, if kind == 0 { half } else { shape(outputs) });
+            let map = Map::from_planar(&cache, shape(inputs), &planar);
+            let mut out = Map::new(&cache, if kind == 0 { half } else { shape(outputs) });
             let mut mask = Mask::new(
-                &pool,
+                &cache,
                 if kind == 0 { half } else { shape(outputs) },
                 if kind == 0 { 4 } else { 1 },
             );
             mask.data.fill(0b10110);
             let job = Convolution {
                 isa,
-                pool: &pool,
+                cache: &cache,
                 source: Some((Source::Map(&map), &filters)),
                 height,
                 width,
@@ -685,7 +685,7 @@ fn large_maps_are_as_small_ones() {
             job.run(match kind {
                 0 => Sink::Pooled {
                     bias: &bias,
-                    pool: Pool2::Max,
+                    pooling: Pooling::Max,
                     out: &mut out,
                     mask: Some(&mut mask),
                     full: None,

@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::*;
 use impasto::network::{Layer, Pooling};
 

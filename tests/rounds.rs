@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{Layer, Network, Request};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};

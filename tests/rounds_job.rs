@@ -9,7 +9,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::image::Limits;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::Weights;
 use impasto::network::cpu::Precision;
 use impasto::plan::{Execution, Plan, Visits};

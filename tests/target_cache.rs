@@ -12,7 +12,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
 use impasto::image::Limits;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::render::Engine;
 

@@ -6,7 +6,7 @@
 mod support;
 
 use candle_core::{Device, Tensor};
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::Layer;
 use impasto::network::cpu::Precision;
 use impasto::objective::Spec;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::objective::{Spec, StyleTargets};

@@ -11,6 +11,7 @@ use super::say::say;
 use super::{Exit, Failure};
 use crate::config::{Choice, Preset, TilingMargins};
 use crate::files::{self, Overwrite};
+use crate::geometry::{ALIGNMENT, GRID};
 use crate::image::{self, Limits};
 use crate::network::cpu::Precision;
 use crate::network::{Layer, Network, Pooling, Weights};
@@ -18,7 +19,7 @@ use crate::objective::Spec;
 use crate::plan::resolve_spec;
 use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
 use crate::tensor::HostView;
-use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
+use crate::tiling::Grid;
 
 /// `impasto score`.
 pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
@@ -26,7 +27,7 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let margins = word("--margins", &arguments.margins)?;
     let (unit, with) = match margins {
         TilingMargins::Exact => (ALIGNMENT, ""),
-        TilingMargins::Bitwise => (EXACT_ALIGNMENT, " with --margins bitwise"),
+        TilingMargins::Bitwise => (GRID, " with --margins bitwise"),
     };
     if let Some(core) = arguments.core_px
         && (core == 0 || !core.is_multiple_of(unit))

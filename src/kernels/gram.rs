@@ -1,4 +1,4 @@
-//! Sums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the
+//! IntegerSums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the
 //! order.
 //!
 //! Cells are taken in fixed groups of at most 256 (rectangles of the picture that lie on multiples
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::buffer::Pool;
-use super::first::{First, Pixels};
+use super::buffer::BufferCache;
+use super::first::{FirstConvolution, Pixels};
 use super::isa::{Isa, Kernel};
-use super::map::{BLOCK, Map};
+use super::map::{CHANNEL_BLOCK, Map};
 use super::simd::Simd;
 
 /// Blocks of rows of one work unit.
@@ -30,7 +30,7 @@ const MAGIC: f64 = ((1u64 << 52) + (1u64 << 51)) as f64;
 
 /// Integer sums over cells.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sums {
+pub struct IntegerSums {
     /// Blocks of 16 channels.
     pub blocks: usize,
     /// `[block row][block column][16][16]`; blocks below the diagonal are zero.
@@ -41,13 +41,13 @@ pub struct Sums {
     pub finite: bool,
 }
 
-impl Sums {
+impl IntegerSums {
     /// No cells yet.
     pub fn new(blocks: usize) -> Self {
         Self {
             blocks,
             gram: vec![0; blocks * blocks * 256],
-            features: vec![0; blocks * BLOCK],
+            features: vec![0; blocks * CHANNEL_BLOCK],
             finite: true,
         }
     }
@@ -59,15 +59,15 @@ pub enum Features<'a> {
     /// A map.
     Map(&'a Map),
     /// relu1_1, computed group by group.
-    First(&'a First, &'a Pixels),
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// What to sum.
-pub struct Job<'a> {
+pub struct Summation<'a> {
     /// Instructions.
     pub isa: Isa,
     /// Where scratch comes from.
-    pub pool: &'a Arc<Pool>,
+    pub cache: &'a Arc<BufferCache>,
     /// The features.
     pub features: Features<'a>,
     /// Rows of cells.
@@ -84,13 +84,13 @@ pub struct Job<'a> {
 
 /// Bytes of a worker's copy of relu1_1.
 pub fn copy_bytes(channels: usize) -> usize {
-    channels.next_multiple_of(BLOCK) * GROUP * size_of::<f32>()
+    channels.next_multiple_of(CHANNEL_BLOCK) * GROUP * size_of::<f32>()
 }
 
 /// A group: `(y, x, rows, columns)`.
 type Group = (usize, usize, usize, usize);
 
-impl Job<'_> {
+impl Summation<'_> {
     /// The groups that the rectangle touches, cut to it.
     fn groups(&self) -> Vec<Group> {
         let (wide, high) = (self.side, (GROUP / self.side).clamp(1, self.side));
@@ -110,12 +110,12 @@ impl Job<'_> {
         found
     }
 
-    /// Sums with all threads of the current pool.
-    pub fn run(&self) -> Sums {
+    /// IntegerSums with all threads of the current pool.
+    pub fn run(&self) -> IntegerSums {
         let groups = self.groups();
         let blocks = match self.features {
             Features::Map(map) => map.shape.blocks(),
-            Features::First(first, _) => first.outputs().div_ceil(BLOCK),
+            Features::First(first, _) => first.outputs().div_ceil(CHANNEL_BLOCK),
         };
         let entries: Vec<(usize, usize)> = (0..blocks)
             .step_by(ROWS)
@@ -127,14 +127,15 @@ impl Job<'_> {
         let wanted = if own { 16 * threads } else { (16 * threads).div_ceil(entries.len()) };
         let ranges = wanted.min(groups.len()).max(1);
         let units = if own { ranges } else { ranges * entries.len() };
-        let total = Mutex::new(Sums::new(blocks));
+        let total = Mutex::new(IntegerSums::new(blocks));
         let next = AtomicUsize::new(0);
         let work = || {
             let mut tile = vec![0i64; ROWS * COLUMNS * 256];
             let mut local = match self.features {
-                Features::First(..) => {
-                    Some((self.pool.take::<f32>(blocks * GROUP * BLOCK), Sums::new(blocks)))
-                }
+                Features::First(..) => Some((
+                    self.cache.take::<f32>(blocks * GROUP * CHANNEL_BLOCK),
+                    IntegerSums::new(blocks),
+                )),
                 Features::Map(_) => None,
             };
             loop {
@@ -156,7 +157,7 @@ impl Job<'_> {
                     }
                     (Features::Map(map), _) => {
                         let (i, j) = entries[unit / ranges];
-                        let mut part = Part::new(&mut tile, blocks, i, j);
+                        let mut part = WorkUnit::new(&mut tile, blocks, i, j);
                         for &group in mine {
                             let start = map.data.as_ptr().wrapping_add(map.at(0, group.0, group.1));
                             let cells =
@@ -185,27 +186,33 @@ impl Job<'_> {
     }
 
     /// relu1_1 of a group, computed into the worker's copy.
-    fn copy(&self, first: &First, pixels: &Pixels, copy: &mut [f32], group: Group) -> Cells {
+    fn copy(
+        &self,
+        first: &FirstConvolution,
+        pixels: &Pixels,
+        copy: &mut [f32],
+        group: Group,
+    ) -> Cells {
         let (y, x, rows, columns) = group;
         let plane = rows * columns;
         for row in 0..rows {
             // SAFETY: the group lies in the picture, and the copy holds its rows.
             unsafe {
-                let line = copy.as_mut_ptr().add(row * columns * BLOCK);
-                first.cells(pixels, y + row, x, columns, line, plane * BLOCK);
+                let line = copy.as_mut_ptr().add(row * columns * CHANNEL_BLOCK);
+                first.cells(pixels, y + row, x, columns, line, plane * CHANNEL_BLOCK);
             }
         }
         Cells { start: copy.as_ptr(), pitch: columns, plane }
     }
 
-    fn add_direct(&self, sums: &mut Sums, cells: Cells, group: Group, i: usize, j: usize) {
+    fn add_direct(&self, sums: &mut IntegerSums, cells: Cells, group: Group, i: usize, j: usize) {
         let blocks = sums.blocks;
-        let mut part = Part {
+        let mut part = WorkUnit {
             tile: sums.gram.as_mut_ptr().wrapping_add((i * blocks + j) * 256),
             row_stride: blocks * 256,
             features: sums.features.as_mut_ptr(),
             finite: true,
-            owned: [0; ROWS * BLOCK],
+            owned: [0; ROWS * CHANNEL_BLOCK],
             blocks,
             i,
             j,
@@ -214,13 +221,13 @@ impl Job<'_> {
         sums.finite &= part.finite;
     }
 
-    fn add(&self, part: &mut Part, cells: Cells, group: Group) {
+    fn add(&self, part: &mut WorkUnit, cells: Cells, group: Group) {
         let features = if part.i != part.j {
             std::ptr::null_mut()
         } else if part.features.is_null() {
             part.owned.as_mut_ptr()
         } else {
-            part.features.wrapping_add(part.i * BLOCK)
+            part.features.wrapping_add(part.i * CHANNEL_BLOCK)
         };
         let job = AddGroup {
             cells,
@@ -250,27 +257,27 @@ struct Cells {
 }
 
 /// The entries of one work unit.
-struct Part {
+struct WorkUnit {
     tile: *mut i64,
     /// From one block row to the next.
     row_stride: usize,
     /// Null: into `owned`.
     features: *mut i64,
-    owned: [i64; ROWS * BLOCK],
+    owned: [i64; ROWS * CHANNEL_BLOCK],
     finite: bool,
     blocks: usize,
     i: usize,
     j: usize,
 }
 
-impl Part {
+impl WorkUnit {
     fn new(tile: &mut [i64], blocks: usize, i: usize, j: usize) -> Self {
         tile.fill(0);
         Self {
             tile: tile.as_mut_ptr(),
             row_stride: COLUMNS * 256,
             features: std::ptr::null_mut(),
-            owned: [0; ROWS * BLOCK],
+            owned: [0; ROWS * CHANNEL_BLOCK],
             finite: true,
             blocks,
             i,
@@ -278,7 +285,7 @@ impl Part {
         }
     }
 
-    fn merge(self, total: &mut Sums) {
+    fn merge(self, total: &mut IntegerSums) {
         for i in 0..ROWS.min(self.blocks - self.i) {
             for j in 0..COLUMNS.min(self.blocks - self.j) {
                 // SAFETY: the tile holds `ROWS x COLUMNS` blocks.
@@ -289,10 +296,10 @@ impl Part {
                 total.gram[at..at + 256].iter_mut().zip(from).for_each(|(a, b)| *a += b);
             }
             if self.i == self.j {
-                let at = (self.i + i) * BLOCK;
-                total.features[at..at + BLOCK]
+                let at = (self.i + i) * CHANNEL_BLOCK;
+                total.features[at..at + CHANNEL_BLOCK]
                     .iter_mut()
-                    .zip(&self.owned[i * BLOCK..])
+                    .zip(&self.owned[i * CHANNEL_BLOCK..])
                     .for_each(|(a, b)| *a += b);
             }
         }
@@ -394,8 +401,8 @@ impl AddGroup {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            let plane = self.cells.plane * BLOCK;
-            let pitch = self.cells.pitch * BLOCK;
+            let plane = self.cells.plane * CHANNEL_BLOCK;
+            let pitch = self.cells.pitch * CHANNEL_BLOCK;
             let left = self.cells.start.add((self.i + i) * plane + lane);
             let right = self.cells.start.add((self.j + j) * plane);
             let place = |r: usize, n: usize| {
@@ -422,8 +429,8 @@ impl AddGroup {
                             row[n] = s.fma(value, column[n], row[n]);
                         }
                     }
-                    left = left.add(BLOCK);
-                    right = right.add(BLOCK);
+                    left = left.add(CHANNEL_BLOCK);
+                    right = right.add(CHANNEL_BLOCK);
                 }
             }
             for (r, row) in acc.iter().enumerate() {
@@ -434,7 +441,7 @@ impl AddGroup {
         }
     }
 
-    /// Sums of the features of block row `i`.
+    /// IntegerSums of the features of block row `i`.
     ///
     /// # Safety
     /// As [`AddGroup`].
@@ -448,13 +455,15 @@ impl AddGroup {
                 for y in 0..self.rows {
                     for x in 0..self.columns {
                         let cell = (self.i + i) * self.cells.plane + y * self.cells.pitch + x;
-                        acc = s.add(acc, s.load(self.cells.start.add(cell * BLOCK + part)));
+                        acc = s.add(acc, s.load(self.cells.start.add(cell * CHANNEL_BLOCK + part)));
                     }
                 }
-                let mut sums = [0f32; BLOCK];
+                let mut sums = [0f32; CHANNEL_BLOCK];
                 s.store(sums.as_mut_ptr(), acc);
-                let to =
-                    std::slice::from_raw_parts_mut(self.features.add(i * BLOCK + part), S::LANES);
+                let to = std::slice::from_raw_parts_mut(
+                    self.features.add(i * CHANNEL_BLOCK + part),
+                    S::LANES,
+                );
                 finite &= round_and_add(&sums[..S::LANES], self.feature_scale, to);
             }
         }

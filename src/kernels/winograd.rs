@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::{Pool, Shared, Store};
+use super::buffer::{BufferCache, Shared, Store};
 use super::isa::Isa;
 use super::product::Panels;
 use super::simd::Simd;
@@ -297,7 +297,7 @@ impl Filters {
     /// If `bfloat16` is asked for without the instructions.
     pub fn new(
         isa: Isa,
-        pool: &Arc<Pool>,
+        cache: &Arc<BufferCache>,
         layer: Layer3x3,
         direction: Direction,
         scale: f64,
@@ -311,7 +311,7 @@ impl Filters {
         let length = panels.length() * PLANES;
         let data = if bfloat16 {
             assert!(isa.has_bfloat16(), "bfloat16 products need their instructions");
-            let mut data = pool.take::<u16>(length);
+            let mut data = cache.take::<u16>(length);
             let target = Shared(data.as_mut_ptr());
             let place = |k: usize, n: usize| panels.at_pair(k, n);
             fill(&panels, layer, direction, scale, (target, place), |value| {
@@ -319,7 +319,7 @@ impl Filters {
             });
             Data::Bfloat16(data)
         } else {
-            let mut data = pool.take::<f32>(length);
+            let mut data = cache.take::<f32>(length);
             let target = Shared(data.as_mut_ptr());
             fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| {
                 value as f32

@@ -11,12 +11,12 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::convolutions::{Convolutions, Kernel};
-use super::layer::{Layer, Pooling};
+use super::layer::Layer;
 use super::operations::Operations;
 use super::stages::Stages;
 use super::weights::Weights;
-use super::{BLOCK, Features, Moments, NetworkError, Pass, Request, TapGradient, VGG_MEAN_RGB};
-use crate::geometry::Rect;
+use super::{Features, Moments, NetworkError, Pass, Pooling, Request, TapGradient, VGG_MEAN_RGB};
+use crate::geometry::{GRID, Rect};
 
 /// Cells whose products are added up in float32 before they are added to the rest in float64.
 const SUMMED: usize = 1 << 18;
@@ -295,7 +295,7 @@ impl Pass for CandlePass<'_> {
         )?;
         let difference = (self.cells(layer, cells)? - target.to_device(&self.network.device)?)?;
         let square = difference.to_dtype(DType::F32)?.sqr()?.sum(0)?.to_dtype(DType::F64)?;
-        let side = BLOCK / layer.stride();
+        let side = GRID / layer.stride();
         let (down, across) = (cells.height.div_ceil(side), cells.width.div_ceil(side));
         let squares = square.pad_with_zeros(0, 0, down * side - cells.height)?.pad_with_zeros(
             1,

@@ -131,25 +131,6 @@ impl<'de> Deserialize<'de> for Layer {
     }
 }
 
-/// What the 2x2 poolings do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The largest of four, as the network was trained.
-    Max,
-    /// The mean of four, as Gatys et al. preferred for smoother pictures.
-    Average,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Pooling::Max => "max",
-            Pooling::Average => "average",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

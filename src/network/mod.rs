@@ -20,21 +20,18 @@ use candle_core::{DType, Device, Tensor};
 use crate::geometry::Rect;
 use crate::tensor::first_line;
 
+pub use crate::kernels::{Isa, IsaError, Pooling};
 pub use areas::Areas;
 pub use candle::{Arithmetic, CandleNetwork};
 pub use convolutions::Convolutions;
 pub use cpu::CpuNetwork;
-pub use layer::{Layer, Pooling};
+pub use layer::Layer;
 pub use stages::Stages;
 pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError};
 
 /// What is subtracted from RGB values 0..255 before the first convolution (the mean of the
 /// network's training set).
 pub const VGG_MEAN_RGB: [f32; 3] = [123.68, 116.779, 103.939];
-
-/// Side of the square of canvas pixels over which sums are formed before they are added up. Sums of
-/// squares come out the same for every tiling whose tiles begin on multiples of it.
-pub const BLOCK: usize = 64;
 
 /// What can go wrong in a sweep.
 #[derive(Debug, thiserror::Error)]
@@ -368,7 +365,7 @@ pub trait Pass: Send {
     /// When the tap has no cells.
     fn features(&self, layer: Layer) -> Result<Features, NetworkError>;
 
-    /// Sums of `(F - target)^2` over the core's cells, one for each [`BLOCK`]-px square of the core
+    /// Sums of `(F - target)^2` over the core's cells, one for each [`GRID`](crate::geometry::GRID)-px square of the core
     /// in raster order. The region's first cell lies at `origin` (row, column) of the target.
     ///
     /// # Errors

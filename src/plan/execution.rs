@@ -7,9 +7,10 @@ use super::memory::{
     kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel,
 };
 use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
+use crate::geometry::GRID;
 use crate::network::cpu::BitwiseMargins;
 use crate::objective::Spec;
-use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
+use crate::tiling::{Grid, Margins};
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -197,8 +198,7 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
         needs.exact((side(width) * side(height), pixels, core >= width.max(height)), history)
     };
     let whole = width.max(height);
-    let tiles =
-        (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
+    let tiles = (LEAST_CORE.next_multiple_of(GRID)..whole).step_by(GRID).rev();
     let cores: Vec<usize> = match settings.tiling.core {
         Core::Side(side) => vec![side.0 as usize],
         Core::Auto => std::iter::once(whole).chain(tiles).collect(),
@@ -289,7 +289,7 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
         return core;
     }
     let even = |length: usize| length.div_ceil(length.div_ceil(core));
-    even(width).max(even(height)).next_multiple_of(EXACT_ALIGNMENT).min(core)
+    even(width).max(even(height)).next_multiple_of(GRID).min(core)
 }
 
 fn visits(
@@ -314,9 +314,7 @@ fn visits(
     };
     let cores: Vec<usize> = match tiling.core {
         Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => {
-            (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect()
-        }
+        Core::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),
     };
     let mut least: Option<Short> = None;
     for core in cores {
@@ -472,7 +470,7 @@ mod tests {
         else {
             panic!("{exact:?}, {bitwise:?}")
         };
-        assert!(narrow < wide && narrow.is_multiple_of(EXACT_ALIGNMENT), "{narrow} and {wide} px");
+        assert!(narrow < wide && narrow.is_multiple_of(GRID), "{narrow} and {wide} px");
         let least = |margins: &str| {
             last(&["tiling.mode=exact", margins], 3000, 0.7).expect_err("too little")
         };

@@ -8,16 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::geometry::Rect;
-
-/// Tile corners are multiples of this many pixels, so that every pooling window of the chain (up to
-/// 16 px) lies in a tile as it lies on the canvas.
-pub const ALIGNMENT: usize = 16;
-
-/// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest
-/// cells (4 x 16 px) at the same place whatever the tiling: with margins that reach far enough
-/// results are then equal to the last bit.
-pub const EXACT_ALIGNMENT: usize = 64;
+use crate::geometry::{ALIGNMENT, GRID, Rect};
 
 /// How much a tile holds beyond its core, px.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +36,8 @@ impl Margins {
     /// The same, rounded up so that tiles begin on multiples of 64 px.
     pub fn aligned(self) -> Self {
         Self {
-            features: self.features.next_multiple_of(EXACT_ALIGNMENT),
-            gradient: self.gradient.next_multiple_of(EXACT_ALIGNMENT),
+            features: self.features.next_multiple_of(GRID),
+            gradient: self.gradient.next_multiple_of(GRID),
         }
     }
 }

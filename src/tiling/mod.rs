@@ -7,4 +7,4 @@ mod grid;
 
 pub use canvas_file::{CanvasError, CanvasFile, Pixels, Planes};
 pub use feather::{Axis, Layout};
-pub use grid::{ALIGNMENT, EXACT_ALIGNMENT, Grid, Margins, Tile};
+pub use grid::{Grid, Margins, Tile};

@@ -9,7 +9,7 @@ pub mod plain;
 use std::sync::Arc;
 
 use candle_core::Device;
-use impasto::kernels::Isa;
+use impasto::network::Isa;
 use impasto::network::cpu::Precision;
 use impasto::network::{CandleNetwork, Convolution, CpuNetwork, Layer, Network, Pooling, Weights};
 use impasto::random::Noise;

@@ -16,10 +16,11 @@ mod multiply;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::buffer::Pool;
-use super::first::{First, Pixels};
+use super::buffer::BufferCache;
+use super::first::{FirstConvolution, Pixels};
 use super::isa::Isa;
-use super::map::{BLOCK, Map, Mask, Shape};
+use super::map::{CHANNEL_BLOCK, Map, Mask, Shape};
+use super::pooling::Pooling;
 use super::product::Panels;
 use super::winograd::Filters;
 use crate::geometry::Rect;
@@ -47,16 +48,7 @@ pub enum Source<'a> {
     /// marks.
     Unpooled(&'a Map, &'a Mask),
     /// relu1_1, computed from the pixels on the way.
-    First(&'a First, &'a Pixels),
-}
-
-/// How a layer is followed by pooling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pool2 {
-    /// The largest of 2x2; the first in raster order among equals.
-    Max,
-    /// The mean of 2x2.
-    Average,
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// The gradient `matrix F + offset` at every cell of a tap.
@@ -74,7 +66,7 @@ impl Affine {
         let mut packed = vec![0.0; panels.length()];
         panels.pack(matrix, channels, channels, &mut packed);
         let mut padded = offset.to_vec();
-        padded.resize(channels.next_multiple_of(BLOCK), 0.0);
+        padded.resize(channels.next_multiple_of(CHANNEL_BLOCK), 0.0);
         Self { panels, matrix: packed, offset: padded }
     }
 }
@@ -82,7 +74,7 @@ impl Affine {
 /// The gradient `scale (F - target)` at every cell of a tap; the cell `(y, x)` of the map is `(y +
 /// top, x + left)` of the target.
 #[derive(Clone, Copy)]
-pub struct Towards<'a> {
+pub struct Difference<'a> {
     /// The features wanted.
     pub target: &'a Map,
     /// Row of the target at the map's first row.
@@ -99,7 +91,7 @@ pub enum Features<'a> {
     /// Kept from the forward sweep.
     Map(&'a Map),
     /// relu1_1, computed again.
-    First(&'a First, &'a Pixels),
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// Gradients that a tap adds.
@@ -110,7 +102,7 @@ pub struct Tap<'a> {
     /// `matrix F + offset`.
     pub affine: Option<&'a Affine>,
     /// `scale (F - target)`.
-    pub towards: Option<Towards<'a>>,
+    pub difference: Option<Difference<'a>>,
 }
 
 /// What becomes of the outputs of a convolution.
@@ -129,7 +121,7 @@ pub enum Sink<'a> {
         /// Padded to a multiple of 16.
         bias: &'a [f32],
         /// Which pooling.
-        pool: Pool2,
+        pooling: Pooling,
         /// The pooled features.
         out: &'a mut Map,
         /// Which cell of each window takes the gradient (max), or which are positive (average).
@@ -164,7 +156,7 @@ pub struct Convolution<'a> {
     /// Instructions.
     pub isa: Isa,
     /// Where scratch comes from.
-    pub pool: &'a Arc<Pool>,
+    pub cache: &'a Arc<BufferCache>,
     /// Where it reads.
     pub source: Option<(Source<'a>, &'a Filters)>,
     /// Rows of the map.
@@ -181,7 +173,7 @@ pub struct Convolution<'a> {
 /// What the workers see of a [`Sink`].
 #[derive(Clone, Copy)]
 struct Target<'a> {
-    kind: Kind,
+    kind: SinkKind,
     bias: *const f32,
     out: *mut f32,
     /// Shape of `out`.
@@ -192,9 +184,9 @@ struct Target<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum SinkKind {
     Relu,
-    Pooled(Pool2),
+    Pooled(Pooling),
     Masked,
     Plain,
     Pixels,
@@ -220,7 +212,7 @@ impl Convolution<'_> {
         self.check_area(&sink);
         let target = match sink {
             Sink::Relu { bias, out, mask } => Target {
-                kind: Kind::Relu,
+                kind: SinkKind::Relu,
                 bias: bias.as_ptr(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -228,8 +220,8 @@ impl Convolution<'_> {
                 full: std::ptr::null_mut(),
                 tap: None,
             },
-            Sink::Pooled { bias, pool, out, mask, full } => Target {
-                kind: Kind::Pooled(pool),
+            Sink::Pooled { bias, pooling, out, mask, full } => Target {
+                kind: SinkKind::Pooled(pooling),
                 bias: bias.as_ptr(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -238,7 +230,7 @@ impl Convolution<'_> {
                 tap: None,
             },
             Sink::Masked { out, mask, tap } => Target {
-                kind: Kind::Masked,
+                kind: SinkKind::Masked,
                 bias: std::ptr::null(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -247,7 +239,7 @@ impl Convolution<'_> {
                 tap,
             },
             Sink::Plain { out } => Target {
-                kind: Kind::Plain,
+                kind: SinkKind::Plain,
                 bias: std::ptr::null(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -256,7 +248,7 @@ impl Convolution<'_> {
                 tap: None,
             },
             Sink::Pixels { out } => Target {
-                kind: Kind::Pixels,
+                kind: SinkKind::Pixels,
                 bias: std::ptr::null(),
                 shape: self.shape(3),
                 out: out.as_mut_ptr(),
@@ -271,7 +263,7 @@ impl Convolution<'_> {
     fn check(&self, sink: &Sink) {
         let whole = self.shape(self.outputs);
         let half = Shape { channels: self.outputs, height: self.height / 2, width: self.width / 2 };
-        let padded = self.outputs.next_multiple_of(BLOCK);
+        let padded = self.outputs.next_multiple_of(CHANNEL_BLOCK);
         if let Some((source, filters)) = &self.source {
             assert_eq!(filters.outputs, self.outputs);
             match source {
@@ -324,12 +316,12 @@ impl Convolution<'_> {
                         }
                     }
                     assert!(tap.affine.is_none_or(|a| a.offset.len() == padded));
-                    if let Some(towards) = &tap.towards {
-                        let shape = towards.target.shape;
+                    if let Some(difference) = &tap.difference {
+                        let shape = difference.target.shape;
                         assert_eq!(shape.channels, self.outputs);
                         assert!(
-                            shape.height >= towards.top + self.height
-                                && shape.width >= towards.left + self.width
+                            shape.height >= difference.top + self.height
+                                && shape.width >= difference.left + self.width
                         );
                     }
                 }
@@ -383,7 +375,7 @@ impl Convolution<'_> {
             return;
         }
         let threads = rayon::current_num_threads();
-        let chunks = self.outputs.div_ceil(BLOCK * CHUNK);
+        let chunks = self.outputs.div_ceil(CHANNEL_BLOCK * CHUNK);
         let inputs = self.source.as_ref().map_or(0, |(_, filters)| filters.inputs);
         let Cut { blocks, size, shares } =
             Cut::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
@@ -435,7 +427,7 @@ impl Convolution<'_> {
         }
         for chunk in chunks {
             let first = chunk * CHUNK;
-            let width = CHUNK.min(self.outputs.div_ceil(BLOCK) - first);
+            let width = CHUNK.min(self.outputs.div_ceil(CHANNEL_BLOCK) - first);
             if let Some((_, filters)) = &self.source {
                 scratch.m_plane = odd(count * width) * 16;
                 self.products(filters, scratch, count, first, width);
@@ -473,9 +465,9 @@ pub fn add_unpooled(map: &mut Map, pooled: &Map, mask: &Mask) {
             for x in windows.left..windows.right() {
                 let cell = pooled.at(block, y, x);
                 for i in 0..4 {
-                    let bits = mask.data[cell / BLOCK * 4 + i];
+                    let bits = mask.data[cell / CHANNEL_BLOCK * 4 + i];
                     let to = map.at(block, 2 * y + i / 2, 2 * x + i % 2);
-                    for lane in 0..BLOCK {
+                    for lane in 0..CHANNEL_BLOCK {
                         if bits >> lane & 1 == 1 {
                             map.data[to + lane] += pooled.data[cell + lane];
                         }

@@ -1,7 +1,7 @@
 //! The backward sweep: from the deepest tap to the pixels.
 
 use super::{CpuError, Features, Pass, Rect, Stage};
-use crate::kernels::convolve::{self, Affine, Convolution, Sink, Source, Tap, Towards};
+use crate::kernels::convolve::{self, Affine, Convolution, Difference, Sink, Source, Tap};
 use crate::kernels::map::{Map, Mask, Shape};
 use crate::network::layer::Layer;
 
@@ -84,7 +84,7 @@ impl TapGradient<'_> {
 #[derive(Default)]
 struct Wanted<'a> {
     affine: Option<Affine>,
-    towards: Option<Towards<'a>>,
+    difference: Option<Difference<'a>>,
 }
 
 /// The gradient on its way: before the ReLU of a layer, or of the pooled features of a layer.
@@ -154,13 +154,13 @@ impl Pass<'_> {
                 }
                 TapGradient::Content { target, scale, .. } => {
                     target.check(layer, shape.channels, shape.height, shape.width)?;
-                    let towards = Towards {
+                    let difference = Difference {
                         target: &target.features.map,
                         top: target.top,
                         left: target.left,
                         scale,
                     };
-                    if slot.towards.replace(towards).is_some() {
+                    if slot.difference.replace(difference).is_some() {
                         return Err(CpuError::Twice(layer));
                     }
                 }
@@ -175,7 +175,7 @@ impl Pass<'_> {
         let network = self.network;
         let (shape, area) = (self.shape(layer), self.areas.backward(layer));
         let mask = self.masks[layer.index()].take();
-        let is_tap = wanted.affine.is_some() || wanted.towards.is_some();
+        let is_tap = wanted.affine.is_some() || wanted.difference.is_some();
         let features = match &self.maps[layer.index()] {
             Some(map) => Some(convolve::Features::Map(map)),
             None if layer.index() == 0 => {
@@ -186,11 +186,11 @@ impl Pass<'_> {
         let tap = features.filter(|_| is_tap || layer.index() == 0).map(|features| Tap {
             features,
             affine: wanted.affine.as_ref(),
-            towards: wanted.towards,
+            difference: wanted.difference,
         });
         let Some(above) = above else {
             // The deepest tap: nothing comes from above.
-            let mut out = Map::new(&network.pool, shape).of(area);
+            let mut out = Map::new(&network.cache, shape).of(area);
             let mask = mask.filter(|m| m.words == 1);
             network.timed(layer, Stage::Backward, || {
                 self.follow(shape, None, &mut out, mask.as_ref(), tap)
@@ -199,7 +199,7 @@ impl Pass<'_> {
         };
         let next = Layer::ALL[layer.index() + 1];
         if !layer.is_before_pool() {
-            let mut out = Map::new(&network.pool, shape).of(area);
+            let mut out = Map::new(&network.cache, shape).of(area);
             network.timed(next, Stage::Backward, || {
                 self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap)
             });
@@ -207,7 +207,7 @@ impl Pass<'_> {
         }
         let pooled_shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
         let windows = windows(area, pooled_shape);
-        let mut pooled = Map::new(&network.pool, pooled_shape).of(windows);
+        let mut pooled = Map::new(&network.cache, pooled_shape).of(windows);
         network.timed(next, Stage::Backward, || {
             self.convolution(pooled_shape, windows, Some((&above, next)))
                 .run(Sink::Plain { out: &mut pooled });
@@ -219,7 +219,7 @@ impl Pass<'_> {
         }
         // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is
         // spread out first.
-        let mut out = Map::new(&network.pool, shape).of(area);
+        let mut out = Map::new(&network.cache, shape).of(area);
         network.timed(layer, Stage::Backward, || {
             self.follow(shape, None, &mut out, None, tap);
             convolve::add_unpooled(&mut out, &pooled, &mask);
@@ -253,7 +253,7 @@ impl Pass<'_> {
         });
         Convolution {
             isa: self.network.isa,
-            pool: &self.network.pool,
+            cache: &self.network.cache,
             source,
             height: shape.height,
             width: shape.width,
@@ -266,7 +266,7 @@ impl Pass<'_> {
         let mut out = vec![0.0; 3 * self.height * self.width];
         let job = Convolution {
             isa: self.network.isa,
-            pool: &self.network.pool,
+            cache: &self.network.cache,
             source: Some((Source::Map(gradient), &self.network.backward[0])),
             height: self.height,
             width: self.width,

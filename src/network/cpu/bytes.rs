@@ -185,7 +185,7 @@ mod tests {
     use super::super::{Precision, Rect, TapGradient};
     use super::*;
     use crate::kernels::Isa;
-    use crate::network::layer::Pooling;
+    use crate::network::Pooling;
     use crate::network::weights::Weights;
 
     /// The rehearsal and the play ask for the same memory.
@@ -257,9 +257,9 @@ mod tests {
                                 .collect();
                             pass.backward(&gradients).expect("gradient");
                         }
-                        let used = net.pool.high();
+                        let used = net.cache.high();
                         assert_eq!(
-                            net.pool.overflows(),
+                            net.cache.overflows(),
                             0,
                             "{layers:?} {h}x{w} keep {keep} {wanted:?}"
                         );

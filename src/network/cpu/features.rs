@@ -1,8 +1,8 @@
 //! Features of a rectangle of cells, taken out of a pass: the content target.
 
 use super::{CpuError, Rect};
-use crate::kernels::buffer::Pool;
-use crate::kernels::map::{BLOCK, Map, Shape};
+use crate::kernels::buffer::BufferCache;
+use crate::kernels::map::{CHANNEL_BLOCK, Map, Shape};
 use crate::network::layer::Layer;
 
 /// Features of one layer over a rectangle of cells, in the engine's own layout.
@@ -14,7 +14,7 @@ pub struct Features {
 impl Features {
     /// Zeros for `height` x `width` cells.
     pub fn empty(layer: Layer, channels: usize, height: usize, width: usize) -> Self {
-        let mut map = Map::new(&Pool::new(), Shape { channels, height, width });
+        let mut map = Map::new(&BufferCache::new(), Shape { channels, height, width });
         map.data.fill(0.0);
         Self { layer, map }
     }
@@ -35,7 +35,7 @@ impl Features {
         }
         Ok(Self {
             layer,
-            map: Map::from_planar(&Pool::new(), Shape { channels, height, width }, planar),
+            map: Map::from_planar(&BufferCache::new(), Shape { channels, height, width }, planar),
         })
     }
 
@@ -115,7 +115,7 @@ fn copy_cells(
         for y in 0..rect.height {
             let read = from.at(block, source.0 + y, source.1);
             let write = to.at(block, target.0 + y, target.1);
-            let length = rect.width * BLOCK;
+            let length = rect.width * CHANNEL_BLOCK;
             to.data[write..write + length].copy_from_slice(&from.data[read..read + length]);
         }
     }
@@ -144,14 +144,16 @@ pub(super) fn squared_distances(
                 ((bx * side).max(rect.left), ((bx + 1) * side).min(rect.left + rect.width));
             let mut total = 0.0;
             for block in 0..map.shape.blocks() {
-                let mut sums = [0f64; BLOCK];
+                let mut sums = [0f64; CHANNEL_BLOCK];
                 for y in y0..y1 {
-                    let left = &map.data[map.at(block, y, x0)..][..(x1 - x0) * BLOCK];
+                    let left = &map.data[map.at(block, y, x0)..][..(x1 - x0) * CHANNEL_BLOCK];
                     let right = &target.data[target.at(block, y + offset.0, x0 + offset.1)..]
-                        [..(x1 - x0) * BLOCK];
-                    let mut row = [0f32; BLOCK];
-                    for (f, p) in left.chunks_exact(BLOCK).zip(right.chunks_exact(BLOCK)) {
-                        for i in 0..BLOCK {
+                        [..(x1 - x0) * CHANNEL_BLOCK];
+                    let mut row = [0f32; CHANNEL_BLOCK];
+                    for (f, p) in
+                        left.chunks_exact(CHANNEL_BLOCK).zip(right.chunks_exact(CHANNEL_BLOCK))
+                    {
+                        for i in 0..CHANNEL_BLOCK {
                             row[i] += (f[i] - p[i]) * (f[i] - p[i]);
                         }
                     }

@@ -2,10 +2,12 @@
 
 use super::features::squared_distances;
 use super::{ContentTarget, CpuError, CpuNetwork, Features, Moments, Rect, Stage};
+use crate::geometry::GRID;
 use crate::kernels::convolve::{Convolution, Sink, Source};
 use crate::kernels::first::Pixels;
 use crate::kernels::gram;
 use crate::kernels::map::{Map, Mask, Shape};
+use crate::network::VGG_MEAN_RGB;
 use crate::network::areas::Areas;
 use crate::network::layer::Layer;
 
@@ -66,12 +68,12 @@ impl CpuNetwork {
         request: &Request,
     ) -> Result<Pass<'_>, CpuError> {
         let top = self.check(pixels, height, width, request)?;
-        self.pool
+        self.cache
             .reserve(self.peak_bytes(height, width, request))
             .map_err(|bytes| CpuError::OutOfMemory { bytes })?;
         let mut pass = Pass {
             network: self,
-            pixels: Pixels::new(&self.pool, pixels, height, width),
+            pixels: Pixels::new(&self.cache, pixels, VGG_MEAN_RGB, (height, width)),
             height,
             width,
             core: request.core,
@@ -169,14 +171,14 @@ impl<'n> Pass<'n> {
     /// Convolution, ReLU and pooling to one layer; returns the map that the next layer reads.
     fn convolve(&mut self, layer: Layer, top: Layer, previous: Option<&Map>) -> Option<Map> {
         let network = self.network;
-        let (shape, pool) = (self.shape(layer), &network.pool);
+        let (shape, cache) = (self.shape(layer), &network.cache);
         let source = match previous {
             Some(map) => Source::Map(map),
             None => Source::First(&network.first, &self.pixels),
         };
         let job = Convolution {
             isa: network.isa,
-            pool,
+            cache,
             source: Some((source, &network.forward[layer.index() - 1])),
             height: shape.height,
             width: shape.width,
@@ -191,16 +193,16 @@ impl<'n> Pass<'n> {
             shape
         };
         let out_area = if pooled { job.area.halved() } else { job.area };
-        let mut out = Map::new(pool, out_shape).of(out_area);
+        let mut out = Map::new(cache, out_shape).of(out_area);
         let mut mask =
-            self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
+            self.keep.then(|| Mask::new(cache, out_shape, if pooled { 4 } else { 1 }).of(out_area));
         let mut full =
-            (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
+            (pooled && self.tap(layer).is_some()).then(|| Map::new(cache, shape).of(job.area));
         network.timed(layer, Stage::Forward, || {
             job.run(if pooled {
                 Sink::Pooled {
                     bias,
-                    pool: network.pool2(),
+                    pooling: network.pooling,
                     out: &mut out,
                     mask: mask.as_mut(),
                     full: full.as_mut(),
@@ -236,13 +238,13 @@ impl<'n> Pass<'n> {
         };
         let cells = self.core_cells(layer);
         let (product_scale, feature_scale) = network.scales(layer);
-        let job = gram::Job {
+        let job = gram::Summation {
             isa: network.isa,
-            pool: &network.pool,
+            cache: &network.cache,
             features,
             rows: cells.top..cells.top + cells.height,
             columns: cells.left..cells.left + cells.width,
-            side: 64 / layer.stride(),
+            side: GRID / layer.stride(),
             product_scale,
             feature_scale,
         };
@@ -294,7 +296,7 @@ impl<'n> Pass<'n> {
         match self.maps.get(layer.index()) {
             Some(Some(map)) if wanted => Ok(work(map)),
             Some(None) if wanted && layer.index() == 0 => {
-                Ok(work(&self.network.first.map(&self.network.pool, &self.pixels)))
+                Ok(work(&self.network.first.map(&self.network.cache, &self.pixels)))
             }
             _ => Err(CpuError::NotRequested(layer)),
         }
@@ -323,7 +325,7 @@ impl<'n> Pass<'n> {
         )?;
         let offset = (target.top, target.left);
         self.with_map(layer, |map| {
-            squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset)
+            squared_distances(map, cells, GRID / layer.stride(), &target.features.map, offset)
         })
     }
 }

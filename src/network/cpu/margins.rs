@@ -5,15 +5,12 @@
 //! rounding: each depends, in its last bits, on all of the tile's 6x6 patch. So what is wrong at
 //! the border of a region creeps inwards by whole tiles of 4 cells a layer, on both ways.
 
-use crate::geometry::Rect;
+use crate::geometry::{GRID, Rect};
 use crate::network::areas::Areas;
 use crate::network::layer::Layer;
 
-/// The deepest cells are 16 px wide: on multiples of this many pixels tiles of four cells begin at
-/// every layer.
-const UNIT: usize = 64;
 /// Farther than any layer's cells reach, px.
-const FAR: usize = 64 * UNIT;
+const FAR: usize = 64 * GRID;
 
 /// Margins in pixels, multiples of 64, for regions whose origin lies on multiples of 64 px of the
 /// canvas.
@@ -28,11 +25,11 @@ pub struct BitwiseMargins {
 impl BitwiseMargins {
     /// For taps up to `deepest`: as far as [`Areas`] reach from a core with room on every side.
     pub fn new(deepest: Layer) -> Self {
-        let side = 2 * FAR + UNIT;
-        let core = Rect { left: FAR, top: FAR, width: UNIT, height: UNIT };
+        let side = 2 * FAR + GRID;
+        let core = Rect { left: FAR, top: FAR, width: GRID, height: GRID };
         let beyond = |wanted: Rect| {
             let read = Areas::new(deepest, (side, side), core, Some(wanted), true).read();
-            (core.left - read.left).next_multiple_of(UNIT)
+            (core.left - read.left).next_multiple_of(GRID)
         };
         Self { features: beyond(Rect::whole(0, 0)), gradient: beyond(core) }
     }

@@ -26,14 +26,14 @@ pub use moments::Moments;
 pub use profile::{Profile, Stage};
 
 use crate::geometry::Rect;
-use crate::kernels::Isa;
-use crate::kernels::buffer::Pool;
-use crate::kernels::convolve::Pool2;
-use crate::kernels::first::First;
-use crate::kernels::map::{BLOCK, Shape};
+use crate::kernels::buffer::BufferCache;
+use crate::kernels::first::FirstConvolution;
+use crate::kernels::map::{CHANNEL_BLOCK, Shape};
 use crate::kernels::winograd::{Direction, Filters, Layer3x3};
-use crate::network::layer::{Layer, Pooling};
+use crate::kernels::{Isa, Pooling};
+use crate::network::layer::Layer;
 use crate::network::weights::Weights;
+use crate::random::Noise;
 
 /// The arithmetic of the matrix products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,7 @@ pub struct CpuNetwork {
     isa: Isa,
     deepest: Layer,
     pooling: Pooling,
-    first: First,
+    first: FirstConvolution,
     /// From the second convolution on.
     forward: Vec<Filters>,
     /// From the first convolution on.
@@ -60,7 +60,7 @@ pub struct CpuNetwork {
     channels: Vec<usize>,
     /// Largest feature of each layer for a noise picture, rounded up to a power of two.
     largest: Vec<f32>,
-    pool: Arc<Pool>,
+    cache: Arc<BufferCache>,
     profile: Mutex<Profile>,
 }
 
@@ -85,7 +85,7 @@ impl CpuNetwork {
         if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
             return Err(CpuError::NoBfloat16);
         }
-        let kept = Pool::new();
+        let kept = BufferCache::new();
         let mut first = None;
         let (mut forward, mut backward, mut biases, mut channels) =
             (vec![], vec![], vec![], vec![]);
@@ -104,7 +104,7 @@ impl CpuNetwork {
                 Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16)
             };
             if place.index() == 0 {
-                first = Some(First::new(isa, &layer.weight, &layer.bias));
+                first = Some(FirstConvolution::new(isa, &layer.weight, &layer.bias));
             } else {
                 forward.push(make(Direction::Forward, 1.0));
             }
@@ -113,7 +113,7 @@ impl CpuNetwork {
                 pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
             backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 }));
             let mut padded = layer.bias.clone();
-            padded.resize(layer.bias.len().next_multiple_of(BLOCK), 0.0);
+            padded.resize(layer.bias.len().next_multiple_of(CHANNEL_BLOCK), 0.0);
             biases.push(padded);
             channels.push(layer.outputs);
         }
@@ -127,7 +127,7 @@ impl CpuNetwork {
             largest: vec![1.0; channels.len()],
             biases,
             channels,
-            pool: Pool::new(),
+            cache: BufferCache::new(),
             profile: Mutex::default(),
         };
         network.calibrate()?;
@@ -138,15 +138,8 @@ impl CpuNetwork {
     /// Sets the units of the statistics from the features of a noise picture.
     fn calibrate(&mut self) -> Result<(), CpuError> {
         const SIDE: usize = 64;
-        let mut state = 0x2545_F491_4F6C_DD1Du64;
-        let noise: Vec<f32> = std::iter::repeat_with(|| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 24) as f32
-        })
-        .take(3 * SIDE * SIDE)
-        .collect();
+        let noise = Noise::new(0);
+        let noise: Vec<f32> = (0..3 * SIDE * SIDE).map(|i| noise.uniform(i as u64)).collect();
         let layers = &Layer::ALL[..=self.deepest.index()];
         let taps: Vec<_> = layers
             .iter()
@@ -212,7 +205,7 @@ impl CpuNetwork {
 
     /// Gives working memory kept between calls back to the system.
     pub fn clear(&self) {
-        self.pool.clear();
+        self.cache.clear();
     }
 
     /// Bytes of the prepared weights.
@@ -226,13 +219,6 @@ impl CpuNetwork {
             channels: self.channels[layer.index()],
             height: height / stride,
             width: width / stride,
-        }
-    }
-
-    fn pool2(&self) -> Pool2 {
-        match self.pooling {
-            Pooling::Max => Pool2::Max,
-            Pooling::Average => Pool2::Average,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The statistics of a layer's features: Gram matrix and channel means, exact under merging.
 
-use crate::kernels::gram::Sums;
-use crate::kernels::map::BLOCK;
+use crate::kernels::gram::IntegerSums;
+use crate::kernels::map::CHANNEL_BLOCK;
 
 /// `sum F F^T` and `sum F` over some cells, as integers of a fixed unit: merging is exact, in any
 /// order.
@@ -13,7 +13,7 @@ pub struct Moments {
     pub cells: u64,
     /// False when a feature was not finite or absurdly large; the sums are then worthless.
     pub finite: bool,
-    sums: Sums,
+    sums: IntegerSums,
     /// Value of one step of the Gram sums.
     product_unit: f64,
     /// Value of one step of the feature sums.
@@ -24,7 +24,7 @@ impl Moments {
     pub(super) fn new(
         channels: usize,
         cells: u64,
-        sums: Sums,
+        sums: IntegerSums,
         product_unit: f64,
         feature_unit: f64,
     ) -> Self {
@@ -60,9 +60,11 @@ impl Moments {
         let mut gram = vec![0.0; channels * channels];
         for i in 0..channels {
             for j in i..channels {
-                let block = i / BLOCK * blocks + j / BLOCK;
-                let entry =
-                    self.sums.gram[block * 256 + i % BLOCK * BLOCK + j % BLOCK] as f64 * scale;
+                let block = i / CHANNEL_BLOCK * blocks + j / CHANNEL_BLOCK;
+                let entry = self.sums.gram
+                    [block * 256 + i % CHANNEL_BLOCK * CHANNEL_BLOCK + j % CHANNEL_BLOCK]
+                    as f64
+                    * scale;
                 gram[i * channels + j] = entry;
                 gram[j * channels + i] = entry;
             }

@@ -13,19 +13,17 @@ use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 use candle_core::{Device, Tensor};
 use parking_lot::Mutex;
 
-use crate::geometry::Rect;
+use crate::geometry::{GRID, Rect};
 use crate::network::cpu::BitwiseMargins;
-use crate::network::{
-    BLOCK, Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient,
-};
+use crate::network::{Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
 use crate::objective::StyleGradient;
 use crate::render::devices::ordered::Queue;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::tensor::HostView;
-use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins, Tile};
+use crate::tiling::{Grid, Margins, Tile};
 
 /// Cores are not halved below this side, px: a smaller tile would be margin almost only.
-const LEAST_CORE: usize = EXACT_ALIGNMENT;
+const LEAST_CORE: usize = GRID;
 
 /// One picture's tiles, taps and workers.
 pub(crate) struct Tiled<'a> {
@@ -56,7 +54,7 @@ pub(crate) struct Kept<'t>(Vec<(usize, Box<dyn Pass + 't>)>);
 /// A tile's share of the sums.
 struct Part {
     moments: Vec<(Layer, Moments)>,
-    /// By layer, one sum for each square of [`BLOCK`] px of the core.
+    /// By layer, one sum for each square of [`GRID`] px of the core.
     distances: Vec<(Layer, Vec<f64>)>,
 }
 
@@ -135,7 +133,7 @@ impl<'a> Tiled<'a> {
     /// sweeps; false when they are as small as is sensible.
     pub(crate) fn halve(&mut self) -> bool {
         let Grid { width, height, core } = self.grid;
-        let half = (core.min(width.max(height)) / 2).next_multiple_of(EXACT_ALIGNMENT);
+        let half = (core.min(width.max(height)) / 2).next_multiple_of(GRID);
         if half < LEAST_CORE || half >= core.min(width.max(height)) {
             return false;
         }
@@ -252,11 +250,11 @@ impl<'a> Tiled<'a> {
             let core = self.grid.tile(index).core;
             for (layer, distances) in part.distances {
                 let columns =
-                    core.cells(layer.stride()).width.div_ceil(BLOCK / layer.stride()).max(1);
+                    core.cells(layer.stride()).width.div_ceil(GRID / layer.stride()).max(1);
                 let squares = squares.entry(layer).or_default();
                 for (i, sum) in distances.into_iter().enumerate() {
                     *squares
-                        .entry((core.top / BLOCK + i / columns, core.left / BLOCK + i % columns))
+                        .entry((core.top / GRID + i / columns, core.left / GRID + i % columns))
                         .or_default() += sum;
                 }
             }

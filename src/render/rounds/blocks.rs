@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, Tensor};
 
-use crate::geometry::Rect;
+use crate::geometry::{ALIGNMENT, Rect};
 use crate::network::{Layer, Network, NetworkError};
 use crate::objective::{StyleTargets, TapStatistics, total_variation};
 use crate::render::devices::worker_pool::WorkerPool;
@@ -232,7 +232,7 @@ impl TileObjective for BlockObjective<'_> {
 
 /// `area` and its context, beginning on multiples of the grid's alignment as poolings need it.
 fn surroundings(area: Rect, margin: usize, (width, height): (usize, usize)) -> Rect {
-    let unit = crate::tiling::ALIGNMENT;
+    let unit = ALIGNMENT;
     let (left, top) = (
         area.left.saturating_sub(margin) / unit * unit,
         area.top.saturating_sub(margin) / unit * unit,

@@ -14,7 +14,7 @@ use candle_core::{Device, Tensor};
 
 use crate::event::CancellationToken;
 use crate::event::Losses;
-use crate::geometry::Rect;
+use crate::geometry::{GRID, Rect};
 use crate::network::{Features, Layer, Moments, Network, NetworkError, Request};
 use crate::objective::{Spec, StyleTargets, TapStatistics};
 use crate::optimise::{Lbfgs, Outcome};
@@ -26,7 +26,7 @@ use crate::render::exact::sweep::TapLoss;
 use crate::render::rounds::blocks::BlockObjective;
 use crate::render::rounds::feathered::{FeatheredObjective, alone};
 use crate::tensor::HostView;
-use crate::tiling::{EXACT_ALIGNMENT, Layout, Margins, Pixels};
+use crate::tiling::{Layout, Margins, Pixels};
 
 /// Mean movement of a value in the first step of a visit after the first round, as a part of the
 /// canvas's range: a twentieth of an optimiser's own, which is meant for canvases far from any
@@ -307,7 +307,7 @@ impl RoundContext<'_> {
     ) -> Result<TileMeasure, RenderError> {
         match self.measure_core(network, canvas, core) {
             Err(RenderError::Network(error))
-                if error.is_out_of_memory() && core.width.max(core.height) > EXACT_ALIGNMENT =>
+                if error.is_out_of_memory() && core.width.max(core.height) > GRID =>
             {
                 let mut sum = TileMeasure::default();
                 for quarter in quarters(core) {
@@ -419,7 +419,7 @@ impl TileMeasure {
 /// A rectangle cut in both directions, each cut on a multiple of 64 px from its corner.
 fn quarters(core: Rect) -> Vec<Rect> {
     let cut = |start: usize, length: usize| {
-        let half = (length / 2).next_multiple_of(EXACT_ALIGNMENT).min(length);
+        let half = (length / 2).next_multiple_of(GRID).min(length);
         [(start, half), (start + half, length - half)].into_iter().filter(|(_, length)| *length > 0)
     };
     let row = |(top, height)| {

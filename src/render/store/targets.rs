@@ -13,9 +13,9 @@ use candle_core::{Device, Tensor};
 
 use crate::config::Style;
 use crate::event::{Event, Listener, TargetOrigin};
-use crate::geometry::Rect;
+use crate::geometry::{GRID, Rect};
 use crate::image::{self, Limits, Picture};
-use crate::network::{BLOCK, Layer, Moments, Network, NetworkError, Request};
+use crate::network::{Layer, Moments, Network, NetworkError, Request};
 use crate::objective::{StyleTargets, TapStatistics};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
@@ -208,7 +208,7 @@ fn halving(
     let mut core = STYLE_CORE;
     loop {
         match pixel_targets(&pixels, core, layers, network) {
-            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > BLOCK => {
+            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > GRID => {
                 core /= 2
             }
             done => return done.map(|targets| (targets, core)),
