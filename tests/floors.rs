@@ -30,7 +30,6 @@ const UNCUT: &[&str] = &[
     "journal::error, journal::lock",
     "network::candle, network::convolutions",
     "network::cpu::backward, network::cpu::forward",
-    "optimise::adam, optimise::lbfgs, optimise::state",
     "render::job, render::level",
     "render::rounds::blocks, render::rounds::feathered, render::rounds::visits",
 ];

@@ -11,7 +11,7 @@ use impasto::network::Layer;
 use impasto::network::cpu::Precision;
 use impasto::objective::Spec;
 use impasto::optimise::{Lbfgs, Optimiser};
-use impasto::render::{Engine, RenderError, Sweep, tensor_targets};
+use impasto::render::{Engine, Sweep, tensor_targets};
 use impasto::tiling::Grid;
 use support::{random_pixels, small_network};
 
@@ -71,11 +71,7 @@ fn everything_is_computed_in_the_one_pool() {
     let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(tensor(1), 5));
     for _ in 0..3 {
         let evaluated = sweep.evaluate(optimiser.next_point()).unwrap();
-        let step = || {
-            optimiser.step(|_| {
-                Ok::<_, RenderError>((evaluated.losses.total, evaluated.gradient.clone()))
-            })
-        };
+        let step = || optimiser.advance(evaluated.losses.total, evaluated.gradient);
         engine.install(step).unwrap();
         assert_eq!(
             settled(before + 2),

@@ -6,7 +6,7 @@ use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
 use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
-use crate::optimise::{Bits, Optimiser, State};
+use crate::optimise::{ExactF64, Optimiser, State};
 use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::store::stage::Canvas;
@@ -116,8 +116,8 @@ impl<'c> Progress<'c> {
         optimiser: &Optimiser,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let State { numbers, vectors } = optimiser.state();
-        let stage = Stage::Exact { level, evaluation, best: Bits(best), optimiser: numbers };
+        let State { scalars, vectors } = optimiser.state();
+        let stage = Stage::Exact { level, evaluation, best: ExactF64(best), optimiser: scalars };
         self.keep(job, (level, evaluation), stage, vectors, watcher)
     }
 
@@ -190,7 +190,7 @@ fn resumed(
         Stage::Exact { level, evaluation, best, optimiser } => {
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser =
-                Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
+                Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole)?;
             Some(Resumed {
                 level,
                 canvas: None,

@@ -125,9 +125,7 @@ impl LevelRun<'_> {
         let evaluated = sweep.evaluate_halving(optimiser.next_point())?;
         let losses = evaluated.losses;
         sweep.release();
-        let step = self.engine.install(|| {
-            optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone())))
-        })?;
+        let step = self.engine.install(|| optimiser.advance(losses.total, evaluated.gradient))?;
         Ok((step, losses))
     }
 
