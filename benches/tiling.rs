@@ -14,15 +14,14 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use impasto::config;
 use impasto::geometry::{ALIGNMENT, Rect};
-use impasto::network::Isa;
-use impasto::network::cpu::{BitwiseMargins, Precision};
 use impasto::network::{
-    Areas, CpuNetwork, Features, Layer, Network, Request, TapGradient, Weights,
+    Areas, CpuNetwork, Features, Isa, Layer, Margins, Network, Precision, Request, TapGradient,
+    Weights,
 };
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::random::Noise;
-use impasto::tiling::{Grid, Layout, Margins};
+use impasto::tiling::{Grid, Layout};
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
@@ -102,23 +101,16 @@ impl Bench {
         let styles: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
         let contents: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
         let request = Request {
-            moments: styles.clone(),
+            moments: styles,
             features: contents.clone(),
-            gradients: styles,
             core: rect(shot.core),
-            wanted: Some(rect(shot.wanted)),
-            same_bits: shot.same_bits,
+            gradient: Some(rect(shot.wanted)),
+            bitwise: shot.same_bits,
             keep: shot.backward,
         };
         self.pool.install(|| {
-            let whole = Request {
-                core: Rect::whole(width, height),
-                wanted: None,
-                keep: false,
-                moments: vec![],
-                gradients: vec![],
-                ..request.clone()
-            };
+            let whole =
+                Request { features: contents.clone(), ..Request::over(Rect::whole(width, height)) };
             let pass = Network::forward(&self.network, &pixels, &whole)?;
             let targets: Vec<(Layer, Features)> = contents
                 .iter()
@@ -200,11 +192,7 @@ fn processor_seconds() -> f64 {
 }
 
 fn margins(spec: &Spec) -> Margins {
-    Margins::for_taps(
-        spec.content_taps()
-            .chain(spec.style_taps())
-            .map(|(layer, _)| (layer.reach(), layer.stride())),
-    )
+    Margins::exact(spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| layer))
 }
 
 /// Both sweeps of an exact evaluation over a square canvas, the last `keep` tiles kept between
@@ -217,9 +205,8 @@ fn exact(
     same_bits: bool,
 ) -> BTreeMap<Shot, usize> {
     let grid = Grid::new(side, side, core);
-    let wide =
-        spec.deepest().filter(|_| same_bits).map(|deepest| BitwiseMargins::new(deepest).gradient);
-    let margin = wide.unwrap_or(margins(spec).gradient);
+    let margins = if same_bits { Margins::bitwise(spec.deepest()) } else { margins(spec) };
+    let margin = margins.gradient;
     let mut shots = BTreeMap::new();
     for tile in grid.tiles() {
         let region = tile.region(margin, side, side);

@@ -17,9 +17,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::network::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Weights};
+use impasto::network::{Isa, Layer, Precision, Weights};
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::render::{

@@ -17,9 +17,7 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::network::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Network, Request, Weights};
+use impasto::network::{Isa, Layer, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
@@ -127,18 +125,8 @@ fn spread(
         )?;
         let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
         let core = Rect::whole(tile.core.width, tile.core.height);
-        let pass = network.forward(
-            &pixels,
-            &Request {
-                moments: layers.clone(),
-                features: vec![],
-                gradients: vec![],
-                core,
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )?;
+        let pass = network
+            .forward(&pixels, &Request { moments: layers.clone(), ..Request::over(core) })?;
         let mut loss = 0.0;
         for layer in layers {
             let moments = pass.moments(layer)?;

@@ -45,6 +45,14 @@ impl Rect {
         self.width * self.height
     }
 
+    /// Whether it lies in the rectangle from the origin to (`width`, `height`).
+    pub fn lies_in(&self, width: usize, height: usize) -> bool {
+        let ends_by = |start: usize, length: usize, end: usize| {
+            start.checked_add(length).is_some_and(|stop| stop <= end)
+        };
+        ends_by(self.left, self.width, width) && ends_by(self.top, self.height, height)
+    }
+
     /// This rectangle as seen from `origin`'s upper left corner. `self` must lie to its right and
     /// below.
     pub fn relative_to(&self, origin: &Rect) -> Rect {

@@ -10,7 +10,7 @@
 //! ```
 //! use impasto::event::{Event, Watcher};
 //! use impasto::image::Limits;
-//! use impasto::network::{Isa, Weights, cpu::Precision};
+//! use impasto::network::{Isa, Precision, Weights};
 //! use impasto::render::{Engine};
 //! use impasto::event::CancellationToken;
 //!

@@ -15,11 +15,8 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::network::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{
-    Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling,
-};
+use impasto::network::gpu::{CandleNetwork, Convolutions};
+use impasto::network::{CpuNetwork, Isa, Layer, Network, Pooling, Precision};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::plan::Visits;
 use impasto::render::{
@@ -225,7 +222,7 @@ fn convolutions_as_products_are_candles_own() {
                     deepest,
                     pooling,
                     &Device::Cpu,
-                    Arithmetic::Float32,
+                    Precision::Float32,
                     by,
                 )
                 .unwrap();

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use impasto::image::{Limits, decode};
-use impasto::network::{Arithmetic, CandleNetwork, Convolutions, Layer, Network, Pooling, Weights};
+use impasto::network::gpu::{CandleNetwork, Convolutions};
+use impasto::network::{Layer, Network, Pooling, Precision, Weights};
 use impasto::objective::Spec;
 use impasto::render::{Evaluation, Gpu, Sweep, WorkerPool, gpu, picture_tensor, style_targets};
 use impasto::tiling::Grid;
@@ -89,7 +90,7 @@ fn a_gpu_computes_what_the_cpu_does() {
         let losses = &expected["cases"][format!("{word}_f16weights")]["losses"];
         let deepest = Layer::parse("relu5_2").unwrap();
         let direct = CandleNetwork::new(&weights, deepest, pooling, &Device::Cpu).unwrap();
-        Arithmetic::Float32.apply();
+        Precision::Float32.apply();
         // With tiles of 4x4, a maximum or a ReLU within rounding of the other side may fall
         // otherwise than by direct convolutions. One such flip weighs this much in the gradient of
         // a picture of 6x4 cells; average poolings have next to none.
@@ -100,7 +101,7 @@ fn a_gpu_computes_what_the_cpu_does() {
                 deepest,
                 pooling,
                 gpu.device(),
-                Arithmetic::Float32,
+                Precision::Float32,
                 by,
             )
             .unwrap();
@@ -143,11 +144,11 @@ fn a_gpu_computes_what_the_cpu_does() {
                 );
             }
         }
-        let exact = network(&gpu, &weights, pooling, Arithmetic::Float32);
+        let exact = network(&gpu, &weights, pooling, Precision::Float32);
         // Labelled fast modes: their errors are told, and bounded loosely.
         let spec = Spec { pooling, ..Spec::spst() };
         let wanted = evaluate(&exact, &spec, None);
-        for (arithmetic, bound) in [(Arithmetic::Tf32, 0.05), (Arithmetic::Bfloat16, 0.3)] {
+        for (arithmetic, bound) in [(Precision::Tf32, 0.05), (Precision::Bfloat16, 0.3)] {
             let found = evaluate(&network(&gpu, &weights, pooling, arithmetic), &spec, None);
             let loss = (found.losses.total - wanted.losses.total).abs() / wanted.losses.total;
             let gradient = relative_l2(&values(&found), &values(&wanted));
@@ -157,7 +158,7 @@ fn a_gpu_computes_what_the_cpu_does() {
                 "{arithmetic:?}, {word}: {loss:.1e}, {gradient:.1e}"
             );
         }
-        Arithmetic::Float32.apply();
+        Precision::Float32.apply();
     }
 }
 
@@ -166,13 +167,13 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
     let Some(gpu) = first() else { return };
     let weights = support::small_network(6, [8, 8, 16, 16, 16]);
     let spec = Spec::spst();
-    let by = Convolutions::suited(gpu.device(), Arithmetic::Float32);
+    let by = Convolutions::suited(gpu.device(), Precision::Float32);
     let one = CandleNetwork::with(
         &weights,
         spec.deepest().unwrap(),
         spec.pooling,
         gpu.device(),
-        Arithmetic::Float32,
+        Precision::Float32,
         by,
     )
     .unwrap();

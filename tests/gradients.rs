@@ -29,15 +29,7 @@ fn targets(network: &dyn Network, pixels: &Tensor, spec: &Spec) -> StyleTargets 
     if layers.is_empty() {
         return StyleTargets::default();
     }
-    let request = Request {
-        moments: layers.clone(),
-        features: vec![],
-        gradients: vec![],
-        core: Rect::whole(width, height),
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let request = Request { moments: layers.clone(), ..Request::over(Rect::whole(width, height)) };
     let pass = network.forward(pixels, &request).unwrap();
     let taps = layers
         .iter()

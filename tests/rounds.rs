@@ -11,9 +11,7 @@ use candle_core::{Device, Tensor};
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
-use impasto::network::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Network, Request};
+use impasto::network::{Isa, Layer, Network, Precision, Request};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::Lbfgs;
 use impasto::plan::Visits;
@@ -41,15 +39,7 @@ fn targets(
     if layers.is_empty() {
         return StyleTargets::default();
     }
-    let request = Request {
-        moments: layers.clone(),
-        features: vec![],
-        gradients: vec![],
-        core: Rect::whole(size.0, size.1),
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let request = Request { moments: layers.clone(), ..Request::over(Rect::whole(size.0, size.1)) };
     let pass = network.forward(&tensor(pixels, size), &request).unwrap();
     StyleTargets {
         taps: layers

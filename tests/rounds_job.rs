@@ -9,9 +9,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::image::Limits;
-use impasto::network::Isa;
-use impasto::network::Weights;
-use impasto::network::cpu::Precision;
+use impasto::network::{Isa, Precision, Weights};
 use impasto::plan::{Execution, Plan, Visits};
 use impasto::render::Engine;
 

@@ -6,9 +6,7 @@
 mod support;
 
 use candle_core::{Device, Tensor};
-use impasto::network::Isa;
-use impasto::network::Layer;
-use impasto::network::cpu::Precision;
+use impasto::network::{Isa, Layer, Precision};
 use impasto::objective::Spec;
 use impasto::optimise::{Lbfgs, Optimiser};
 use impasto::render::{Engine, Sweep, tensor_targets};

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
-use impasto::network::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
+use impasto::network::{CpuNetwork, Isa, Layer, Margins, Network, Pooling, Precision, Weights};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::render::{Evaluation, Sweep, WorkerPool, tensor_targets};
-use impasto::tiling::{Grid, Margins};
+use impasto::tiling::Grid;
 use proptest::prelude::*;
 use support::networks::{Dawdling, Stingy};
 use support::{random_pixels, relative_l2, small_network};
@@ -68,11 +66,8 @@ fn errors(found: &Evaluation, wanted: &Evaluation) -> (f64, f64, f64) {
     (loss, relative_l2(&a, &b), f64::from(off / largest))
 }
 
-fn taps(spec: &Spec) -> Vec<(usize, usize)> {
-    spec.content_taps()
-        .chain(spec.style_taps())
-        .map(|(layer, _)| (layer.reach(), layer.stride()))
-        .collect()
+fn taps(spec: &Spec) -> impl Iterator<Item = Layer> {
+    spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| layer)
 }
 
 #[test]
@@ -107,7 +102,7 @@ fn margins_are_needed_and_enough() {
         let network = network(&weights, &spec);
         let size = (700, 120);
         let whole = evaluate(&network, &spec, size, 700, None);
-        let margins = Margins::for_taps(taps(&spec));
+        let margins = Margins::exact(taps(&spec));
         let (loss, l2, _) =
             errors(&evaluate(&network, &spec, size, 48, Some(margins.gradient)), &whole);
         assert!(loss <= 1e-5 && l2 <= 1e-4, "{name}: {loss:.1e}, {l2:.1e}");

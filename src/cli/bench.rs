@@ -10,11 +10,9 @@ use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
 use crate::config::{self, Choice, DeviceName};
-use crate::kernels::Isa;
-use crate::network::cpu::{CpuNetwork, Precision};
+use crate::network::gpu::{CandleNetwork, Convolutions, allow_tf32, value_bytes};
 use crate::network::{
-    Arithmetic, CandleNetwork, Convolutions, Layer, Network, NetworkError, Request, VGG19_WIDTHS,
-    Weights,
+    CpuNetwork, Isa, Layer, Network, NetworkError, Precision, Request, VGG19_WIDTHS, Weights,
 };
 use crate::objective::{Spec, StyleTargets};
 use crate::random::Noise;
@@ -47,9 +45,9 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
     }
     match DeviceName::parse(&arguments.devices) {
         Some(DeviceName::Cpu) => {
-            on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
+            on_the_cpu(arguments, &spec, deepest, super::devices::cpu_precision(asked)?)
         }
-        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
+        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::precision(asked)),
         None => Err(Failure::Settings(format!(
             "--devices is `{}`; accepted are cpu and cuda:N",
             arguments.devices
@@ -67,9 +65,8 @@ fn on_the_cpu(
     let pool = super::pool(arguments.threads)?;
     let threads = pool.current_num_threads();
     let weights = Weights::embedded()?;
-    let network = pool
-        .install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa))
-        .map_err(NetworkError::from)?;
+    let network =
+        pool.install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa))?;
     drop(weights);
     let fixed = peak_memory();
     let begin = || network.reset_profile();
@@ -90,18 +87,18 @@ fn on_a_gpu(
     spec: &Spec,
     deepest: Layer,
     name: DeviceName,
-    arithmetic: Arithmetic,
+    precision: Precision,
 ) -> Result<Exit, Failure> {
     let gpus = super::devices::named(&[name])?;
     let gpu = gpus.first().expect("one was named");
-    arithmetic.apply();
-    let by = Convolutions::suited(gpu.device(), arithmetic);
+    allow_tf32(precision);
+    let by = Convolutions::suited(gpu.device(), precision);
     let network = CandleNetwork::with(
         &Weights::embedded()?,
         deepest,
         spec.pooling,
         gpu.device(),
-        arithmetic,
+        precision,
         by,
     )?;
     let seconds = seconds(&network, spec, arguments, &|| network.stages().start())?;
@@ -126,7 +123,7 @@ fn on_a_gpu(
                 "fastest_seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
                 "gflops": gflops,
                 "direct_flops": flops,
-                "least_bytes": least_bytes(arguments.size, arithmetic.dtype().size_in_bytes(), arguments.forward),
+                "least_bytes": least_bytes(arguments.size, value_bytes(precision), arguments.forward),
                 "stages": stages,
                 "device": name.to_string(),
                 "device_name": gpu.name,
@@ -136,7 +133,7 @@ fn on_a_gpu(
             })
         );
     } else {
-        say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, arithmetic, gpu.name);
+        say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, precision, gpu.name);
         say!("seconds per {}   {median:.4} (median of {})", what(arguments), seconds.len());
         say!("GFLOPS               {gflops:.0} (counted as direct convolutions)\n");
         for (stage, seconds) in stages {
@@ -213,15 +210,7 @@ fn forward(
     let canvas = picture(arguments.size, 1)?.to_device(&device)?;
     let moments = spec.style_taps().map(|(layer, _)| layer).collect();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
-    let request = Request {
-        moments,
-        features: vec![],
-        gradients: vec![],
-        core,
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let request = Request { moments, ..Request::over(core) };
     let sweep = || -> Result<(), NetworkError> {
         let pass = network.forward(&canvas, &request)?;
         request.moments.iter().try_for_each(|layer| pass.moments(*layer).map(drop))?;

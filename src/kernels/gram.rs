@@ -51,6 +51,19 @@ impl IntegerSums {
             finite: true,
         }
     }
+
+    /// Adds the sums over other cells, which are of as many channels. Sums beyond the integers' range
+    /// are not finite.
+    pub fn add(&mut self, other: &Self) {
+        let mut fits = true;
+        let mut add = |a: &mut i64, b: &i64| match a.checked_add(*b) {
+            Some(sum) => *a = sum,
+            None => fits = false,
+        };
+        self.gram.iter_mut().zip(&other.gram).for_each(|(a, b)| add(a, b));
+        self.features.iter_mut().zip(&other.features).for_each(|(a, b)| add(a, b));
+        self.finite &= other.finite && fits;
+    }
 }
 
 /// Where the features come from.

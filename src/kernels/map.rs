@@ -25,6 +25,11 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The shape of what a 2x2 pooling makes of it.
+    pub fn halved(&self) -> Self {
+        Self { height: self.height / 2, width: self.width / 2, ..*self }
+    }
+
     /// Blocks of 16 channels.
     pub fn blocks(&self) -> usize {
         self.channels.div_ceil(CHANNEL_BLOCK)
@@ -82,6 +87,21 @@ impl Map {
         (block * self.shape.plane() + y * self.shape.pitch() + x) * CHANNEL_BLOCK
     }
 
+    /// Copies the cells of `rect` of another map, of as many channels, to the place (row, column).
+    ///
+    /// # Panics
+    /// When the cells do not lie in both maps.
+    pub fn copy_cells(&mut self, from: &Map, rect: Rect, (top, left): (usize, usize)) {
+        let length = rect.width * CHANNEL_BLOCK;
+        for block in 0..from.shape.blocks() {
+            for y in 0..rect.height {
+                let read = from.at(block, rect.top + y, rect.left);
+                let write = self.at(block, top + y, left);
+                self.data[write..write + length].copy_from_slice(&from.data[read..read + length]);
+            }
+        }
+    }
+
     /// The map as `[C, height, width]`.
     pub fn to_planar(&self) -> Vec<f32> {
         let Shape { channels, height, width } = self.shape;
@@ -113,7 +133,7 @@ impl Map {
     }
 }
 
-/// One bit a channel and cell: where the gradient passes. WriteBehind a pooling layer, four such words a
+/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a
 /// pooled cell, one for each cell of the 2x2 window in raster order.
 pub struct Mask {
     /// The shape of the cells: of the map itself, or of the pooled map.

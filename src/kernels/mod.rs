@@ -56,6 +56,7 @@ pub mod buffer;
 pub mod convolve;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod distance;
 pub mod first;
 pub mod gram;
 pub mod isa;

@@ -8,9 +8,9 @@ use super::memory::{
 };
 use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
 use crate::geometry::GRID;
-use crate::network::cpu::BitwiseMargins;
+use crate::network::Margins;
 use crate::objective::Spec;
-use crate::tiling::{Grid, Margins};
+use crate::tiling::Grid;
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -334,18 +334,14 @@ fn visits(
 /// How far a tile's region reaches beyond its core in exact mode, px.
 pub fn exact_margin(settings: &Settings, spec: &Spec) -> usize {
     match (settings.tiling.margins, spec.deepest()) {
-        (TilingMargins::Bitwise, Some(deepest)) => BitwiseMargins::new(deepest).gradient,
+        (TilingMargins::Bitwise, Some(deepest)) => Margins::bitwise([deepest]).gradient,
         _ => margins(spec).gradient,
     }
 }
 
 /// How far a tile's region reaches beyond its core, as exactness asks.
 pub fn margins(spec: &Spec) -> Margins {
-    let taps = spec
-        .content_taps()
-        .chain(spec.style_taps())
-        .map(|(layer, _)| (layer.reach(), layer.stride()));
-    Margins::for_taps(taps)
+    Margins::exact(spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| layer))
 }
 
 /// Bytes in GiB.

@@ -202,9 +202,8 @@ fn planes(source: &Source) -> u64 {
 mod tests {
     use super::*;
     use crate::geometry::Rect;
-    use crate::kernels::Isa;
-    use crate::network::cpu::{CpuNetwork, Precision, Request, TapRequest};
-    use crate::network::{Pooling, Weights};
+    use crate::network::cpu::peak_bytes;
+    use crate::network::{CpuNetwork, Isa, Pooling, Precision, Request, Weights};
 
     #[test]
     fn the_engines_own_ledger_is_no_higher() {
@@ -214,42 +213,26 @@ mod tests {
         let network =
             CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
                 .expect("a network");
-        let content = Layer::parse("relu4_2").expect("a layer");
-        let mut taps: Vec<TapRequest> = spec
-            .style_taps()
-            .map(|(layer, _)| TapRequest { layer, moments: true, features: false })
-            .collect();
-        taps.push(TapRequest { layer: content, moments: false, features: true });
-        let pixels = |side: usize| (side * side) as f64;
-        for side in [1024, 2048] {
+        let channels: Vec<usize> =
+            Layer::all().map(|layer| VGG19_WIDTHS[layer.block() - 1]).collect();
+        let ledger = |side: usize, keep: bool| {
             let request = Request {
-                taps: &taps,
-                core: Rect::whole(side, side),
-                wanted: None,
-                same_bits: false,
-                keep: true,
+                moments: spec.style_taps().map(|(layer, _)| layer).collect(),
+                features: spec.content_taps().map(|(layer, _)| layer).collect(),
+                keep,
+                ..Request::over(Rect::whole(side, side))
             };
-            let ledger = network.peak_bytes_with(side, side, &request, 2) as f64 / pixels(side);
+            peak_bytes(&channels, (side, side), &request, 2) as f64 / (side * side) as f64
+        };
+        for side in [1024, 2048] {
+            let ledger = ledger(side, true);
             let planned = region_bytes_per_pixel(&spec);
             assert!(
                 ledger <= planned && planned <= 1.2 * ledger,
                 "{side} px: planned {planned}, the engine's ledger says {ledger}"
             );
         }
-        let side = super::super::STYLE_CORE + 256;
-        let ledger = network.peak_bytes_with(
-            side,
-            side,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(side, side),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-            2,
-        );
-        let ledger = ledger as f64 / pixels(side) + VECTOR;
+        let ledger = ledger(super::super::STYLE_CORE + 256, false) + VECTOR;
         assert!(
             ledger <= FORWARD && FORWARD <= 1.5 * ledger,
             "forward alone: planned {FORWARD}, the engine's ledger says {ledger}"

@@ -24,7 +24,6 @@ pub mod store;
 pub use devices::calibrate::calibrate;
 pub use devices::device_list::Lost;
 pub use devices::engine::Engine;
-pub use devices::gpu::{Gpu, gpu, gpus};
 pub use devices::worker_pool::WorkerPool;
 pub use error::RenderError;
 pub use exact::sweep::{Evaluation, Sweep, TapLoss};

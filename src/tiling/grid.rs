@@ -1,46 +1,6 @@
-//! The grid of tiles and the arithmetic of margins.
-//!
-//! A tap's cell of side `stride` sees `reach` pixels beyond its own square. Features of a core are
-//! exact when the tile holds `reach` more pixels on every side. Gradients at a core's pixels need
-//! every cell that sees such a pixel, which lie up to `reach`, rounded up to whole cells, outside,
-//! and each of these needs its own `reach` beyond. At the canvas's own borders nothing is missing:
-//! zero padding is the truth there.
+//! The grid of tiles: cores that partition a canvas.
 
-use serde::{Deserialize, Serialize};
-
-use crate::geometry::{ALIGNMENT, GRID, Rect};
-
-/// How much a tile holds beyond its core, px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Margins {
-    /// Enough for exact features of the core.
-    pub features: usize,
-    /// Enough for exact gradients at the core's pixels.
-    pub gradient: usize,
-}
-
-impl Margins {
-    /// The smallest margins on multiples of 16 px for taps given as (reach, stride), both in px.
-    pub fn for_taps(taps: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        let (mut features, mut gradient) = (0, 0);
-        for (reach, stride) in taps {
-            features = features.max(reach);
-            gradient = gradient.max(reach.next_multiple_of(stride) + reach);
-        }
-        Self {
-            features: features.next_multiple_of(ALIGNMENT),
-            gradient: gradient.next_multiple_of(ALIGNMENT),
-        }
-    }
-
-    /// The same, rounded up so that tiles begin on multiples of 64 px.
-    pub fn aligned(self) -> Self {
-        Self {
-            features: self.features.next_multiple_of(GRID),
-            gradient: self.gradient.next_multiple_of(GRID),
-        }
-    }
-}
+use crate::geometry::{ALIGNMENT, Rect};
 
 /// One tile of a grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,15 +88,6 @@ impl Grid {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn margins_are_those_of_the_deepest_tap() {
-        // relu5_1: 70 px of reach, cells of 16 px.
-        let margins = Margins::for_taps([(1, 1), (70, 16)]);
-        assert_eq!(margins, Margins { features: 80, gradient: 160 });
-        assert_eq!(margins.aligned(), Margins { features: 128, gradient: 192 });
-        assert_eq!(Margins::for_taps([]), Margins { features: 0, gradient: 0 });
-    }
 
     proptest! {
         #[test]

@@ -7,23 +7,13 @@
 //! in [`crate::kernels`], the losses are the caller's.
 
 mod backward;
-mod bytes;
-mod error;
-mod features;
 mod forward;
-mod margins;
-mod moments;
+mod memory;
 mod profile;
 
 use std::sync::{Arc, Mutex};
 
-pub use backward::{ContentTarget, TapGradient};
-pub use error::CpuError;
-pub use features::Features;
-pub use forward::{Pass, Request, TapRequest};
-pub use margins::BitwiseMargins;
-pub use moments::Moments;
-pub use profile::{Profile, Stage};
+use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
 use crate::kernels::buffer::BufferCache;
@@ -31,19 +21,16 @@ use crate::kernels::first::FirstConvolution;
 use crate::kernels::map::{CHANNEL_BLOCK, Shape};
 use crate::kernels::winograd::{Direction, Filters, Layer3x3};
 use crate::kernels::{Isa, Pooling};
+use crate::network::Network;
+use crate::network::error::NetworkError;
 use crate::network::layer::Layer;
+use crate::network::precision::Precision;
+use crate::network::request::Request;
 use crate::network::weights::Weights;
 use crate::random::Noise;
 
-/// The arithmetic of the matrix products.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Precision {
-    /// float32 throughout.
-    Float32,
-    /// Products of bfloat16 numbers summed in float32, everything else float32: a fast mode with
-    /// 2-3 digits.
-    Bfloat16,
-}
+pub use memory::peak_bytes;
+pub use profile::{Profile, Stage};
 
 /// VGG19 prepared for this processor. Shared by any number of threads.
 pub struct CpuNetwork {
@@ -81,9 +68,12 @@ impl CpuNetwork {
         pooling: Pooling,
         precision: Precision,
         isa: Isa,
-    ) -> Result<Self, CpuError> {
-        if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
-            return Err(CpuError::NoBfloat16);
+    ) -> Result<Self, NetworkError> {
+        match precision {
+            Precision::Float32 => {}
+            Precision::Bfloat16 if isa.has_bfloat16() => {}
+            Precision::Bfloat16 => return Err(NetworkError::NoSuchPrecision("bfloat16")),
+            Precision::Tf32 => return Err(NetworkError::NoSuchPrecision("tf32")),
         }
         let kept = BufferCache::new();
         let mut first = None;
@@ -136,36 +126,20 @@ impl CpuNetwork {
     }
 
     /// Sets the units of the statistics from the features of a noise picture.
-    fn calibrate(&mut self) -> Result<(), CpuError> {
+    fn calibrate(&mut self) -> Result<(), NetworkError> {
         const SIDE: usize = 64;
         let noise = Noise::new(0);
         let noise: Vec<f32> = (0..3 * SIDE * SIDE).map(|i| noise.uniform(i as u64)).collect();
-        let layers = &Layer::ALL[..=self.deepest.index()];
-        let taps: Vec<_> = layers
-            .iter()
-            .map(|&layer| TapRequest { layer, moments: false, features: true })
-            .collect();
-        let pass = self.forward(
-            &noise,
-            SIDE,
-            SIDE,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(SIDE, SIDE),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )?;
-        let mut largest = Vec::new();
-        for &layer in layers {
-            let most = pass.features(layer)?.to_planar().into_iter().fold(0f32, f32::max);
-            largest.push(if most > 0.0 && most.is_finite() {
-                most.log2().ceil().exp2()
-            } else {
-                1.0
-            });
-        }
+        let noise = Tensor::from_vec(noise, (3, SIDE, SIDE), &Device::Cpu)?;
+        let layers = Layer::ALL[..=self.deepest.index()].to_vec();
+        let request = Request { features: layers, ..Request::over(Rect::whole(SIDE, SIDE)) };
+        let pass = self.forward(&noise, &request)?;
+        let largest = |layer: &Layer| {
+            let most = pass.features(*layer)?.to_planar()?.into_iter().fold(0f32, f32::max);
+            let usable = most > 0.0 && most.is_finite();
+            Ok(if usable { most.log2().ceil().exp2() } else { 1.0 })
+        };
+        let largest = request.features.iter().map(largest).collect::<Result<_, NetworkError>>()?;
         drop(pass);
         self.largest = largest;
         Ok(())

@@ -50,15 +50,7 @@ pub fn calibrate(engine: &mut Engine, spec: &Spec) -> Result<Speed, RenderError>
             Some(network) => {
                 let core = Rect::whole(SIDE, SIDE);
                 let features = spec.content_taps().map(|(layer, _)| layer).collect();
-                let request = Request {
-                    moments: layers,
-                    features,
-                    gradients: vec![],
-                    core,
-                    wanted: None,
-                    same_bits: false,
-                    keep: false,
-                };
+                let request = Request { moments: layers, features, ..Request::over(core) };
                 fastest(|| network.forward(&canvas, &request).map(drop))? / megapixels
             }
             None => 0.0,

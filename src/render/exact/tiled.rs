@@ -14,13 +14,14 @@ use candle_core::{Device, Tensor};
 use parking_lot::Mutex;
 
 use crate::geometry::{GRID, Rect};
-use crate::network::cpu::BitwiseMargins;
-use crate::network::{Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient};
+use crate::network::{
+    Features, Layer, Margins, Moments, Network, NetworkError, Pass, Request, TapGradient,
+};
 use crate::objective::StyleGradient;
 use crate::render::devices::ordered::Queue;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::tensor::HostView;
-use crate::tiling::{Grid, Margins, Tile};
+use crate::tiling::{Grid, Tile};
 
 /// Cores are not halved below this side, px: a smaller tile would be margin almost only.
 const LEAST_CORE: usize = GRID;
@@ -66,8 +67,7 @@ impl<'a> Tiled<'a> {
         contents: &[Layer],
         grid: Grid,
     ) -> Self {
-        let taps = styles.iter().chain(contents).map(|layer| (layer.reach(), layer.stride()));
-        let margin = Margins::for_taps(taps).gradient;
+        let margin = Margins::exact(styles.iter().chain(contents).copied()).gradient;
         let wanted = Rect::whole(grid.width, grid.height);
         Self {
             workers,
@@ -84,11 +84,7 @@ impl<'a> Tiled<'a> {
     /// Takes margins so wide, and computes so much of them, that no byte depends on the core, for
     /// taps up to `deepest` and cores that are multiples of 64 px.
     pub(crate) fn bitwise(self, deepest: Option<Layer>) -> Self {
-        Self {
-            margin: deepest.map_or(0, |deepest| BitwiseMargins::new(deepest).gradient),
-            same_bits: true,
-            ..self
-        }
+        Self { margin: Margins::bitwise(deepest).gradient, same_bits: true, ..self }
     }
 
     /// Takes another margin than the taps ask for.
@@ -181,13 +177,10 @@ impl<'a> Tiled<'a> {
                 return Ok(vec![]);
             }
             let request = Request {
-                moments: vec![],
                 features: layers.clone(),
-                gradients: vec![],
-                core,
-                wanted: Some(Rect::whole(0, 0)),
-                same_bits: self.same_bits,
-                keep: false,
+                gradient: Some(Rect::whole(0, 0)),
+                bitwise: self.same_bits,
+                ..Request::over(core)
             };
             let pass = some(network).forward(&crop(picture, region)?, &request)?;
             layers
@@ -333,15 +326,15 @@ impl<'a> Tiled<'a> {
 
     fn request(&self, tile: &Tile, region: &Rect, sums: bool, keep: bool) -> Request {
         let core = tile.core.relative_to(region);
-        let moments = if sums {
-            self.styles.iter().copied().filter(|layer| has_cells(&core, *layer)).collect()
+        let (mut moments, mut features) =
+            (vec![], self.contents.keys().copied().collect::<Vec<_>>());
+        if sums {
+            moments.clone_from(&self.styles);
         } else {
-            vec![]
-        };
-        let gradients = if keep { self.styles.clone() } else { vec![] };
-        let (features, wanted) =
-            (self.contents.keys().copied().collect(), Some(self.wanted_of(tile, region)));
-        Request { moments, features, gradients, core, wanted, same_bits: self.same_bits, keep }
+            features.extend(&self.styles);
+        }
+        let gradient = Some(self.wanted_of(tile, region));
+        Request { moments, features, core, gradient, bitwise: self.same_bits, keep }
     }
 
     /// The pixels of a tile's core whose gradient is wanted, as seen from its region. The same in

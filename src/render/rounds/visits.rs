@@ -15,7 +15,7 @@ use candle_core::{Device, Tensor};
 use crate::event::CancellationToken;
 use crate::event::Losses;
 use crate::geometry::{GRID, Rect};
-use crate::network::{Features, Layer, Moments, Network, NetworkError, Request};
+use crate::network::{Features, Layer, Margins, Moments, Network, NetworkError, Request};
 use crate::objective::{Spec, StyleTargets, TapStatistics};
 use crate::optimise::{Lbfgs, Outcome};
 use crate::plan::Visits;
@@ -26,7 +26,7 @@ use crate::render::exact::sweep::TapLoss;
 use crate::render::rounds::blocks::BlockObjective;
 use crate::render::rounds::feathered::{FeatheredObjective, alone};
 use crate::tensor::HostView;
-use crate::tiling::{Layout, Margins, Pixels};
+use crate::tiling::{Layout, Pixels};
 
 /// Mean movement of a value in the first step of a visit after the first round, as a part of the
 /// canvas's range: a twentieth of an optimiser's own, which is meant for canvases far from any
@@ -124,7 +124,7 @@ impl RoundContext<'_> {
     /// gradients.
     pub(crate) fn margins(&self) -> Margins {
         let taps = self.spec.content_taps().chain(self.spec.style_taps());
-        Margins::for_taps(taps.map(|(layer, _)| (layer.reach(), layer.stride())))
+        Margins::exact(taps.map(|(layer, _)| layer))
     }
 
     /// Cells of a layer over the whole canvas.
@@ -341,13 +341,10 @@ impl RoundContext<'_> {
         let has_cells = |layer: &Layer| inside.cells(layer.stride()).area() > 0;
         let contents = self.photograph_features(network, region)?;
         let request = Request {
-            moments: self.spec.style_taps().map(|(layer, _)| layer).filter(has_cells).collect(),
+            moments: self.spec.style_taps().map(|(layer, _)| layer).collect(),
             features: contents.iter().map(|(layer, _)| *layer).collect(),
-            gradients: vec![],
-            core: inside,
-            wanted: Some(Rect::whole(0, 0)),
-            same_bits: false,
-            keep: false,
+            gradient: Some(Rect::whole(0, 0)),
+            ..Request::over(inside)
         };
         let pass = network.forward(&tensor(canvas.read(region)?, region)?, &request)?;
         for layer in &request.moments {
@@ -371,15 +368,7 @@ impl RoundContext<'_> {
             return Ok(vec![]);
         }
         let core = Rect::whole(region.width, region.height);
-        let request = Request {
-            moments: vec![],
-            features: layers.clone(),
-            gradients: vec![],
-            core,
-            wanted: None,
-            same_bits: false,
-            keep: false,
-        };
+        let request = Request { features: layers.clone(), ..Request::over(core) };
         let pass = network.forward(&tensor(self.photograph.read(region)?, region)?, &request)?;
         Ok(layers
             .into_iter()

@@ -15,14 +15,14 @@ use crate::config::Style;
 use crate::event::{Event, Listener, TargetOrigin};
 use crate::geometry::{GRID, Rect};
 use crate::image::{self, Limits, Picture};
-use crate::network::{Layer, Moments, Network, NetworkError, Request};
+use crate::network::{Layer, Margins, Moments, Network, NetworkError, Request};
 use crate::objective::{StyleTargets, TapStatistics};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
 use crate::render::store::target_file::{self, Found, Key};
-use crate::tiling::{Grid, Margins, Pixels};
+use crate::tiling::{Grid, Pixels};
 
 /// Statistics that are already there, shared by all jobs of a run.
 #[derive(Default)]
@@ -229,9 +229,7 @@ pub fn pixel_targets(
 ) -> Result<StyleTargets, RenderError> {
     let (width, height) = pixels.size();
     let grid = Grid::new(width, height, core);
-    let margin = Margins::for_taps(layers.iter().map(|layer| (layer.reach(), layer.stride())))
-        .aligned()
-        .features;
+    let margin = Margins::exact(layers.iter().copied()).features.next_multiple_of(GRID);
     let mut sums: BTreeMap<Layer, Moments> = BTreeMap::new();
     for tile in grid.tiles() {
         let region = tile.region(margin, width, height);
@@ -243,15 +241,7 @@ pub fn pixel_targets(
             .copied()
             .filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0)
             .collect();
-        let request = Request {
-            moments: here.clone(),
-            features: vec![],
-            gradients: vec![],
-            core,
-            wanted: None,
-            same_bits: false,
-            keep: false,
-        };
+        let request = Request { moments: here.clone(), ..Request::over(core) };
         let values =
             Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
         let pass = network.forward(&values, &request)?;
@@ -290,15 +280,7 @@ pub fn tensor_targets(
     network: &dyn Network,
 ) -> Result<StyleTargets, NetworkError> {
     let (_, height, width) = pixels.dims3()?;
-    let request = Request {
-        moments: layers.to_vec(),
-        features: vec![],
-        gradients: vec![],
-        core: Rect::whole(width, height),
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let request = Request { moments: layers.to_vec(), ..Request::over(Rect::whole(width, height)) };
     let pass = network.forward(pixels, &request)?;
     let taps = layers
         .iter()
@@ -315,9 +297,7 @@ pub fn tensor_targets(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Isa;
-    use crate::network::cpu::Precision;
-    use crate::network::{CpuNetwork, Pooling, Weights};
+    use crate::network::{CpuNetwork, Isa, Pooling, Precision, Weights};
     use crate::tiling::Planes;
 
     #[test]
