@@ -33,7 +33,7 @@ struct Shot {
     core: (usize, usize, usize, usize),
     /// Where the gradient is wanted, likewise.
     wanted: (usize, usize, usize, usize),
-    same_bits: bool,
+    bitwise: bool,
     backward: bool,
 }
 
@@ -50,7 +50,7 @@ impl Shot {
             self.region,
             rect(self.core),
             Some(rect(self.wanted)),
-            self.same_bits,
+            self.bitwise,
         )
         .swept();
         0.5 * (ahead + if self.backward { back } else { 0.0 })
@@ -98,14 +98,13 @@ impl Bench {
         let noise = Noise::new(1);
         let values: Vec<f32> = (0..3 * width * height).map(|i| noise.uniform(i as u64)).collect();
         let pixels = Tensor::from_vec(values, (3, height, width), &Device::Cpu)?;
-        let styles: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
-        let contents: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
+        let (styles, contents) = (self.spec.styles(), self.spec.contents());
         let request = Request {
             moments: styles,
             features: contents.clone(),
             core: rect(shot.core),
             gradient: Some(rect(shot.wanted)),
-            bitwise: shot.same_bits,
+            bitwise: shot.bitwise,
             keep: shot.backward,
         };
         self.pool.install(|| {
@@ -148,7 +147,7 @@ impl Bench {
             region: (UNIT, UNIT),
             core: whole,
             wanted: whole,
-            same_bits: false,
+            bitwise: false,
             backward: true,
         };
         let (mut unit, mut least) = (f64::INFINITY, f64::INFINITY);
@@ -192,7 +191,7 @@ fn processor_seconds() -> f64 {
 }
 
 fn margins(spec: &Spec) -> Margins {
-    Margins::exact(spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| layer))
+    Margins::exact(spec.taps())
 }
 
 /// Both sweeps of an exact evaluation over a square canvas, the last `keep` tiles kept between
@@ -202,10 +201,10 @@ fn exact(
     side: usize,
     core: usize,
     keep: usize,
-    same_bits: bool,
+    bitwise: bool,
 ) -> BTreeMap<Shot, usize> {
     let grid = Grid::new(side, side, core);
-    let margins = if same_bits { Margins::bitwise(spec.deepest()) } else { margins(spec) };
+    let margins = if bitwise { Margins::bitwise(spec.taps()) } else { margins(spec) };
     let margin = margins.gradient;
     let mut shots = BTreeMap::new();
     for tile in grid.tiles() {
@@ -217,12 +216,12 @@ fn exact(
                 region: (region.width, region.height),
                 core,
                 wanted: core,
-                same_bits,
+                bitwise,
                 backward,
             };
             *shots.entry(shot).or_insert(0) += 1;
         };
-        if tile.index + keep.max(1) < grid.len() {
+        if tile.index + keep.max(1) < grid.count() {
             add(false);
         }
         add(true);
@@ -235,7 +234,7 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
     let layout = Layout::new((side, side), visits.core, visits.overlap, false);
     let margin = margins(spec).features;
     let mut shots = BTreeMap::new();
-    for tile in 0..layout.len() {
+    for tile in 0..layout.count() {
         let free = layout.free(tile);
         let start = |at: usize| at.saturating_sub(margin) / ALIGNMENT * ALIGNMENT;
         let end = |at: usize| (at + margin).next_multiple_of(ALIGNMENT).min(side);
@@ -247,7 +246,7 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
                 region,
                 core: (0, 0, region.0, region.1),
                 wanted,
-                same_bits: false,
+                bitwise: false,
                 backward: true,
             })
             .or_insert(0) += 1;
@@ -299,14 +298,14 @@ fn main() -> Result<(), Anything> {
         (4096, 4.0, "blocks", "exact"),
         (8192, 4.0, "blocks", "exact"),
     ] {
-        let same_bits = margins == "bitwise";
-        let asked = if same_bits { format!("{mode}, bitwise") } else { mode.into() };
+        let bitwise = margins == "bitwise";
+        let asked = if bitwise { format!("{mode}, bitwise") } else { mode.into() };
         match planned(folder.path(), side, gib, mode, margins)? {
             Some(Execution::Exact { core, history, keep }) => {
                 let name = format!(
                     "{side}x{side}, {gib} GiB, {asked}: exact, cores of {core} px, {keep} kept, {history} pairs"
                 );
-                row(name, side, exact(&spec, side, core, keep, same_bits))?;
+                row(name, side, exact(&spec, side, core, keep, bitwise))?;
             }
             Some(Execution::Blocks(found) | Execution::Feathered(found)) => {
                 let Visits { core, overlap, .. } = found;

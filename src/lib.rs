@@ -103,4 +103,10 @@ pub mod units;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::kernels::{buffer, convolve, gram, map, winograd};
+    pub use crate::render::rounds::context::{RoundContext, TileObjective};
+    pub use crate::render::rounds::run::{RoundState, Rounds, store as store_tile};
+    pub use crate::render::rounds::visit::TileResult;
+    pub use crate::render::store::canvas::resized;
+    pub use crate::render::store::stage::{Canvas, resized_file};
+    pub use crate::render::store::targets::tensor_targets;
 }

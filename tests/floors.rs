@@ -27,8 +27,6 @@ const UNCUT: &[&str] = &[
     "image::error, image::format",
     "image::read::chunks, image::read::tiff",
     "journal::error, journal::lock",
-    "render::job, render::level",
-    "render::rounds::blocks, render::rounds::feathered, render::rounds::visits",
 ];
 
 type ModulePath = Vec<String>;

@@ -14,10 +14,10 @@ use crate::network::gpu::{CandleNetwork, Convolutions, allow_tf32, value_bytes};
 use crate::network::{
     CpuNetwork, Isa, Layer, Network, NetworkError, Precision, Request, VGG19_WIDTHS, Weights,
 };
-use crate::objective::{Spec, StyleTargets};
+use crate::objective::Spec;
 use crate::random::Noise;
-use crate::render::{Sweep, tensor_targets};
-use crate::tiling::Grid;
+use crate::render::store::targets::tensor_targets;
+use crate::render::{Evaluator, RenderError, TilePlan, WorkerPool};
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
@@ -166,7 +166,7 @@ fn seconds(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     if arguments.forward {
         forward(network, spec, arguments, begin)
     } else {
@@ -179,21 +179,21 @@ fn evaluations(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     let (size, device) = (arguments.size, network.device());
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets: StyleTargets = tensor_targets(&picture(512.min(size), 3)?, &layers, network)?;
+    let targets = tensor_targets(&picture(512.min(size), 3)?, &spec.styles(), network)?;
     let content = picture(size, 2)?.to_device(&device)?;
-    let sweep = Sweep::new(Some(network), spec, targets, Some(&content), Grid::whole(size, size))?;
+    let (workers, tiles) = (WorkerPool::single(Some(network)), TilePlan::untiled(spec));
+    let mut evaluator = Evaluator::new(workers, spec, targets, &content, tiles)?;
     drop(content);
     let canvas = picture(size, 1)?.to_device(&device)?;
-    sweep.evaluate(&canvas)?;
+    evaluator.evaluate(&canvas)?;
     device.synchronize()?;
     begin();
     (0..arguments.evaluations)
         .map(|_| {
             let started = Instant::now();
-            sweep.evaluate(&canvas)?;
+            evaluator.evaluate(&canvas)?;
             device.synchronize()?;
             Ok(started.elapsed().as_secs_f64())
         })
@@ -205,10 +205,10 @@ fn forward(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     let device = network.device();
     let canvas = picture(arguments.size, 1)?.to_device(&device)?;
-    let moments = spec.style_taps().map(|(layer, _)| layer).collect();
+    let moments = spec.styles();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
     let request = Request { moments, ..Request::over(core) };
     let sweep = || -> Result<(), NetworkError> {

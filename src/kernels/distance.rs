@@ -6,8 +6,8 @@ use super::map::{CHANNEL_BLOCK, Map};
 use crate::geometry::Rect;
 
 /// `sum (F - P)^2` over the cells of `rect`, one sum for each square of `side` x `side` cells from
-/// its corner, in raster order. The cell `(y, x)` of the map is `(y + offset.0, x + offset.1)` of
-/// the target, which has as many channels. Each sum is float32 along a row and a channel and
+/// its corner, in raster order. The corner's cell is that at `origin` (row, column) of the target,
+/// which has as many channels. Each sum is float32 along a row and a channel and
 /// float64 beyond, always in one order.
 ///
 /// # Panics
@@ -17,7 +17,7 @@ pub fn squared_distances(
     rect: Rect,
     side: usize,
     target: &Map,
-    offset: (usize, usize),
+    origin: (usize, usize),
 ) -> Vec<f64> {
     let starts = |start: usize, length: usize| (start..start + length).step_by(side);
     let squares: Vec<Rect> = starts(rect.top, rect.height)
@@ -27,18 +27,21 @@ pub fn squared_distances(
             Rect { left, top, width, height }
         })
         .collect();
-    squares.into_par_iter().map(|square| squared_distance(map, square, target, offset)).collect()
+    let distance = |square: Rect| {
+        let place = (square.top - rect.top + origin.0, square.left - rect.left + origin.1);
+        squared_distance(map, square, target, place)
+    };
+    squares.into_par_iter().map(distance).collect()
 }
 
-fn squared_distance(map: &Map, square: Rect, target: &Map, offset: (usize, usize)) -> f64 {
+fn squared_distance(map: &Map, square: Rect, target: &Map, (top, left): (usize, usize)) -> f64 {
     let length = square.width * CHANNEL_BLOCK;
     let mut total = 0.0;
     for block in 0..map.shape.blocks() {
         let mut sums = [0f64; CHANNEL_BLOCK];
-        for y in square.top..square.bottom() {
-            let ours = &map.data[map.at(block, y, square.left)..][..length];
-            let theirs =
-                &target.data[target.at(block, y + offset.0, square.left + offset.1)..][..length];
+        for y in 0..square.height {
+            let ours = &map.data[map.at(block, square.top + y, square.left)..][..length];
+            let theirs = &target.data[target.at(block, top + y, left)..][..length];
             let mut row = [0f32; CHANNEL_BLOCK];
             let cells = ours.as_chunks::<CHANNEL_BLOCK>().0.iter();
             for (f, p) in cells.zip(theirs.as_chunks::<CHANNEL_BLOCK>().0) {

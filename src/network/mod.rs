@@ -76,7 +76,7 @@ pub trait Pass: Send {
     fn features(&self, layer: Layer) -> Result<Features, NetworkError>;
 
     /// Sums of `(F - target)^2` over the core's cells, one for each
-    /// [`GRID`](crate::geometry::GRID)-px square that the core touches, in raster order. The region's
+    /// [`GRID`](crate::geometry::GRID)-px square from the core's corner, in raster order. The core's
     /// first cell lies at `origin` (row, column) of the target.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod adam;
 mod lbfgs;
+mod method;
 mod optimiser;
 mod state;
 mod step;
@@ -14,6 +15,7 @@ pub mod vector;
 
 pub use adam::Adam;
 pub use lbfgs::Lbfgs;
+pub use method::Method;
 pub use optimiser::Optimiser;
 pub use state::{ExactF64, Scalars, State};
 pub use step::{Outcome, Step};

@@ -16,6 +16,15 @@ pub enum Optimiser {
 }
 
 impl Optimiser {
+    /// The same optimiser whose first step moves values by `mean` of the canvas's range 0..1 on
+    /// average. Adam's steps are as long as its learning rate from the first on.
+    pub fn with_first_move(self, mean: f64) -> Self {
+        match self {
+            Optimiser::Lbfgs(lbfgs) => Optimiser::Lbfgs(lbfgs.with_first_move(mean)),
+            Optimiser::Adam(_) => self,
+        }
+    }
+
     /// The point of the next evaluation.
     pub fn next_point(&self) -> &Tensor {
         match self {

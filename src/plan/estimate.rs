@@ -144,8 +144,11 @@ fn exact(
         tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
     // One tile runs forward once; several run forward for the statistics and, but for those that
     // are kept, again over the same regions for the gradient.
-    let again =
-        if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let again = if grid.count() == 1 {
+        0.0
+    } else {
+        1.0 - keep.min(grid.count()) as f64 / grid.count() as f64
+    };
     let evaluation = ahead * (1.0 + again) * speed.forward + back * speed.backward();
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
@@ -156,7 +159,7 @@ fn exact(
     let seconds = photograph * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelEstimate {
-        tiles: grid.len(),
+        tiles: grid.count(),
         evaluations: level.evaluations,
         seconds,
         disk: Disk { checkpoint_bytes, ..Disk::default() },
@@ -172,7 +175,7 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstim
     for round in 0..visits.rounds {
         let layout = Layout::new(size, visits.core, visits.overlap, !round.is_multiple_of(2));
         let mut free_pixels = 0.0;
-        for tile in 0..layout.len() {
+        for tile in 0..layout.count() {
             let free = layout.free(tile);
             let region = if blocks { free.grown(margin, size.0, size.1) } else { free };
             let optimiser =
@@ -192,9 +195,14 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstim
         swept(job, region, core, NOWHERE, false).0 + megapixels(region)
     };
     seconds +=
-        (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
+        (visits.rounds + 1) as f64 * (0..layout.count()).map(measured).sum::<f64>() * speed.forward;
     let disk = Disk { working_bytes: working as u64, ..Disk::default() };
-    LevelEstimate { tiles: layout.len(), evaluations: visits.rounds * visits.visit, seconds, disk }
+    LevelEstimate {
+        tiles: layout.count(),
+        evaluations: visits.rounds * visits.visit,
+        seconds,
+        disk,
+    }
 }
 
 /// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history`

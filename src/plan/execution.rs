@@ -1,6 +1,6 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
-use super::levels::{Execution, Level, Visits};
+use super::levels::{Execution, Level, RoundMode, Visits};
 use super::machine::Machine;
 use super::memory::{
     BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel,
@@ -162,15 +162,15 @@ impl Needs<'_> {
 pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     match needs.settings.tiling.mode {
         TilingMode::Exact => exact(level, needs),
-        TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
-        TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
+        TilingMode::Blocks => visits(level, needs, RoundMode::Blocks, "asked for".into()),
+        TilingMode::Feathered => visits(level, needs, RoundMode::Feathered, "asked for".into()),
         TilingMode::Auto => exact(level, needs).or_else(|least| {
             let why = format!(
                 "exact mode would take {:.1} GiB{}",
                 gib(least.needed),
                 if least.on_gpu { " of a GPU" } else { "" }
             );
-            visits(level, needs, false, why).map_err(|needed| needed.min(least))
+            visits(level, needs, RoundMode::Blocks, why).map_err(|needed| needed.min(least))
         }),
     }
 }
@@ -274,11 +274,11 @@ fn kept(level: &Level, needs: &Needs<'_>, core: usize, room: u64) -> (usize, u64
         None => kept_bytes_per_pixel(spec),
     };
     let grid = Grid::new(level.width, level.height, core);
-    let free = usize::from(workers == 1 || grid.len() == 1);
+    let free = usize::from(workers == 1 || grid.count() == 1);
     let largest =
         grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
     let each = (per_pixel * largest.unwrap_or(1) as f64) as u64;
-    let more = ((room / each.max(1)) as usize).min(grid.len() - free);
+    let more = ((room / each.max(1)) as usize).min(grid.count() - free);
     (free + more, each * more as u64)
 }
 
@@ -295,7 +295,7 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
 fn visits(
     level: &Level,
     needs: &Needs<'_>,
-    feathered: bool,
+    mode: RoundMode,
     reason: String,
 ) -> Result<Chosen, Short> {
     let Needs { settings, spec, machine, .. } = *needs;
@@ -321,8 +321,7 @@ fn visits(
         let taken = taken(core);
         let Some(short) = taken.short_of(&machine) else {
             let visits = Visits { core, overlap, rounds, visit, history };
-            let execution =
-                if feathered { Execution::Feathered(visits) } else { Execution::Blocks(visits) };
+            let execution = mode.execution(visits);
             let (memory_bytes, gpu_bytes) = (taken.most(), taken.gpu_bytes);
             return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu: false });
         };

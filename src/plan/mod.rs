@@ -25,7 +25,7 @@ pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
 pub use execution::gib;
 use execution::{Needs, Short};
 pub use framing::{Framing, Print, frame};
-pub use levels::{Execution, Level, Visits, levels};
+pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use sources::{Source, Sources};

@@ -33,6 +33,16 @@ pub(super) enum Start {
     Within(Within),
 }
 
+impl Start {
+    /// The picture that it is.
+    pub(super) fn into_canvas(self) -> Canvas {
+        match self {
+            Start::Canvas(canvas) => canvas,
+            Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
+        }
+    }
+}
+
 /// The middle of a level in exact mode.
 pub(super) struct Within {
     /// The optimiser, as it was.

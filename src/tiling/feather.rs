@@ -132,13 +132,8 @@ impl Layout {
     }
 
     /// How many tiles there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.columns.pieces() * self.rows.pieces()
-    }
-
-    /// Whether there are no tiles: never.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn place(&self, tile: usize) -> (usize, usize) {
@@ -229,7 +224,7 @@ mod tests {
             let layout = Layout::new((width, height), core * 16, overlap, shifted);
             prop_assert_eq!(layout.size(), (width, height));
             let mut sums = vec![0f64; width * height];
-            for tile in 0..layout.len() {
+            for tile in 0..layout.count() {
                 let (free, (across, down)) = (layout.free(tile), layout.window(tile));
                 for (y, v) in (free.top..free.bottom()).zip(&down) {
                     for (x, h) in (free.left..free.right()).zip(&across) {

@@ -60,13 +60,8 @@ impl Grid {
     }
 
     /// Tiles in all.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.columns() * self.rows()
-    }
-
-    /// Whether the canvas has no pixels.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The tile at `index`.
@@ -80,7 +75,7 @@ impl Grid {
     /// All tiles, row by row.
     pub fn tiles(&self) -> impl Iterator<Item = Tile> {
         let grid = *self;
-        (0..grid.len()).map(move |index| grid.tile(index))
+        (0..grid.count()).map(move |index| grid.tile(index))
     }
 }
 

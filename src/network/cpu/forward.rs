@@ -226,8 +226,8 @@ impl Pass for CpuPass<'_> {
         origin: (usize, usize),
     ) -> Result<Vec<f64>, NetworkError> {
         let cells = self.core_cells(layer);
-        let covered = (cells.bottom(), cells.right());
-        let target = target.map(layer, self.shape(layer).channels, origin, covered)?;
+        let shape = (cells.height, cells.width);
+        let target = target.map(layer, self.shape(layer).channels, origin, shape)?;
         let side = GRID / layer.stride();
         self.with_map(layer, |map| squared_distances(map, cells, side, target, origin))
     }

@@ -249,11 +249,8 @@ impl Pass for CandlePass<'_> {
         (row, column): (usize, usize),
     ) -> std::result::Result<Vec<f64>, NetworkError> {
         let cells = self.core.cells(layer.stride());
-        let target = target.tensor()?.narrow(1, row + cells.top, cells.height)?.narrow(
-            2,
-            column + cells.left,
-            cells.width,
-        )?;
+        let target = target.tensor()?.narrow(1, row, cells.height)?;
+        let target = target.narrow(2, column, cells.width)?;
         let difference = (self.cells(layer, cells)? - target.to_device(&self.network.device)?)?;
         let square = difference.to_dtype(DType::F32)?.sqr()?.sum(0)?.to_dtype(DType::F64)?;
         let side = GRID / layer.stride();

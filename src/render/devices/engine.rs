@@ -176,6 +176,6 @@ impl Engine {
             let able = if present.contains(&worker) { worker } else { present[0] };
             members.push((self.network_of(able, deepest, pooling)?, Arc::clone(&self.pool)));
         }
-        Ok(WorkerPool::of(members).on_roster(Arc::clone(&self.devices)))
+        Ok(WorkerPool::of(members).on_devices(Arc::clone(&self.devices)))
     }
 }
