@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
-use impasto::network::cpu::peak_bytes;
+use impasto::network::cpu::sweep_bytes;
 use impasto::network::{
     CpuNetwork, Isa, Layer, Network, Pooling, Precision, Request, TapGradient, VGG19_WIDTHS,
+    vgg19_channels,
 };
 
 /// Counts bytes in use and their peak.
@@ -58,8 +59,7 @@ fn as_much_as_planned() {
                 .expect("network");
         assert!(net.fixed_bytes() <= 500 << 20, "{} bytes of weights", net.fixed_bytes());
         drop(weights);
-        let channels: Vec<usize> =
-            Layer::all().map(|layer| VGG19_WIDTHS[layer.block() - 1]).collect();
+        let channels = vgg19_channels();
         let style = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
         let request = |h: usize, w: usize, keep: bool| Request {
             moments: style.to_vec(),
@@ -85,7 +85,7 @@ fn as_much_as_planned() {
             let pixels = support::random_pixels(3, w, h);
             let pixels = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("pixels");
             let request = request(h, w, keep);
-            let planned = peak_bytes(&channels, (w, h), &request, 2);
+            let planned = sweep_bytes(&channels, (w, h), &request, 2).peak;
             for _ in 0..2 {
                 let before = LIVE.load(Ordering::Relaxed);
                 PEAK.store(before, Ordering::Relaxed);
@@ -101,7 +101,7 @@ fn as_much_as_planned() {
             println!("{h}x{w} keep {keep}: {} bytes a pixel planned", planned / (h * w));
         }
         let per_pixel =
-            |side: usize| peak_bytes(&channels, (side, side), &request(side, side, true), 2);
+            |side: usize| sweep_bytes(&channels, (side, side), &request(side, side, true), 2).peak;
         let slope = (per_pixel(2048) - per_pixel(1024)) / (2048 * 2048 - 1024 * 1024);
         println!("{slope} bytes a pixel");
         assert!(slope <= 450, "{slope} bytes a pixel");

@@ -112,6 +112,10 @@ impl Ledger {
         self.high
     }
 
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
     pub(crate) fn take(&mut self, bytes: usize) -> Option<usize> {
         let bytes = Self::round(bytes);
         let at = self.holes.iter().position(|hole| hole.1 >= bytes)?;

@@ -28,6 +28,7 @@ use rayon::prelude::*;
 
 use super::buffer::{BufferCache, Shared, Store};
 use super::isa::Isa;
+use super::map::CHANNEL_BLOCK;
 use super::product::Panels;
 use super::simd::Simd;
 
@@ -287,6 +288,12 @@ pub(crate) enum Data {
     Float32(Store<f32>),
     /// Pairs of k beside each other: `[panel][k/2][panel width][2]`.
     Bfloat16(Store<u16>),
+}
+
+/// Bytes that [`Filters`] of a layer take in float32, in either direction.
+pub fn filter_bytes(inputs: usize, outputs: usize) -> usize {
+    let padded = |channels: usize| channels.next_multiple_of(CHANNEL_BLOCK);
+    padded(inputs) * padded(outputs) * PLANES * size_of::<f32>()
 }
 
 impl Filters {

@@ -33,7 +33,7 @@ pub use margins::Margins;
 pub use moments::Moments;
 pub use precision::Precision;
 pub use request::{Request, TapGradient};
-pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError};
+pub use weights::{Convolution, VGG19_WIDTHS, Weights, WeightsDtype, WeightsError, vgg19_channels};
 
 /// What is subtracted from RGB values 0..255 before the first convolution (the mean of the
 /// network's training set).

@@ -108,7 +108,7 @@ impl Level {
 
 /// How readily one more level is added: the first level's short side lies between 0.76 and 1.52
 /// times the one asked for, rather above than below it, since too small a first level loses the
-/// photograph.
+/// content.
 const ROUNDING: f64 = 0.4;
 
 /// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the

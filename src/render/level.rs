@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use crate::config::{self, TilingMargins};
+use crate::config;
 use crate::event::{Event, Watcher};
-use crate::network::Margins;
 use crate::objective::StyleTargets;
 use crate::optimise::Method;
-use crate::plan::{Execution, Job, Level};
+use crate::plan::{Execution, Job, Level, margins};
 use crate::render::context::RenderContext;
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
@@ -95,7 +94,8 @@ impl<'a> LevelRun<'a> {
     ) -> Result<Canvas, RenderError> {
         match self.level().execution {
             Execution::Exact { core, history, keep } => {
-                let tiles = TilePlan { core, keep, margins: self.margins() };
+                let tiles =
+                    TilePlan { core, keep, margins: margins(&self.job.settings, &self.job.spec) };
                 self.climb_exact((tiles, history), content, start, watcher, progress)
                     .map(Canvas::Memory)
             }
@@ -146,12 +146,5 @@ impl<'a> LevelRun<'a> {
         self.finish.write(canvas, &path)?;
         watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
         Ok(())
-    }
-
-    fn margins(&self) -> Margins {
-        match self.job.settings.tiling.margins {
-            TilingMargins::Exact => Margins::exact(self.job.spec.taps()),
-            TilingMargins::Bitwise => Margins::bitwise(self.job.spec.taps()),
-        }
     }
 }

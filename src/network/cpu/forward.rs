@@ -1,6 +1,6 @@
 //! The forward sweep and what it leaves behind.
 
-use super::memory::peak_bytes;
+use super::memory::sweep_bytes;
 use super::{CpuNetwork, Stage};
 use crate::geometry::{GRID, Rect};
 use crate::kernels::convolve::{Convolution, Sink, Source};
@@ -42,7 +42,7 @@ impl Network for CpuNetwork {
         let deepest = self.check(height, width, request)?;
         let threads = rayon::current_num_threads();
         self.cache
-            .reserve(peak_bytes(&self.channels, (width, height), request, threads))
+            .reserve(sweep_bytes(&self.channels, (width, height), request, threads).peak)
             .map_err(|bytes| NetworkError::OutOfMemory { bytes })?;
         let (view, count) = (HostView::new(pixels)?, deepest.index() + 1);
         let mut pass = CpuPass {

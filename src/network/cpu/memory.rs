@@ -5,6 +5,7 @@ use crate::kernels::buffer::Ledger;
 use crate::kernels::convolve::scratch_bytes;
 use crate::kernels::gram::copy_bytes;
 use crate::kernels::map::Shape;
+use crate::kernels::winograd::filter_bytes;
 use crate::network::areas::{Areas, windows};
 use crate::network::layer::Layer;
 use crate::network::request::Request;
@@ -50,7 +51,8 @@ impl Rehearsal<'_> {
         taken.into_iter().for_each(|piece| self.give(Some(piece)));
     }
 
-    fn run(&mut self, deepest: Layer, request: &Request) {
+    /// Makes the requests of both ways; returns what is held between them.
+    fn run(&mut self, deepest: Layer, request: &Request) -> usize {
         let (width, height) = self.size;
         let pixels = self.take(3 * (height + 2) * (width + 2) * size_of::<f32>());
         if request.moments.contains(&Layer::ALL[0]) {
@@ -92,11 +94,13 @@ impl Rehearsal<'_> {
         } else {
             self.give(previous);
         }
+        let held = self.ledger.live();
         if request.keep {
             self.back(deepest, &mut maps, &mut masks);
         }
         maps.into_iter().chain(masks).for_each(|piece| self.give(piece));
         self.give(Some(pixels));
+        held
     }
 
     fn back(&mut self, deepest: Layer, maps: &mut [Option<Piece>], masks: &mut [Option<Piece>]) {
@@ -145,21 +149,40 @@ impl Rehearsal<'_> {
     }
 }
 
-/// Working memory of one pass over a region of `size` (width, height) px, and of its way back if the
-/// request keeps, for layers of `channels`, with the scratch of `threads` threads. The caller's own
-/// vectors are not counted: pixels and gradient, 12 bytes a pixel each, and the statistics.
-pub fn peak_bytes(
+/// Working memory of a pass over a region, bytes. The caller's own vectors are not counted: pixels
+/// and gradient, 12 bytes a pixel each, and the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepBytes {
+    /// The most at once, on its way forward and, if the request keeps, back.
+    pub peak: usize,
+    /// What the pass holds after its way forward.
+    pub held: usize,
+}
+
+/// Working memory of a pass over a region of `size` (width, height) px, for layers of `channels`,
+/// with the scratch of `threads` threads.
+pub fn sweep_bytes(
     channels: &[usize],
     size: (usize, usize),
     request: &Request,
     threads: usize,
-) -> usize {
-    let Some(deepest) = request.deepest() else { return 0 };
+) -> SweepBytes {
+    let Some(deepest) = request.deepest() else { return SweepBytes { peak: 0, held: 0 } };
     let areas = Areas::of(deepest, size, request);
     let ledger = Ledger::new(usize::MAX / 2);
     let mut rehearsal = Rehearsal { channels, size, threads, areas, ledger };
-    rehearsal.run(deepest, request);
-    rehearsal.ledger.high()
+    let held = rehearsal.run(deepest, request);
+    SweepBytes { peak: rehearsal.ledger.high(), held }
+}
+
+/// Bytes of the prepared kernels of the layers up to `deepest`, for layers of `channels`, in
+/// float32.
+pub fn prepared_bytes(channels: &[usize], deepest: Layer) -> usize {
+    let channels = &channels[..=deepest.index()];
+    let inputs = std::iter::once(3).chain(channels.iter().copied());
+    let layers = inputs.zip(channels).enumerate();
+    // The first convolution is direct on its way forward.
+    layers.map(|(i, (c, n))| filter_bytes(c, *n) * if i == 0 { 1 } else { 2 }).sum()
 }
 
 #[cfg(test)]
@@ -167,6 +190,17 @@ mod tests {
     use super::*;
     use crate::network::{CpuNetwork, Isa, Network, Pooling, Precision, TapGradient, Weights};
     use candle_core::{Device, Tensor};
+
+    #[test]
+    fn prepared_kernels_are_as_large_as_they_say() {
+        let weights = Weights::random([8, 16, 24, 20, 12], 4);
+        for deepest in [0, 1, 4, 15].map(|index| Layer::ALL[index]) {
+            let (pooling, precision) = (Pooling::Max, Precision::Float32);
+            let net = CpuNetwork::new(&weights, deepest, pooling, precision, Isa::detect())
+                .expect("network");
+            assert_eq!(net.fixed_bytes(), prepared_bytes(&net.channels, deepest), "{deepest}");
+        }
+    }
 
     /// The rehearsal and the play ask for the same memory.
     #[test]
@@ -213,7 +247,7 @@ mod tests {
                     let pool =
                         rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
                     pool.install(|| {
-                        let planned = peak_bytes(&net.channels, (w, h), &request, 1);
+                        let planned = sweep_bytes(&net.channels, (w, h), &request, 1).peak;
                         let tensor = |shape: &[usize]| {
                             Tensor::full(0.5f32, shape, &Device::Cpu).expect("a tensor")
                         };

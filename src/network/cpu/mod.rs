@@ -29,7 +29,7 @@ use crate::network::request::Request;
 use crate::network::weights::Weights;
 use crate::random::Noise;
 
-pub use memory::peak_bytes;
+pub use memory::{SweepBytes, prepared_bytes, sweep_bytes};
 pub use profile::{Profile, Stage};
 
 /// VGG19 prepared for this processor. Shared by any number of threads.

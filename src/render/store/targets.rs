@@ -1,8 +1,8 @@
-//! Style targets: the statistics of paintings, computed once for each painting, size and network.
+//! Style targets: the statistics of style images, computed once for each image, size and network.
 //!
-//! A painting of any size is swept in tiles whose sums add up to the whole's. What was computed
+//! A style image of any size is swept in tiles whose sums add up to the whole's. What was computed
 //! stays in memory for the jobs of a run and on disk for later runs, under the SHA-256 of the
-//! painting's file.
+//! image's file.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use crate::tiling::Pixels;
 #[derive(Default)]
 pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
-    /// SHA-256 of the paintings' files.
+    /// SHA-256 of the style images' files.
     contents: HashMap<PathBuf, String>,
 }
 
@@ -41,11 +41,11 @@ impl TargetStore {
         Self::default()
     }
 
-    /// The blend of the job's paintings' statistics for a canvas of `size` (width, height) px. Each
-    /// painting is looked at with its long side at the canvas's long side times its `scale`.
+    /// The blend of the statistics of the job's style images for a canvas of `size` (width, height)
+    /// px. Each is swept with its long side at the canvas's long side times its `scale`.
     ///
     /// # Errors
-    /// When a painting cannot be read or is too small for a tap, or the device fails. A cache that
+    /// When a style image cannot be read or is too small for a tap, or the device fails. A cache that
     /// cannot be used is no error: the listener is warned, and the statistics are computed.
     pub fn blend(
         &mut self,
@@ -73,7 +73,7 @@ impl TargetStore {
         Ok(StyleTargets::blend(&parts)?)
     }
 
-    /// One painting's statistics: from memory, from disk, or computed.
+    /// One style image's statistics: from memory, from disk, or computed.
     fn one(
         &mut self,
         request: &TargetRequest<'_>,
@@ -127,7 +127,7 @@ impl TargetStore {
 struct TargetRequest<'a> {
     job: &'a Job,
     style: &'a Style,
-    /// The painting's long side, px.
+    /// The style image's long side, px.
     long: f64,
     engine: &'a Engine,
     network: &'a dyn Network,
@@ -148,7 +148,7 @@ impl TargetRequest<'_> {
             Found::Nothing => {}
             Found::Damaged(path, reason) => {
                 let message = format!(
-                    "{} is not used: {reason}; the painting's statistics are computed again",
+                    "{} is not used: {reason}; its statistics are computed again",
                     path.display()
                 );
                 watcher.listener.on_event(&Event::Warning { message });
@@ -163,9 +163,9 @@ impl TargetRequest<'_> {
             targets_of(&pixels, size, &mut core, layers, workers)
         })?;
         if core < STYLE_CORE {
-            let painting = self.style.image.display();
+            let image = self.style.image.display();
             let message = format!(
-                "memory is short: the statistics of {painting} were taken in tiles of {core} px"
+                "memory is short: the statistics of {image} were taken in tiles of {core} px"
             );
             watcher.listener.on_event(&Event::Warning { message });
         }
@@ -180,7 +180,7 @@ impl TargetRequest<'_> {
     }
 }
 
-/// The size at which a painting is looked at: `long` px on its long side, and never too small for a
+/// The size at which a style image is swept: `long` px on its long side, and never too small for a
 /// tap.
 fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usize, usize) {
     let (w, h) = (f64::from(width), f64::from(height));
@@ -252,7 +252,7 @@ mod tests {
     use crate::tiling::Planes;
 
     #[test]
-    fn tiles_of_a_painting_add_up_to_the_whole() {
+    fn tiles_of_a_style_image_add_up_to_the_whole() {
         let weights = Weights::random([8, 8, 8, 8, 8], 4);
         let layers: Vec<Layer> = ["relu1_1", "relu3_1", "relu5_1"]
             .map(|name| Layer::parse(name).expect("a layer"))
