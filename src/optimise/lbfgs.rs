@@ -32,9 +32,9 @@ struct Pair {
     y: Tensor,
 }
 
-/// A point that was evaluated.
+/// The best point evaluated.
 #[derive(Clone)]
-struct Evaluated {
+struct BestPoint {
     x: Tensor,
     loss: f64,
     gradient: Tensor,
@@ -52,7 +52,7 @@ pub struct Lbfgs {
     yy: VecDeque<VecDeque<f64>>,
     x: Tensor,
     last: Option<(Tensor, Tensor)>,
-    best: Option<Evaluated>,
+    best: Option<BestPoint>,
     first_move: f64,
     rate: f64,
 }
@@ -124,7 +124,7 @@ impl Lbfgs {
         let x = next()?;
         let last = if last { Some((next()?, next()?)) } else { None };
         let best = match best {
-            Some(ExactF64(loss)) => Some(Evaluated { x: next()?, gradient: next()?, loss }),
+            Some(ExactF64(loss)) => Some(BestPoint { x: next()?, gradient: next()?, loss }),
             None => None,
         };
         let (sy, yy) = (square(sy, yy.len())?, square(yy.clone(), yy.len())?);
@@ -169,7 +169,7 @@ impl Lbfgs {
             None => Default::default(),
         };
         if self.best.as_ref().is_none_or(|best| loss <= best.loss) {
-            self.best = Some(Evaluated { x: self.x.clone(), loss, gradient: gradient.clone() });
+            self.best = Some(BestPoint { x: self.x.clone(), loss, gradient: gradient.clone() });
             // A start that a rejection has shortened recovers while things go well.
             self.first_move = (2.0 * self.first_move).min(FIRST_MOVE);
         }

@@ -9,7 +9,7 @@ use crate::render::context::RenderContext;
 use crate::render::error::RenderError;
 use crate::render::finish::{Finish, partial_path};
 use crate::render::level::LevelRun;
-use crate::render::progress::{Progress, Resumed, Start};
+use crate::render::progress::{Progress, ResumePoint, Start};
 use crate::render::rounds::run::Scratch;
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
@@ -59,8 +59,8 @@ pub fn paint(
     }
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
-    let Resumed { level: first, mut canvas, mut within } =
-        resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    let ResumePoint { level: first, mut canvas, mut within } =
+        resumed.unwrap_or(ResumePoint { level: 0, canvas: None, within: None });
     let kept = progress.checkpoints.is_some();
     let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) {
         Some(Scratch::beside(&job.output)?)

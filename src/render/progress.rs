@@ -54,7 +54,7 @@ pub(super) struct Within {
 }
 
 /// Where a job goes on.
-pub(super) struct Resumed {
+pub(super) struct ResumePoint {
     /// The level to go on with, which may be one behind the last.
     pub(super) level: usize,
     /// The result of the level below, unless the work goes on within a level.
@@ -77,7 +77,7 @@ impl<'c> Progress<'c> {
         &mut self,
         job: &Job,
         watcher: &mut Watcher<'_>,
-    ) -> Result<Option<Resumed>, RenderError> {
+    ) -> Result<Option<ResumePoint>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
         let loaded = checkpoints
             .load(&mut |message| watcher.listener.on_event(&Event::Warning { message }))?;
@@ -188,7 +188,7 @@ fn resumed(
     level: usize,
     snapshot: Snapshot,
     checkpoints: &Checkpoints,
-) -> Option<Resumed> {
+) -> Option<ResumePoint> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
     let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
     let of_level = |number: usize, vectors: &[Tensor]| {
@@ -201,7 +201,7 @@ fn resumed(
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser =
                 Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole)?;
-            Some(Resumed {
+            Some(ResumePoint {
                 level,
                 canvas: None,
                 within: Some(Within { optimiser, evaluation, best: best.0 }),
@@ -211,12 +211,12 @@ fn resumed(
             let canvas = CanvasFile::open(&checkpoints.path_of(&name))
                 .ok()
                 .filter(|canvas| planned(done) == Some(canvas.size()))?;
-            Some(Resumed { level, canvas: Some(Canvas::File(canvas)), within: None })
+            Some(ResumePoint { level, canvas: Some(Canvas::File(canvas)), within: None })
         }
         Stage::LevelDone { level: done, file: None } => {
             let whole = of_level(done, &vectors) && vectors.len() == 1;
             let canvas = vectors.pop().filter(|_| whole)?;
-            Some(Resumed { level, canvas: Some(Canvas::Memory(canvas)), within: None })
+            Some(ResumePoint { level, canvas: Some(Canvas::Memory(canvas)), within: None })
         }
     }
 }

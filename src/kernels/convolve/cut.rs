@@ -18,7 +18,7 @@ pub(super) struct Segment {
 }
 
 /// How a layer's tiles are shared out.
-pub(super) struct Cut {
+pub(super) struct Blocking {
     /// Blocks of tiles.
     pub(super) blocks: usize,
     /// Tiles of a block.
@@ -28,7 +28,7 @@ pub(super) struct Cut {
     pub(super) shares: usize,
 }
 
-impl Cut {
+impl Blocking {
     pub(super) fn new(
         height: usize,
         width: usize,
@@ -56,7 +56,7 @@ pub fn scratch_bytes(
     outputs: usize,
     threads: usize,
 ) -> ([usize; 3], usize) {
-    let cut = Cut::new(height, width, (inputs, outputs), threads);
+    let cut = Blocking::new(height, width, (inputs, outputs), threads);
     let lengths =
         Scratch::lengths(inputs.div_ceil(CHANNEL_BLOCK), outputs.div_ceil(CHANNEL_BLOCK), cut.size);
     (lengths.map(|length| length * size_of::<f32>()), threads.min(cut.blocks * cut.shares))

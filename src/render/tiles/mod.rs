@@ -6,8 +6,9 @@
 //! the taps back to the pixels. It knows margins, workers and where pixels come from, and no weight
 //! of any loss.
 
-pub(crate) mod assembly;
+mod assembly;
+mod backward;
 pub(crate) mod halving;
 pub(crate) mod source;
-pub(crate) mod sums;
+mod sums;
 pub(crate) mod sweeps;

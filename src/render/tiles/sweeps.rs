@@ -1,24 +1,19 @@
-//! Forward and backward sweeps over one canvas, tile by tile.
+//! Forward sweeps over one canvas, tile by tile.
 //!
-//! The forward sweep adds up what the losses need: every core's statistics and its distance to the
-//! content. The backward sweep brings gradients at the taps back to the pixels, each tile forward
-//! once more and then backward. As many tiles as memory allows (and always the last, or the only
-//! one) are kept from the first sweep and run backward only in the second. Both sweeps see the same
-//! regions, tiles go to workers as they come free, and results are added in the order of tiles:
-//! neither what is kept nor the workers change a bit.
+//! A forward sweep adds up what the losses need: every core's statistics and its distance to the
+//! content. As many tiles as memory allows (and always the last, or the only one) are kept for the
+//! backward sweep, see [`super::backward`]. Both sweeps see the same regions, tiles go to workers as
+//! they come free, and results are added in the order of tiles: neither what is kept nor the workers
+//! change a bit.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
 
-use candle_core::{DType, Tensor};
-use parking_lot::Mutex;
-
-use super::assembly::Assembly;
 use super::source::PixelSource;
 use super::sums::{SumsBuilder, TileSums};
 use crate::geometry::Rect;
-use crate::network::{Features, Layer, Margins, Network, NetworkError, Pass, Request, TapGradient};
-use crate::objective::{ImageSums, StyleGradient};
+use crate::network::{Features, Layer, Margins, Network, NetworkError, Pass, Request};
+use crate::objective::ImageSums;
 use crate::render::devices::ordered::Queue;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
@@ -35,11 +30,11 @@ pub(crate) enum ContentTargets<'a> {
 
 /// The tiles of canvases of one size, and the taps at which they are looked at.
 pub(crate) struct TileSweeps<'a> {
-    workers: WorkerPool<'a>,
+    pub(super) workers: WorkerPool<'a>,
     /// Width and height of the canvas, px.
-    size: (usize, usize),
-    styles: Vec<Layer>,
-    contents: ContentTargets<'a>,
+    pub(super) size: (usize, usize),
+    pub(super) styles: Vec<Layer>,
+    pub(super) contents: ContentTargets<'a>,
     /// How far a tile reaches beyond its core, px.
     margin: usize,
     bitwise: bool,
@@ -49,7 +44,7 @@ pub(crate) struct TileSweeps<'a> {
 
 /// The last tiles' forward sweeps, each with the worker that holds it.
 #[derive(Default)]
-pub(crate) struct KeptPasses<'t>(Vec<(usize, Box<dyn Pass + 't>)>);
+pub(crate) struct KeptPasses<'t>(pub(super) Vec<(usize, Box<dyn Pass + 't>)>);
 
 impl<'a> TileSweeps<'a> {
     /// Forward and backward sweeps over canvases of `size` with statistics at `styles`.
@@ -178,74 +173,7 @@ impl<'a> TileSweeps<'a> {
         Ok((sums.finish(), kept))
     }
 
-    /// The backward sweep over the same canvas in the same tiles: the gradient at `canvas`, float32
-    /// `[3, H, W]`, of the style terms and, for each content tap, of its weight times a cell's
-    /// squared difference, a mean over channels.
-    ///
-    /// # Errors
-    /// When a region cannot be read, the device fails, or the workers are to stop.
-    pub(crate) fn gradient<'t>(
-        &'t self,
-        canvas: &dyn PixelSource,
-        core: usize,
-        mut kept: KeptPasses<'t>,
-        style: &[StyleGradient],
-        contents: &BTreeMap<Layer, f64>,
-    ) -> Result<Tensor, RenderError> {
-        if !self.workers.has_network() {
-            let shape = (3, self.size.1, self.size.0);
-            return Ok(Tensor::zeros(shape, DType::F32, &canvas.device())?);
-        }
-        let grid = self.grid(core);
-        let first = grid.count() - kept.0.len();
-        let mut left: Vec<usize> = (0..first).collect();
-        if grid.count() == 1
-            && let Some((worker, pass)) = kept.0.pop()
-        {
-            let region = Rect::whole(grid.width, grid.height);
-            match self.workers.install(|| self.backward(pass, &region, style, contents)) {
-                Err(error) if self.workers.lose(worker, &error) => left.push(0),
-                done => return Ok(done?.to_device(&canvas.device())?),
-            }
-        }
-        let mut gradient = Assembly::new(grid, canvas.device());
-        let mut paste = |index: usize, part: Tensor| {
-            let tile = grid.tile(index);
-            gradient.put(&tile, self.region(&tile), &part)?;
-            Ok(())
-        };
-        // What is kept goes first: it gives its memory back.
-        let (queue, passes) = kept.share(self.workers.count());
-        let backward = |_: Option<&'t dyn Network>, worker, index: usize| {
-            let pass = passes[index].lock().take().expect("each pass is asked for once");
-            let region = self.region(&grid.tile(first + index));
-            match self.backward(pass, &region, style, contents) {
-                // What a device kept goes with it.
-                Err(error) if self.workers.lose(worker, &error) => Ok(None),
-                done => done.map(Some),
-            }
-        };
-        self.workers.each(queue, backward, |index, part| match part {
-            Some(part) => paste(first + index, part),
-            None => {
-                left.push(first + index);
-                Ok(())
-            }
-        })?;
-        let both = |network: Option<&'t dyn Network>, _, place: usize| {
-            let tile = grid.tile(left[place]);
-            let region = self.region(&tile);
-            let mut request = Request { keep: true, ..self.request(&tile, &region) };
-            request.features.extend(&self.styles);
-            let pass = required(network).forward(&canvas.region(region)?, &request)?;
-            self.backward(pass, &region, style, contents)
-        };
-        self.workers
-            .each(Queue::Shared(left.len()), both, |place, part| paste(left[place], part))?;
-        Ok(gradient.finish()?)
-    }
-
-    fn grid(&self, core: usize) -> Grid {
+    pub(super) fn grid(&self, core: usize) -> Grid {
         Grid::new(self.size.0, self.size.1, core)
     }
 
@@ -259,12 +187,12 @@ impl<'a> TileSweeps<'a> {
     }
 
     /// A tile with its margin: the whole canvas where the grid has one tile.
-    fn region(&self, tile: &Tile) -> Rect {
+    pub(super) fn region(&self, tile: &Tile) -> Rect {
         tile.region(self.margin, self.size.0, self.size.1)
     }
 
     /// What both sweeps ask of a tile: so what is kept changes no bit.
-    fn request(&self, tile: &Tile, region: &Rect) -> Request {
+    pub(super) fn request(&self, tile: &Tile, region: &Rect) -> Request {
         let free = tile.core.intersection(&self.free);
         let gradient = if free.area() == 0 { Rect::whole(0, 0) } else { free.relative_to(region) };
         let features = match &self.contents {
@@ -324,50 +252,14 @@ impl<'a> TileSweeps<'a> {
         };
         Ok(TileSums { moments, distances })
     }
-
-    fn backward(
-        &self,
-        pass: Box<dyn Pass + '_>,
-        region: &Rect,
-        style: &[StyleGradient],
-        contents: &BTreeMap<Layer, f64>,
-    ) -> Result<Tensor, RenderError> {
-        let ContentTargets::Held(targets) = &self.contents else {
-            return Err(RenderError::Broken("a backward sweep without the content's features"));
-        };
-        let contents = targets.values().filter_map(|target| {
-            let layer = target.layer();
-            let scale = (2.0 * contents.get(&layer)? / target.channels() as f64) as f32;
-            let origin = first_cell(region, layer);
-            Some(TapGradient::Content { layer, target, origin, scale })
-        });
-        let style = style.iter().map(|StyleGradient { layer, matrix, offset }| {
-            TapGradient::Affine { layer: *layer, matrix, offset }
-        });
-        let gradients: Vec<TapGradient<'_>> = style.chain(contents).collect();
-        Ok(pass.backward(&gradients)?)
-    }
-}
-
-/// Passes by tile, each taken once.
-type Passes<'t> = Vec<Mutex<Option<Box<dyn Pass + 't>>>>;
-
-impl<'t> KeptPasses<'t> {
-    /// Each pass goes back to the worker that holds it.
-    fn share(self, workers: usize) -> (Queue, Passes<'t>) {
-        let mut queues = vec![VecDeque::new(); workers];
-        self.0.iter().enumerate().for_each(|(index, (worker, _))| queues[*worker].push_back(index));
-        let passes = self.0.into_iter().map(|(_, pass)| Mutex::new(Some(pass))).collect();
-        (Queue::PerWorker(queues), passes)
-    }
 }
 
 /// A worker's network: sweeps begin only where there is one.
-fn required(network: Option<&dyn Network>) -> &dyn Network {
+pub(super) fn required(network: Option<&dyn Network>) -> &dyn Network {
     network.expect("sweeps begin only where the workers have networks")
 }
 
 /// Where a rectangle's first cell lies on the whole canvas's map of a layer: row, column.
-fn first_cell(rect: &Rect, layer: Layer) -> (usize, usize) {
+pub(super) fn first_cell(rect: &Rect, layer: Layer) -> (usize, usize) {
     (rect.top / layer.stride(), rect.left / layer.stride())
 }
