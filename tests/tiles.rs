@@ -153,7 +153,7 @@ proptest! {
         content in 0usize..14,
         average in any::<bool>(),
     ) {
-        let at = |index: usize| (Layer::from_index(index).unwrap(), 1.0);
+        let at = |index: usize| (Layer::ALL[index], 1.0);
         let spec = Spec {
             style_layers: style.into_iter().map(at).collect(),
             content_layers: [at(content)].into(),

@@ -11,7 +11,7 @@ use crate::render::Engine;
 const LEAST_MEMORY: u64 = 3 << 30;
 
 /// What a run computes on.
-pub(super) struct Chosen {
+pub(super) struct DeviceChoice {
     gpus: Vec<Gpu>,
     compute: Compute,
 }
@@ -21,13 +21,13 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// When a GPU that is named cannot be used, or named beside the CPU.
-pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
+pub(super) fn choose(config: &Config) -> Result<DeviceChoice, Failure> {
     let compute = config.variants[0].settings.compute.clone();
     let gpus = match &compute.devices {
         Devices::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
         Devices::List(names) => named(names)?,
     };
-    Ok(Chosen { gpus, compute })
+    Ok(DeviceChoice { gpus, compute })
 }
 
 /// The GPUs among `names`; none when all are the CPU.
@@ -75,7 +75,7 @@ pub(super) fn cpu_precision(asked: config::Precision) -> Result<Precision, Failu
     }
 }
 
-impl Chosen {
+impl DeviceChoice {
     /// What a plan may count on: nine tenths of what is free now, shared by the workers on one GPU.
     pub(super) fn for_plan(&self) -> Option<Gpus> {
         let share = |gpu: &Gpu| {

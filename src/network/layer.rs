@@ -35,11 +35,6 @@ impl Layer {
         Self::ALL.into_iter()
     }
 
-    /// The layer at `index`, 0 for relu1_1 and 15 for relu5_4.
-    pub fn from_index(index: usize) -> Option<Layer> {
-        (index < Self::COUNT).then_some(Layer(index as u8))
-    }
-
     /// The layer called `name` (`relu1_1` .. `relu5_4`).
     pub fn parse(name: &str) -> Option<Layer> {
         Layer::all().find(|layer| layer.to_string() == name)

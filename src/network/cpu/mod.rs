@@ -152,19 +152,9 @@ impl CpuNetwork {
         (steps / (largest * largest), steps / largest)
     }
 
-    /// The deepest layer that is prepared.
-    pub fn deepest(&self) -> Layer {
-        self.deepest
-    }
-
     /// Channels of a layer, if it is prepared.
     pub fn channels(&self, layer: Layer) -> Option<usize> {
         self.channels.get(layer.index()).copied()
-    }
-
-    /// The instruction set in use.
-    pub fn isa(&self) -> Isa {
-        self.isa
     }
 
     /// Time spent since the last reset.

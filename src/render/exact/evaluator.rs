@@ -137,6 +137,7 @@ impl<'a> Evaluator<'a> {
         let (sums, kept) = sweeps.statistics(canvas, core, keep)?;
         let workers = sweeps.workers();
         let mut loss = workers.install(|| ImageLoss::new(spec, targets, *size, &sums, 0.0))?;
+        drop(sums);
         let weights = cell_weights(spec, *size);
         let mut gradient = sweeps.gradient(canvas, core, kept, &loss.gradients, &weights)?;
         if spec.variation_weight > 0.0 {
