@@ -4,7 +4,7 @@
 //! The network is a chain, so the way back is written out. The forward sweep keeps the taps'
 //! features, one bit per ReLU and the pooling choice; relu1_1 is never stored but computed again
 //! where it is needed. This module owns the order of the stages and what is kept; the arithmetic is
-//! in [`crate::kernels`], the losses are the caller's.
+//! in `kernels`, the losses are the caller's.
 
 mod backward;
 mod forward;
