@@ -6,8 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Choice, DeviceName, Precision, Preset, TilingMargins};
+use crate::geometry::ALIGNMENT;
 use crate::network::{Layer, Pooling, WeightsDtype};
-use crate::tiling::ALIGNMENT;
 
 /// The words of a setting, as a flag accepts them.
 fn word_of<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {

@@ -1,17 +1,17 @@
 //! What computes: the GPUs that a pipeline names, or all that answer, or the CPU.
 
 use super::Failure;
-use super::run::precision;
-use crate::config::{Compute, Config, DeviceName, Devices, Precision};
-use crate::network::{Arithmetic, Weights};
+use crate::config::{self, Compute, Config, DeviceName, Devices};
+use crate::network::gpu::{self, Gpu, gpu, gpus};
+use crate::network::{Precision, Weights};
 use crate::plan::Gpus;
-use crate::render::{Engine, Gpu, gpu, gpus};
+use crate::render::Engine;
 
 /// GPUs with less free memory are left alone by `"auto"`, bytes.
 const LEAST_MEMORY: u64 = 3 << 30;
 
 /// What a run computes on.
-pub(super) struct Chosen {
+pub(super) struct DeviceChoice {
     gpus: Vec<Gpu>,
     compute: Compute,
 }
@@ -21,13 +21,13 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// When a GPU that is named cannot be used, or named beside the CPU.
-pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
+pub(super) fn choose(config: &Config) -> Result<DeviceChoice, Failure> {
     let compute = config.variants[0].settings.compute.clone();
     let gpus = match &compute.devices {
         Devices::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
         Devices::List(names) => named(names)?,
     };
-    Ok(Chosen { gpus, compute })
+    Ok(DeviceChoice { gpus, compute })
 }
 
 /// The GPUs among `names`; none when all are the CPU.
@@ -52,23 +52,37 @@ pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
     Ok(found)
 }
 
-/// GPUs' arithmetic.
-pub(super) fn arithmetic(precision: Precision) -> Arithmetic {
+/// The network's word for a setting.
+pub(super) fn precision(precision: config::Precision) -> Precision {
     match precision {
-        Precision::Float32 => Arithmetic::Float32,
-        Precision::Tf32 => Arithmetic::Tf32,
-        Precision::Bfloat16 => Arithmetic::Bfloat16,
+        config::Precision::Float32 => Precision::Float32,
+        config::Precision::Tf32 => Precision::Tf32,
+        config::Precision::Bfloat16 => Precision::Bfloat16,
     }
 }
 
-impl Chosen {
+/// The same for the CPU.
+///
+/// # Errors
+/// When it is one that only GPUs have.
+pub(super) fn cpu_precision(asked: config::Precision) -> Result<Precision, Failure> {
+    match precision(asked) {
+        Precision::Tf32 => Err(Failure::Settings(
+            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
+                .into(),
+        )),
+        precision => Ok(precision),
+    }
+}
+
+impl DeviceChoice {
     /// What a plan may count on: nine tenths of what is free now, shared by the workers on one GPU.
     pub(super) fn for_plan(&self) -> Option<Gpus> {
         let share = |gpu: &Gpu| {
             let workers = self.gpus.iter().filter(|other| other.index == gpu.index).count() as u64;
             gpu.free_bytes / 10 * 9 / workers.max(1)
         };
-        let value_bytes = arithmetic(self.compute.precision).dtype().size_in_bytes() as u64;
+        let value_bytes = gpu::value_bytes(precision(self.compute.precision)) as u64;
         let memory_bytes = self.gpus.iter().map(share).min()?;
         Some(Gpus { count: self.gpus.len(), memory_bytes, value_bytes })
     }
@@ -80,11 +94,11 @@ impl Chosen {
     pub(super) fn engine(self, weights: Weights) -> Result<Engine, Failure> {
         let Compute { threads, precision: asked, .. } = self.compute;
         if self.gpus.is_empty() {
-            return Ok(super::engine(weights, precision(asked)?, threads)?
+            return Ok(super::engine(weights, cpu_precision(asked)?, threads)?
                 .with_workers(self.compute.workers()));
         }
-        let engine = super::engine(weights, crate::network::cpu::Precision::Float32, threads)?;
-        Ok(engine.on_gpus(self.gpus, arithmetic(asked)))
+        let (isa, pool) = (super::isa(Precision::Float32)?, super::pool(threads)?);
+        Ok(Engine::new(weights, isa, precision(asked), pool).on_gpus(self.gpus))
     }
 
     /// Refuses a precision that the devices do not have.
@@ -93,7 +107,7 @@ impl Chosen {
     /// When they do not.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.gpus.is_empty() {
-            super::isa(precision(self.compute.precision)?)?;
+            super::isa(cpu_precision(self.compute.precision)?)?;
         }
         Ok(())
     }

@@ -27,9 +27,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use crate::kernels::Isa;
 use crate::network::Weights;
-use crate::network::cpu::Precision;
+use crate::network::{Isa, Precision};
 use crate::render::Engine;
 use args::{Arguments, Command, WeightsCommand};
 pub use exit::{Exit, Failure};

@@ -17,7 +17,7 @@ use crate::event::Listeners;
 use crate::event::Watcher;
 use crate::image::Limits;
 use crate::journal::RunStatus;
-use crate::network::{Weights, cpu};
+use crate::network::Weights;
 use crate::plan::PlanError;
 
 /// `impasto run`.
@@ -200,17 +200,6 @@ pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
         [Some(path)] => Ok(Weights::open(path)?),
         _ => Err(Failure::Settings(
             "variants name different network.weights; a pipeline renders with one network".into(),
-        )),
-    }
-}
-
-pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
-    match precision {
-        config::Precision::Float32 => Ok(cpu::Precision::Float32),
-        config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
-        config::Precision::Tf32 => Err(Failure::Settings(
-            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
-                .into(),
         )),
     }
 }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Effect, OutputProfile, StartFrom, Variant};
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
-pub const ALGORITHM: u32 = 2;
+pub const ALGORITHM: u32 = 3;
 
 /// What the pictures of a run depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -48,6 +48,36 @@ pub enum Execution {
     Feathered(Visits),
 }
 
+/// What the tiles of a level in rounds optimise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundMode {
+    /// The whole image's loss as if the rest moved as the tile does.
+    Blocks,
+    /// The tile's own loss, as if it were a picture of its own.
+    Feathered,
+}
+
+impl RoundMode {
+    /// Rounds of `visits` in this mode.
+    pub fn execution(self, visits: Visits) -> Execution {
+        match self {
+            RoundMode::Blocks => Execution::Blocks(visits),
+            RoundMode::Feathered => Execution::Feathered(visits),
+        }
+    }
+}
+
+impl Execution {
+    /// The mode and the visits, where the level runs in rounds.
+    pub fn rounds(&self) -> Option<(RoundMode, Visits)> {
+        match self {
+            Execution::Exact { .. } => None,
+            Execution::Blocks(visits) => Some((RoundMode::Blocks, *visits)),
+            Execution::Feathered(visits) => Some((RoundMode::Feathered, *visits)),
+        }
+    }
+}
+
 /// Rounds of visits to tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -67,10 +97,7 @@ pub struct Visits {
 impl Level {
     /// Whether its canvas is in a file and moves in rounds of visits.
     pub fn runs_in_rounds(&self) -> bool {
-        match self.execution {
-            Execution::Exact { .. } => false,
-            Execution::Blocks(_) | Execution::Feathered(_) => true,
-        }
+        self.execution.rounds().is_some()
     }
 
     /// Megapixel-evaluations.
@@ -81,7 +108,7 @@ impl Level {
 
 /// How readily one more level is added: the first level's short side lies between 0.76 and 1.52
 /// times the one asked for, rather above than below it, since too small a first level loses the
-/// photograph.
+/// content.
 const ROUNDING: f64 = 0.4;
 
 /// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the

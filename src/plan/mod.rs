@@ -6,7 +6,9 @@
 mod disk;
 mod estimate;
 mod execution;
+mod footprint;
 mod framing;
+mod gpu;
 mod levels;
 mod machine;
 mod memory;
@@ -23,9 +25,10 @@ use crate::objective::Spec;
 
 pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
 pub use execution::gib;
-use execution::{Needs, Short};
+pub use footprint::margins;
+use footprint::{Constraints, Shortage};
 pub use framing::{Framing, Print, frame};
-pub use levels::{Execution, Level, Visits, levels};
+pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use sources::{Source, Sources};
@@ -207,7 +210,7 @@ pub fn plan_job(
     }
     let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
     let levels = fitted((width, height), &pictures, machine).map_err(
-        |((width, height), Short { needed, on_gpu })| {
+        |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
             let narrowed = settings.tiling.mode != TilingMode::Auto
                 || settings.tiling.core != Core::Auto
@@ -243,14 +246,13 @@ fn fitted(
     size: (usize, usize),
     pictures: &Pictures<'_>,
     machine: Machine,
-) -> Result<Vec<Level>, ((usize, usize), Short)> {
+) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
     let mut levels = levels(size, &pictures.settings.pyramid);
-    let needs =
-        Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), machine };
+    let constraints = Constraints::new(pictures.settings, pictures.spec, machine, pictures.held());
     let count = levels.len();
-    let mut refused: Option<((usize, usize), Short)> = None;
+    let mut refused: Option<((usize, usize), Shortage)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
-        let chosen = execution::choose(level, &needs);
+        let chosen = execution::choose(level, &constraints);
         level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
         let needed = match chosen {
@@ -260,9 +262,9 @@ fn fitted(
                 (level.gpu_bytes, level.held_on_gpu) = (chosen.gpu_bytes, chosen.held_on_gpu);
                 continue;
             }
-            Ok(_) => Short { needed: around, on_gpu: false },
-            Err(short) if short.on_gpu => short,
-            Err(short) => Short { needed: short.needed.max(around), on_gpu: false },
+            Ok(_) => Shortage { needed: around, on_gpu: false },
+            Err(shortage) if shortage.on_gpu => shortage,
+            Err(shortage) => Shortage { needed: shortage.needed.max(around), on_gpu: false },
         };
         if refused.as_ref().is_none_or(|(_, most)| needed > *most) {
             refused = Some(((level.width, level.height), needed));

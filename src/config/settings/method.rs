@@ -308,7 +308,7 @@ fn read_core(reader: &mut Reader<'_>) -> Option<Core> {
 
 /// The same bytes for any core need cores on whose corners tiles of the deepest cells begin.
 fn check_core(reader: &mut Reader<'_>, core: Core, margins: TilingMargins) {
-    const UNIT: u32 = 64;
+    const UNIT: u32 = crate::geometry::GRID as u32;
     let Core::Side(Px(side)) = core else { return };
     // What is no multiple of 16 has been told of.
     if margins == TilingMargins::Bitwise && !side.is_multiple_of(UNIT) && side.is_multiple_of(16) {

@@ -1,7 +1,15 @@
 //! GPUs: which there are, and how much memory they have.
 
+use std::fmt;
+
 use candle_core::Device;
 
+use super::candle::CandleNetwork;
+use super::convolutions::Convolutions;
+use crate::kernels::Pooling;
+use crate::network::layer::Layer;
+use crate::network::precision::Precision;
+use crate::network::weights::Weights;
 use crate::tensor::first_line;
 
 /// An NVIDIA GPU that answers.
@@ -15,13 +23,38 @@ pub struct Gpu {
     pub free_bytes: u64,
     /// Bytes of its memory.
     pub total_bytes: u64,
-    pub(crate) device: Device,
+    device: Device,
 }
 
 impl Gpu {
     /// The GPU as candle knows it.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The network up to `deepest` on this GPU, by the fastest convolutions that keep to
+    /// `precision`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn network(
+        &self,
+        weights: &Weights,
+        deepest: Layer,
+        pooling: Pooling,
+        precision: Precision,
+    ) -> candle_core::Result<CandleNetwork> {
+        let by = Convolutions::suited(&self.device, precision);
+        CandleNetwork::with(weights, deepest, pooling, &self.device, precision, by)
+    }
+}
+
+impl fmt::Display for Gpu {
+    /// Number, maker's name and memory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+        let (free, total) = (gib(self.free_bytes), gib(self.total_bytes));
+        write!(f, "cuda:{} ({}, {free:.1} of {total:.1} GiB free)", self.index, self.name)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use candle_core::{D, Device, Result, Tensor};
 
-use super::layer::Pooling;
+use crate::kernels::Pooling;
 #[cfg(feature = "cuda")]
 use crate::kernels::cuda::Cuda;
 

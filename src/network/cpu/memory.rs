@@ -1,21 +1,21 @@
 //! Memory planned: what a pass takes, worked out by replaying its requests for memory on paper.
 
-use super::backward::windows;
-use super::{CpuNetwork, Request, TapRequest};
 use crate::geometry::Rect;
 use crate::kernels::buffer::Ledger;
 use crate::kernels::convolve::scratch_bytes;
 use crate::kernels::gram::copy_bytes;
 use crate::kernels::map::Shape;
-use crate::network::areas::Areas;
+use crate::kernels::winograd::filter_bytes;
+use crate::network::areas::{Areas, windows};
 use crate::network::layer::Layer;
+use crate::network::request::Request;
 
 /// The same requests that a forward and a backward sweep make, in the same order, without the
 /// memory.
 struct Rehearsal<'n> {
-    network: &'n CpuNetwork,
-    height: usize,
-    width: usize,
+    channels: &'n [usize],
+    /// Width and height of the region, px.
+    size: (usize, usize),
     threads: usize,
     areas: Areas,
     ledger: Ledger,
@@ -26,7 +26,8 @@ type Piece = (usize, usize);
 
 impl Rehearsal<'_> {
     fn shape(&self, layer: Layer) -> Shape {
-        self.network.shape(layer, self.height, self.width)
+        let (width, height) = (layer.cells(self.size.0), layer.cells(self.size.1));
+        Shape { channels: self.channels[layer.index()], height, width }
     }
 
     fn take(&mut self, bytes: usize) -> Piece {
@@ -50,75 +51,70 @@ impl Rehearsal<'_> {
         taken.into_iter().for_each(|piece| self.give(Some(piece)));
     }
 
-    fn run(&mut self, request: &Request) {
-        let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return };
-        let tap = |layer: Layer| request.taps.iter().find(|t| t.layer == layer).copied();
-        let stays = |t: Option<TapRequest>| t.is_some_and(|t| request.keep || t.features);
-        let half =
-            |shape: Shape| Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
-        let pixels = self.take(3 * (self.height + 2) * (self.width + 2) * size_of::<f32>());
-        if tap(Layer::ALL[0]).is_some_and(|t| t.moments) {
-            let bytes = copy_bytes(self.network.channels[0]);
+    /// Makes the requests of both ways; returns what is held between them.
+    fn run(&mut self, deepest: Layer, request: &Request) -> usize {
+        let (width, height) = self.size;
+        let pixels = self.take(3 * (height + 2) * (width + 2) * size_of::<f32>());
+        if request.moments.contains(&Layer::ALL[0]) {
+            let bytes = copy_bytes(self.channels[0]);
             let copies: Vec<_> = (0..self.threads).map(|_| self.take(bytes)).collect();
             copies.into_iter().for_each(|piece| self.give(Some(piece)));
         }
-        let count = top.index() + 1;
+        let count = deepest.index() + 1;
         let (mut maps, mut masks) = (vec![None; count], vec![None; count]);
         let mut previous: Option<Piece> = None;
         for &layer in &Layer::ALL[1..count] {
             let shape = self.shape(layer);
-            let pooled = layer.is_before_pool() && layer != top;
-            let out_shape = if pooled { half(shape) } else { shape };
+            let pooled = layer.is_before_pool() && layer != deepest;
+            let out_shape = if pooled { shape.halved() } else { shape };
             let out = self.take(out_shape.map_bytes());
             if request.keep {
                 masks[layer.index()] =
                     Some(self.take(out_shape.cells() * if pooled { 8 } else { 2 }));
             }
-            let full = (pooled && tap(layer).is_some()).then(|| self.take(shape.map_bytes()));
+            let full = (pooled && request.names(layer)).then(|| self.take(shape.map_bytes()));
             let before = Layer::ALL[layer.index() - 1];
-            self.convolve(
-                self.areas.forward(layer),
-                self.network.channels[before.index()],
-                shape.channels,
-            );
+            self.convolve(self.areas.forward(layer), self.channels[before.index()], shape.channels);
             if let Some(map) = previous.take() {
-                if !before.is_before_pool() && stays(tap(before)) {
+                if !before.is_before_pool() && request.holds(before) {
                     maps[before.index()] = Some(map);
                 } else {
                     self.give(Some(map));
                 }
             }
-            if full.is_some() && !stays(tap(layer)) {
+            if full.is_some() && !request.holds(layer) {
                 self.give(full);
             } else {
                 maps[layer.index()] = full;
             }
             previous = Some(out);
         }
-        if stays(tap(top)) {
-            maps[top.index()] = previous;
+        if request.holds(deepest) {
+            maps[deepest.index()] = previous;
         } else {
             self.give(previous);
         }
+        let held = self.ledger.live();
         if request.keep {
-            self.back(top, &mut maps, &mut masks);
+            self.back(deepest, &mut maps, &mut masks);
         }
         maps.into_iter().chain(masks).for_each(|piece| self.give(piece));
         self.give(Some(pixels));
+        held
     }
 
-    fn back(&mut self, top: Layer, maps: &mut [Option<Piece>], masks: &mut [Option<Piece>]) {
+    fn back(&mut self, deepest: Layer, maps: &mut [Option<Piece>], masks: &mut [Option<Piece>]) {
         let mut gradient: Option<Vec<Piece>> = None;
-        for &layer in Layer::ALL[..=top.index()].iter().rev() {
+        for &layer in Layer::ALL[..=deepest.index()].iter().rev() {
             let (shape, area) = (self.shape(layer), self.areas.backward(layer));
             let mask = masks[layer.index()].take();
-            let next = match (&gradient, layer.is_before_pool() && layer != top) {
+            let next = match (&gradient, layer.is_before_pool() && layer != deepest) {
                 (Some(_), true) => {
-                    let small = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
+                    let small = shape.halved();
                     let pooled = self.take(small.map_bytes());
                     self.convolve(
-                        windows(area, small),
-                        self.network.channels[layer.index() + 1],
+                        windows(area, (small.width, small.height)),
+                        self.channels[layer.index() + 1],
                         small.channels,
                     );
                     self.release(gradient.take());
@@ -133,8 +129,7 @@ impl Rehearsal<'_> {
                     }
                 }
                 (above, _) => {
-                    let inputs =
-                        if above.is_some() { self.network.channels[layer.index() + 1] } else { 0 };
+                    let inputs = if above.is_some() { self.channels[layer.index() + 1] } else { 0 };
                     let out = self.take(shape.map_bytes());
                     self.convolve(area, inputs, shape.channels);
                     self.release(gradient.take());
@@ -145,7 +140,7 @@ impl Rehearsal<'_> {
             self.give(maps[layer.index()].take());
             gradient = Some(next);
         }
-        self.convolve(self.areas.pixels(), self.network.channels[0], 3);
+        self.convolve(self.areas.pixels(), self.channels[0], 3);
         self.release(gradient);
     }
 
@@ -154,39 +149,58 @@ impl Rehearsal<'_> {
     }
 }
 
-impl CpuNetwork {
-    /// Working memory of one pass over a region (and its way back, if the request keeps), with the
-    /// scratch of the current pool's threads. The caller's own vectors (pixels, gradient: 12 bytes
-    /// a pixel each) are not counted.
-    pub fn peak_bytes(&self, height: usize, width: usize, request: &Request) -> usize {
-        self.peak_bytes_with(height, width, request, rayon::current_num_threads())
-    }
+/// Working memory of a pass over a region, bytes. The caller's own vectors are not counted: pixels
+/// and gradient, 12 bytes a pixel each, and the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepBytes {
+    /// The most at once, on its way forward and, if the request keeps, back.
+    pub peak: usize,
+    /// What the pass holds after its way forward.
+    pub held: usize,
+}
 
-    /// [`CpuNetwork::peak_bytes`] for a number of threads.
-    pub fn peak_bytes_with(
-        &self,
-        height: usize,
-        width: usize,
-        request: &Request,
-        threads: usize,
-    ) -> usize {
-        let Some(top) = request.taps.iter().map(|tap| tap.layer).max() else { return 0 };
-        let areas =
-            Areas::new(top, (width, height), request.core, request.wanted, request.same_bits);
-        let ledger = Ledger::new(usize::MAX / 2);
-        let mut rehearsal = Rehearsal { network: self, height, width, threads, areas, ledger };
-        rehearsal.run(request);
-        rehearsal.ledger.high()
-    }
+/// Working memory of a pass over a region of `size` (width, height) px, for layers of `channels`,
+/// with the scratch of `threads` threads.
+pub fn sweep_bytes(
+    channels: &[usize],
+    size: (usize, usize),
+    request: &Request,
+    threads: usize,
+) -> SweepBytes {
+    let Some(deepest) = request.deepest() else { return SweepBytes { peak: 0, held: 0 } };
+    let areas = Areas::of(deepest, size, request);
+    let ledger = Ledger::new(usize::MAX / 2);
+    let mut rehearsal = Rehearsal { channels, size, threads, areas, ledger };
+    let held = rehearsal.run(deepest, request);
+    SweepBytes { peak: rehearsal.ledger.high(), held }
+}
+
+/// Bytes of the prepared kernels of the layers up to `deepest`, for layers of `channels`, in
+/// float32.
+pub fn prepared_bytes(channels: &[usize], deepest: Layer) -> usize {
+    let channels = &channels[..=deepest.index()];
+    let inputs = std::iter::once(3).chain(channels.iter().copied());
+    let layers = inputs.zip(channels).enumerate();
+    // The first convolution is direct on its way forward.
+    layers.map(|(i, (c, n))| filter_bytes(c, *n) * if i == 0 { 1 } else { 2 }).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Precision, Rect, TapGradient};
     use super::*;
-    use crate::kernels::Isa;
-    use crate::network::layer::Pooling;
-    use crate::network::weights::Weights;
+    use crate::network::{CpuNetwork, Isa, Network, Pooling, Precision, TapGradient, Weights};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn prepared_kernels_are_as_large_as_they_say() {
+        let weights = Weights::random([8, 16, 24, 20, 12], 4);
+        for deepest in [0, 1, 4, 15].map(|index| Layer::ALL[index]) {
+            let (pooling, precision) = (Pooling::Max, Precision::Float32);
+            let net = CpuNetwork::new(&weights, deepest, pooling, precision, Isa::detect())
+                .expect("network");
+            assert_eq!(net.fixed_bytes(), prepared_bytes(&net.channels, deepest), "{deepest}");
+        }
+    }
 
     /// The rehearsal and the play ask for the same memory.
     #[test]
@@ -215,36 +229,36 @@ mod tests {
                 let whole = [(16, 16), (70, 200), (256, 256)].map(|(h, w)| (h, w, None, false));
                 let trimmed = [(70, 200, false), (256, 256, false), (256, 256, true)]
                     .map(|(h, w, bits)| (h, w, Some(part), bits));
-                for (h, w, wanted, same_bits) in whole.into_iter().chain(trimmed) {
+                for (h, w, wanted, bitwise) in whole.into_iter().chain(trimmed) {
                     net.clear();
-                    let taps: Vec<_> = layers
-                        .iter()
-                        .map(|&i| TapRequest {
-                            layer: Layer::ALL[i],
-                            moments: true,
-                            features: i == 9,
-                        })
-                        .collect();
+                    let taps = |wanted: fn(usize) -> bool| -> Vec<Layer> {
+                        let wanted = layers.iter().filter(|index| wanted(**index));
+                        wanted.map(|index| Layer::ALL[*index]).collect()
+                    };
                     let request = Request {
-                        taps: &taps,
-                        core: wanted.unwrap_or(Rect::whole(w, h)),
-                        wanted,
-                        same_bits,
+                        moments: taps(|_| true),
+                        features: taps(|index| index == 9),
+                        gradient: wanted,
+                        bitwise,
                         keep,
+                        ..Request::over(wanted.unwrap_or(Rect::whole(w, h)))
                     };
                     // One thread, so that the order of requests is always the same.
                     let pool =
                         rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool");
                     pool.install(|| {
-                        let planned = net.peak_bytes(h, w, &request);
-                        let pass =
-                            net.forward(&vec![0.5; 3 * h * w], h, w, &request).expect("pass");
+                        let planned = sweep_bytes(&net.channels, (w, h), &request, 1).peak;
+                        let tensor = |shape: &[usize]| {
+                            Tensor::full(0.5f32, shape, &Device::Cpu).expect("a tensor")
+                        };
+                        let pass = net.forward(&tensor(&[3, h, w]), &request).expect("pass");
                         if keep {
-                            let parts: Vec<_> = taps
+                            let parts: Vec<_> = request
+                                .moments
                                 .iter()
-                                .map(|tap| {
-                                    let c = widths[tap.layer.block() - 1];
-                                    (tap.layer, vec![0.0; c * c], vec![0.0; c])
+                                .map(|layer| {
+                                    let c = widths[layer.block() - 1];
+                                    (*layer, tensor(&[c, c]), tensor(&[c]))
                                 })
                                 .collect();
                             let gradients: Vec<_> = parts
@@ -256,10 +270,12 @@ mod tests {
                                 })
                                 .collect();
                             pass.backward(&gradients).expect("gradient");
+                        } else {
+                            drop(pass);
                         }
-                        let used = net.pool.high();
+                        let used = net.cache.high();
                         assert_eq!(
-                            net.pool.overflows(),
+                            net.cache.overflows(),
                             0,
                             "{layers:?} {h}x{w} keep {keep} {wanted:?}"
                         );

@@ -1,9 +1,9 @@
-//! Convolutions over candle tensors, in the way that a device and an arithmetic ask for.
+//! Convolutions over candle tensors, in the way that a device and a precision ask for.
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::candle::Arithmetic;
 use super::operations::Operations;
+use crate::network::precision::Precision;
 
 /// Values of an unfolded band of rows: what [`Convolutions::Products`] has in memory beside its
 /// input and its output.
@@ -16,7 +16,7 @@ pub enum Convolutions {
     /// TF32 as it likes.
     Candle,
     /// As matrix products over bands of rows, whose nine shifted copies are laid below each other.
-    /// Rounding is that of the matrix product, so [`Arithmetic::Float32`] is what it says, and
+    /// Rounding is that of the matrix product, so [`Precision::Float32`] is what it says, and
     /// memory is bounded by the band.
     Products,
     /// As 36 matrix products over bands of 4x4 tiles (Winograd's F(4x4, 3x3), as on the CPU): a
@@ -26,15 +26,15 @@ pub enum Convolutions {
 }
 
 impl Convolutions {
-    /// The fastest that keeps the arithmetic's word on a device.
-    pub fn suited(device: &Device, arithmetic: Arithmetic) -> Self {
-        match arithmetic {
+    /// The fastest that keeps the precision's word on a device.
+    pub fn suited(device: &Device, precision: Precision) -> Self {
+        match precision {
             _ if !device.is_cuda() => Convolutions::Candle,
-            Arithmetic::Float32 => Convolutions::Winograd,
-            Arithmetic::Tf32 | Arithmetic::Bfloat16 if cfg!(feature = "cudnn") => {
+            Precision::Float32 => Convolutions::Winograd,
+            Precision::Tf32 | Precision::Bfloat16 if cfg!(feature = "cudnn") => {
                 Convolutions::Candle
             }
-            Arithmetic::Tf32 | Arithmetic::Bfloat16 => Convolutions::Products,
+            Precision::Tf32 | Precision::Bfloat16 => Convolutions::Products,
         }
     }
 }

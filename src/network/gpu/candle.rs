@@ -10,44 +10,23 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::arithmetic::dtype;
 use super::convolutions::{Convolutions, Kernel};
-use super::layer::{Layer, Pooling};
 use super::operations::Operations;
 use super::stages::Stages;
-use super::weights::Weights;
-use super::{BLOCK, Features, Moments, NetworkError, Pass, Request, TapGradient, VGG_MEAN_RGB};
-use crate::geometry::Rect;
+use crate::geometry::{GRID, Rect};
+use crate::kernels::Pooling;
+use crate::network::error::NetworkError;
+use crate::network::features::Features;
+use crate::network::layer::Layer;
+use crate::network::moments::Moments;
+use crate::network::precision::Precision;
+use crate::network::request::{Request, TapGradient};
+use crate::network::weights::Weights;
+use crate::network::{Network, Pass, VGG_MEAN_RGB};
 
 /// Cells whose products are added up in float32 before they are added to the rest in float64.
 const SUMMED: usize = 1 << 18;
-
-/// The arithmetic of a network over candle tensors. Sums for Gram matrices are always taken in
-/// float32 and added up in float64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arithmetic {
-    /// float32 throughout, no value rounded to TF32.
-    Float32,
-    /// float32 values whose products a GPU may round to 10 bits of mantissa.
-    Tf32,
-    /// Features and kernels in bfloat16.
-    Bfloat16,
-}
-
-impl Arithmetic {
-    /// The type of features and kernels.
-    pub fn dtype(self) -> DType {
-        match self {
-            Arithmetic::Float32 | Arithmetic::Tf32 => DType::F32,
-            Arithmetic::Bfloat16 => DType::BF16,
-        }
-    }
-
-    /// Lets the GPU's matrix products round to TF32, or forbids it. This holds for the whole
-    /// process: candle has one switch.
-    pub fn apply(self) {
-        candle_core::cuda::set_gemm_reduced_precision_f32(self == Arithmetic::Tf32);
-    }
-}
 
 /// One convolution with the kernels of both directions.
 struct Step {
@@ -80,18 +59,12 @@ impl CandleNetwork {
         pooling: Pooling,
         device: &Device,
     ) -> Result<Self> {
-        let arithmetic = Arithmetic::Float32;
-        Self::with(
-            weights,
-            deepest,
-            pooling,
-            device,
-            arithmetic,
-            Convolutions::suited(device, arithmetic),
-        )
+        let precision = Precision::Float32;
+        let by = Convolutions::suited(device, precision);
+        Self::with(weights, deepest, pooling, device, precision, by)
     }
 
-    /// [`CandleNetwork::new`] in another arithmetic, with convolutions computed in one way or the
+    /// [`CandleNetwork::new`] in another precision, with convolutions computed in one way or the
     /// other.
     ///
     /// # Errors
@@ -101,10 +74,10 @@ impl CandleNetwork {
         deepest: Layer,
         pooling: Pooling,
         device: &Device,
-        arithmetic: Arithmetic,
+        precision: Precision,
         by: Convolutions,
     ) -> Result<Self> {
-        let dtype = arithmetic.dtype();
+        let dtype = dtype(precision);
         let steps = Layer::all()
             .take(deepest.index() + 1)
             .map(|layer| {
@@ -131,16 +104,24 @@ impl CandleNetwork {
         })
     }
 
-    /// The forward sweep on one region: see [`super::Network::forward`].
-    ///
-    /// # Errors
-    /// When a tap has no cells or the device fails.
-    pub fn forward(
-        &self,
+    /// Where the time goes.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// RGB to BGR and back.
+    fn swapped(&self, value: &Tensor, channels: usize) -> Result<Tensor> {
+        value.index_select(&Tensor::new(&[2u32, 1, 0], &self.device)?, channels)
+    }
+}
+
+impl Network for CandleNetwork {
+    fn forward<'a>(
+        &'a self,
         pixels: &Tensor,
         request: &Request,
-    ) -> std::result::Result<CandlePass<'_>, NetworkError> {
-        request.check(pixels)?;
+    ) -> std::result::Result<Box<dyn Pass + 'a>, NetworkError> {
+        let size = request.check(pixels)?;
         self.stages.begin(&self.device)?;
         let pixels = pixels.to_device(&self.device)?.contiguous()?;
         let mean = Tensor::new(&VGG_MEAN_RGB, &self.device)?.reshape((1, 3, 1, 1))?;
@@ -148,13 +129,11 @@ impl CandleNetwork {
         // RGB to the BGR that the network was trained on.
         let mut value = self.swapped(&input, 1)?.to_dtype(self.dtype)?;
         self.stages.end("pixels", &self.device)?;
-        let wanted = |layer: Layer| {
-            request.keep || request.moments.contains(&layer) || request.features.contains(&layer)
-        };
         let mut outputs = Vec::new();
         for step in &self.steps {
             value = step.forward.apply(&self.operations, &value, None, Some(&step.bias))?;
-            outputs.push(wanted(step.layer).then(|| value.clone()));
+            let held = request.keep || request.names(step.layer);
+            outputs.push(held.then(|| value.clone()));
             self.stages.end("convolutions forward", &self.device)?;
             if step.layer.is_before_pool() {
                 let (_, _, h, w) = value.dims4()?;
@@ -165,32 +144,16 @@ impl CandleNetwork {
                 self.stages.end("pooling", &self.device)?;
             }
         }
-        Ok(CandlePass {
-            network: self,
-            outputs,
-            core: request.core,
-            size: (pixels.dims()[1], pixels.dims()[2]),
-        })
+        Ok(Box::new(CandlePass { network: self, outputs, core: request.core, size }))
     }
 
-    /// Where the time goes.
-    pub fn stages(&self) -> &Stages {
-        &self.stages
-    }
-
-    /// Where it computes.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// RGB to BGR and back.
-    fn swapped(&self, value: &Tensor, channels: usize) -> Result<Tensor> {
-        value.index_select(&Tensor::new(&[2u32, 1, 0], &self.device)?, channels)
+    fn device(&self) -> Device {
+        self.device.clone()
     }
 }
 
 /// The kept values of one forward sweep.
-pub struct CandlePass<'a> {
+struct CandlePass<'a> {
     network: &'a CandleNetwork,
     /// By layer, `[1, C, h, w]`; only where somebody will ask.
     outputs: Vec<Option<Tensor>>,
@@ -233,8 +196,11 @@ impl CandlePass<'_> {
                 (product.reshape((1, c, h, w))?, Some(offset.to_device(device)?))
             }
             TapGradient::Content { target, origin: (row, column), scale, .. } => {
-                let target =
-                    target.plain()?.narrow(1, *row, h)?.narrow(2, *column, w)?.to_device(device)?;
+                let target = target
+                    .tensor()?
+                    .narrow(1, *row, h)?
+                    .narrow(2, *column, w)?
+                    .to_device(device)?;
                 (((output - target.unsqueeze(0)?)? * f64::from(*scale))?, None)
             }
         };
@@ -254,31 +220,26 @@ impl CandlePass<'_> {
 impl Pass for CandlePass<'_> {
     fn moments(&self, layer: Layer) -> std::result::Result<Moments, NetworkError> {
         let cells = self.core.cells(layer.stride());
-        if cells.area() == 0 {
-            return Err(NetworkError::NoCells { layer });
-        }
         let CandleNetwork { stages, device, .. } = self.network;
         stages.begin(device)?;
-        let mut sums: Option<(Tensor, Tensor)> = None;
+        let channels = self.output(layer)?.dims()[1];
+        let mut gram = Tensor::zeros((channels, channels), DType::F64, device)?;
+        let mut sum = Tensor::zeros(channels, DType::F64, device)?;
         // Bands bound both the copy and how much is added up in float32.
-        let rows = (SUMMED / cells.width).max(1);
-        for top in (0..cells.height).step_by(rows) {
+        let rows = (SUMMED / cells.width.max(1)).max(1);
+        let tops = if cells.area() == 0 { 0 } else { cells.height };
+        for top in (0..tops).step_by(rows) {
             let band = Rect { top: cells.top + top, height: rows.min(cells.height - top), ..cells };
             let features = self.cells(layer, band)?.flatten_from(1)?.to_dtype(DType::F32)?;
-            let gram = features.matmul(&features.t()?)?.to_dtype(DType::F64)?;
-            let sum = features.sum(1)?.to_dtype(DType::F64)?;
-            sums = Some(match sums {
-                Some((grams, all)) => ((grams + gram)?, (all + sum)?),
-                None => (gram, sum),
-            });
+            gram = (gram + features.matmul(&features.t()?)?.to_dtype(DType::F64)?)?;
+            sum = (sum + features.sum(1)?.to_dtype(DType::F64)?)?;
         }
-        let (gram, sum) = sums.expect("at least one row");
         stages.end("sums", device)?;
-        Ok(Moments::Plain { gram, sum, cells: cells.area() as u64 })
+        Ok(Moments::from_tensors(cells.area() as u64, gram, sum))
     }
 
     fn features(&self, layer: Layer) -> std::result::Result<Features, NetworkError> {
-        Ok(Features::Plain(self.cells(layer, self.core.cells(layer.stride()))?))
+        Ok(Features::from_tensor(layer, self.cells(layer, self.core.cells(layer.stride()))?))
     }
 
     fn content_distance(
@@ -288,14 +249,11 @@ impl Pass for CandlePass<'_> {
         (row, column): (usize, usize),
     ) -> std::result::Result<Vec<f64>, NetworkError> {
         let cells = self.core.cells(layer.stride());
-        let target = target.plain()?.narrow(1, row + cells.top, cells.height)?.narrow(
-            2,
-            column + cells.left,
-            cells.width,
-        )?;
+        let target = target.tensor()?.narrow(1, row, cells.height)?;
+        let target = target.narrow(2, column, cells.width)?;
         let difference = (self.cells(layer, cells)? - target.to_device(&self.network.device)?)?;
         let square = difference.to_dtype(DType::F32)?.sqr()?.sum(0)?.to_dtype(DType::F64)?;
-        let side = BLOCK / layer.stride();
+        let side = GRID / layer.stride();
         let (down, across) = (cells.height.div_ceil(side), cells.width.div_ceil(side));
         let squares = square.pad_with_zeros(0, 0, down * side - cells.height)?.pad_with_zeros(
             1,

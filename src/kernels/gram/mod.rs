@@ -1,4 +1,4 @@
-//! Sums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the
+//! IntegerSums of products of features, `sum F F^T` and `sum F` over cells, exactly the same whatever the
 //! order.
 //!
 //! Cells are taken in fixed groups of at most 256 (rectangles of the picture that lie on multiples
@@ -8,29 +8,23 @@
 //! the well-known trick of adding 2^52 + 2^51: the integer then stands in the low bits of the
 //! double. Only blocks of 16 x 16 entries on and above the diagonal are computed.
 
+mod group;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::buffer::Pool;
-use super::first::{First, Pixels};
-use super::isa::{Isa, Kernel};
-use super::map::{BLOCK, Map};
-use super::simd::Simd;
+use super::buffer::BufferCache;
+use super::first::{FirstConvolution, Pixels};
+use super::isa::Isa;
+use super::map::{CHANNEL_BLOCK, Map};
+use group::{AddGroup, COLUMNS, Cells, ROWS};
 
-/// Blocks of rows of one work unit.
-const ROWS: usize = 2;
-/// Blocks of columns of one work unit.
-const COLUMNS: usize = 4;
 /// Cells of a group at most.
 const GROUP: usize = 256;
-/// Group sums must be smaller than this many units, or the rounding trick would fail.
-const LIMIT: f64 = (1u64 << 51) as f64;
-const MAGIC: f64 = ((1u64 << 52) + (1u64 << 51)) as f64;
-
 /// Integer sums over cells.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sums {
+pub struct IntegerSums {
     /// Blocks of 16 channels.
     pub blocks: usize,
     /// `[block row][block column][16][16]`; blocks below the diagonal are zero.
@@ -41,15 +35,28 @@ pub struct Sums {
     pub finite: bool,
 }
 
-impl Sums {
+impl IntegerSums {
     /// No cells yet.
     pub fn new(blocks: usize) -> Self {
         Self {
             blocks,
             gram: vec![0; blocks * blocks * 256],
-            features: vec![0; blocks * BLOCK],
+            features: vec![0; blocks * CHANNEL_BLOCK],
             finite: true,
         }
+    }
+
+    /// Adds the sums over other cells, which are of as many channels. Sums beyond the integers' range
+    /// are not finite.
+    pub fn add(&mut self, other: &Self) {
+        let mut fits = true;
+        let mut add = |a: &mut i64, b: &i64| match a.checked_add(*b) {
+            Some(sum) => *a = sum,
+            None => fits = false,
+        };
+        self.gram.iter_mut().zip(&other.gram).for_each(|(a, b)| add(a, b));
+        self.features.iter_mut().zip(&other.features).for_each(|(a, b)| add(a, b));
+        self.finite &= other.finite && fits;
     }
 }
 
@@ -59,15 +66,15 @@ pub enum Features<'a> {
     /// A map.
     Map(&'a Map),
     /// relu1_1, computed group by group.
-    First(&'a First, &'a Pixels),
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// What to sum.
-pub struct Job<'a> {
+pub struct Summation<'a> {
     /// Instructions.
     pub isa: Isa,
     /// Where scratch comes from.
-    pub pool: &'a Arc<Pool>,
+    pub cache: &'a Arc<BufferCache>,
     /// The features.
     pub features: Features<'a>,
     /// Rows of cells.
@@ -84,13 +91,13 @@ pub struct Job<'a> {
 
 /// Bytes of a worker's copy of relu1_1.
 pub fn copy_bytes(channels: usize) -> usize {
-    channels.next_multiple_of(BLOCK) * GROUP * size_of::<f32>()
+    channels.next_multiple_of(CHANNEL_BLOCK) * GROUP * size_of::<f32>()
 }
 
 /// A group: `(y, x, rows, columns)`.
 type Group = (usize, usize, usize, usize);
 
-impl Job<'_> {
+impl Summation<'_> {
     /// The groups that the rectangle touches, cut to it.
     fn groups(&self) -> Vec<Group> {
         let (wide, high) = (self.side, (GROUP / self.side).clamp(1, self.side));
@@ -110,12 +117,12 @@ impl Job<'_> {
         found
     }
 
-    /// Sums with all threads of the current pool.
-    pub fn run(&self) -> Sums {
+    /// IntegerSums with all threads of the current pool.
+    pub fn run(&self) -> IntegerSums {
         let groups = self.groups();
         let blocks = match self.features {
             Features::Map(map) => map.shape.blocks(),
-            Features::First(first, _) => first.outputs().div_ceil(BLOCK),
+            Features::First(first, _) => first.outputs().div_ceil(CHANNEL_BLOCK),
         };
         let entries: Vec<(usize, usize)> = (0..blocks)
             .step_by(ROWS)
@@ -127,14 +134,15 @@ impl Job<'_> {
         let wanted = if own { 16 * threads } else { (16 * threads).div_ceil(entries.len()) };
         let ranges = wanted.min(groups.len()).max(1);
         let units = if own { ranges } else { ranges * entries.len() };
-        let total = Mutex::new(Sums::new(blocks));
+        let total = Mutex::new(IntegerSums::new(blocks));
         let next = AtomicUsize::new(0);
         let work = || {
             let mut tile = vec![0i64; ROWS * COLUMNS * 256];
             let mut local = match self.features {
-                Features::First(..) => {
-                    Some((self.pool.take::<f32>(blocks * GROUP * BLOCK), Sums::new(blocks)))
-                }
+                Features::First(..) => Some((
+                    self.cache.take::<f32>(blocks * GROUP * CHANNEL_BLOCK),
+                    IntegerSums::new(blocks),
+                )),
                 Features::Map(_) => None,
             };
             loop {
@@ -156,7 +164,7 @@ impl Job<'_> {
                     }
                     (Features::Map(map), _) => {
                         let (i, j) = entries[unit / ranges];
-                        let mut part = Part::new(&mut tile, blocks, i, j);
+                        let mut part = WorkUnit::new(&mut tile, blocks, i, j);
                         for &group in mine {
                             let start = map.data.as_ptr().wrapping_add(map.at(0, group.0, group.1));
                             let cells =
@@ -185,27 +193,33 @@ impl Job<'_> {
     }
 
     /// relu1_1 of a group, computed into the worker's copy.
-    fn copy(&self, first: &First, pixels: &Pixels, copy: &mut [f32], group: Group) -> Cells {
+    fn copy(
+        &self,
+        first: &FirstConvolution,
+        pixels: &Pixels,
+        copy: &mut [f32],
+        group: Group,
+    ) -> Cells {
         let (y, x, rows, columns) = group;
         let plane = rows * columns;
         for row in 0..rows {
             // SAFETY: the group lies in the picture, and the copy holds its rows.
             unsafe {
-                let line = copy.as_mut_ptr().add(row * columns * BLOCK);
-                first.cells(pixels, y + row, x, columns, line, plane * BLOCK);
+                let line = copy.as_mut_ptr().add(row * columns * CHANNEL_BLOCK);
+                first.cells(pixels, y + row, x, columns, line, plane * CHANNEL_BLOCK);
             }
         }
         Cells { start: copy.as_ptr(), pitch: columns, plane }
     }
 
-    fn add_direct(&self, sums: &mut Sums, cells: Cells, group: Group, i: usize, j: usize) {
+    fn add_direct(&self, sums: &mut IntegerSums, cells: Cells, group: Group, i: usize, j: usize) {
         let blocks = sums.blocks;
-        let mut part = Part {
+        let mut part = WorkUnit {
             tile: sums.gram.as_mut_ptr().wrapping_add((i * blocks + j) * 256),
             row_stride: blocks * 256,
             features: sums.features.as_mut_ptr(),
             finite: true,
-            owned: [0; ROWS * BLOCK],
+            owned: [0; ROWS * CHANNEL_BLOCK],
             blocks,
             i,
             j,
@@ -214,13 +228,13 @@ impl Job<'_> {
         sums.finite &= part.finite;
     }
 
-    fn add(&self, part: &mut Part, cells: Cells, group: Group) {
+    fn add(&self, part: &mut WorkUnit, cells: Cells, group: Group) {
         let features = if part.i != part.j {
             std::ptr::null_mut()
         } else if part.features.is_null() {
             part.owned.as_mut_ptr()
         } else {
-            part.features.wrapping_add(part.i * BLOCK)
+            part.features.wrapping_add(part.i * CHANNEL_BLOCK)
         };
         let job = AddGroup {
             cells,
@@ -242,35 +256,28 @@ impl Job<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Cells {
-    start: *const f32,
-    pitch: usize,
-    plane: usize,
-}
-
 /// The entries of one work unit.
-struct Part {
+struct WorkUnit {
     tile: *mut i64,
     /// From one block row to the next.
     row_stride: usize,
     /// Null: into `owned`.
     features: *mut i64,
-    owned: [i64; ROWS * BLOCK],
+    owned: [i64; ROWS * CHANNEL_BLOCK],
     finite: bool,
     blocks: usize,
     i: usize,
     j: usize,
 }
 
-impl Part {
+impl WorkUnit {
     fn new(tile: &mut [i64], blocks: usize, i: usize, j: usize) -> Self {
         tile.fill(0);
         Self {
             tile: tile.as_mut_ptr(),
             row_stride: COLUMNS * 256,
             features: std::ptr::null_mut(),
-            owned: [0; ROWS * BLOCK],
+            owned: [0; ROWS * CHANNEL_BLOCK],
             finite: true,
             blocks,
             i,
@@ -278,7 +285,7 @@ impl Part {
         }
     }
 
-    fn merge(self, total: &mut Sums) {
+    fn merge(self, total: &mut IntegerSums) {
         for i in 0..ROWS.min(self.blocks - self.i) {
             for j in 0..COLUMNS.min(self.blocks - self.j) {
                 // SAFETY: the tile holds `ROWS x COLUMNS` blocks.
@@ -289,187 +296,13 @@ impl Part {
                 total.gram[at..at + 256].iter_mut().zip(from).for_each(|(a, b)| *a += b);
             }
             if self.i == self.j {
-                let at = (self.i + i) * BLOCK;
-                total.features[at..at + BLOCK]
+                let at = (self.i + i) * CHANNEL_BLOCK;
+                total.features[at..at + CHANNEL_BLOCK]
                     .iter_mut()
-                    .zip(&self.owned[i * BLOCK..])
+                    .zip(&self.owned[i * CHANNEL_BLOCK..])
                     .for_each(|(a, b)| *a += b);
             }
         }
         total.finite &= self.finite;
     }
-}
-
-/// Adds one group to a tile of entries; returns whether all sums were in range.
-///
-/// # Safety
-/// `cells` must cover the group for all blocks named; `tile` must be writable for `j_count * 256`
-/// values at each of `i_count` strides, `features` (if not null) for `i_count * 16`.
-struct AddGroup {
-    cells: Cells,
-    rows: usize,
-    columns: usize,
-    i: usize,
-    i_count: usize,
-    j: usize,
-    j_count: usize,
-    tile: *mut i64,
-    row_stride: usize,
-    features: *mut i64,
-    product_scale: f32,
-    feature_scale: f32,
-}
-
-/// Cells between two visits of a sub-tile: so few that the features of all six blocks stay in the
-/// first-level cache.
-const CHUNK: usize = 40;
-
-impl Kernel for AddGroup {
-    type Output = bool;
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self, s: S) -> bool {
-        let mut finite = true;
-        let mut sums = [0f32; ROWS * COLUMNS * 256];
-        let step = (CHUNK / self.columns).max(1);
-        // SAFETY: the contract of `AddGroup`.
-        unsafe {
-            for y in (0..self.rows).step_by(step) {
-                let rows = y..(y + step).min(self.rows);
-                for i in 0..self.i_count {
-                    // Blocks below the diagonal mirror those above.
-                    let mut j = (self.i + i).saturating_sub(self.j);
-                    while j < self.j_count {
-                        let wide = S::LANES == 16 && j + 2 <= self.j_count;
-                        let at = sums.as_mut_ptr().add((i * COLUMNS + j) * 256);
-                        for lane in (0..16).step_by(S::GRAM_ROWS) {
-                            match (S::LANES, wide) {
-                                (16, true) => {
-                                    self.entries::<S, 8, 2>(s, i, lane, j, rows.clone(), at)
-                                }
-                                (16, false) => {
-                                    self.entries::<S, 8, 1>(s, i, lane, j, rows.clone(), at)
-                                }
-                                (8, _) => self.entries::<S, 4, 2>(s, i, lane, j, rows.clone(), at),
-                                _ => self.entries::<S, 2, 4>(s, i, lane, j, rows.clone(), at),
-                            }
-                        }
-                        j += if wide { 2 } else { 1 };
-                    }
-                }
-            }
-            for i in 0..self.i_count {
-                for j in (self.i + i).saturating_sub(self.j)..self.j_count {
-                    let from = &sums[(i * COLUMNS + j) * 256..][..256];
-                    let to = std::slice::from_raw_parts_mut(
-                        self.tile.add(i * self.row_stride + j * 256),
-                        256,
-                    );
-                    finite &= round_and_add(from, self.product_scale, to);
-                }
-                if !self.features.is_null() {
-                    finite &= self.sums(s, i);
-                }
-            }
-        }
-        finite
-    }
-}
-
-impl AddGroup {
-    /// Adds some rows of cells to the entries of `R` rows from `lane` of block row `i`, `N`
-    /// registers of columns from block `j`, which lie in `sums`.
-    ///
-    /// # Safety
-    /// As [`AddGroup`].
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn entries<S: Simd, const R: usize, const N: usize>(
-        &self,
-        s: S,
-        i: usize,
-        lane: usize,
-        j: usize,
-        rows: std::ops::Range<usize>,
-        sums: *mut f32,
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            let plane = self.cells.plane * BLOCK;
-            let pitch = self.cells.pitch * BLOCK;
-            let left = self.cells.start.add((self.i + i) * plane + lane);
-            let right = self.cells.start.add((self.j + j) * plane);
-            let place = |r: usize, n: usize| {
-                let channel = n * S::LANES;
-                sums.add(channel / 16 * 256 + (lane + r) * 16 + channel % 16)
-            };
-            let mut acc = [[s.splat(0.0); N]; R];
-            for (r, row) in acc.iter_mut().enumerate() {
-                for (n, value) in row.iter_mut().enumerate() {
-                    *value = s.load(place(r, n));
-                }
-            }
-            for y in rows {
-                let (mut left, mut right) = (left.add(y * pitch), right.add(y * pitch));
-                for _ in 0..self.columns {
-                    let mut column = [s.splat(0.0); N];
-                    for (n, value) in column.iter_mut().enumerate() {
-                        let channel = n * S::LANES;
-                        *value = s.load(right.add(channel / 16 * plane + channel % 16));
-                    }
-                    for (r, row) in acc.iter_mut().enumerate() {
-                        let value = s.splat(*left.add(r));
-                        for n in 0..N {
-                            row[n] = s.fma(value, column[n], row[n]);
-                        }
-                    }
-                    left = left.add(BLOCK);
-                    right = right.add(BLOCK);
-                }
-            }
-            for (r, row) in acc.iter().enumerate() {
-                for (n, value) in row.iter().enumerate() {
-                    s.store(place(r, n), *value);
-                }
-            }
-        }
-    }
-
-    /// Sums of the features of block row `i`.
-    ///
-    /// # Safety
-    /// As [`AddGroup`].
-    #[inline(always)]
-    unsafe fn sums<S: Simd>(&self, s: S, i: usize) -> bool {
-        let mut finite = true;
-        // SAFETY: the caller's.
-        unsafe {
-            for part in (0..16).step_by(S::LANES) {
-                let mut acc = s.splat(0.0);
-                for y in 0..self.rows {
-                    for x in 0..self.columns {
-                        let cell = (self.i + i) * self.cells.plane + y * self.cells.pitch + x;
-                        acc = s.add(acc, s.load(self.cells.start.add(cell * BLOCK + part)));
-                    }
-                }
-                let mut sums = [0f32; BLOCK];
-                s.store(sums.as_mut_ptr(), acc);
-                let to =
-                    std::slice::from_raw_parts_mut(self.features.add(i * BLOCK + part), S::LANES);
-                finite &= round_and_add(&sums[..S::LANES], self.feature_scale, to);
-            }
-        }
-        finite
-    }
-}
-
-/// Rounds sums to units and adds them as integers; returns whether all were in range.
-#[inline(always)]
-fn round_and_add(sums: &[f32], scale: f32, target: &mut [i64]) -> bool {
-    let mut good = true;
-    for (sum, to) in sums.iter().zip(target) {
-        let units = f64::from(*sum * scale);
-        good &= units.abs() < LIMIT;
-        *to = to.wrapping_add((units + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i64);
-    }
-    good
 }
