@@ -8,9 +8,6 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version, about, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Log what happens; twice for more. RUST_LOG overrides it.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -58,6 +55,9 @@ pub struct RunArguments {
     /// Print nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Log what happens; twice for more. RUST_LOG overrides it.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// `impasto plan`.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{self, Choice, DeviceName};
+use crate::config::{Choice, DeviceName};
 use crate::kernels::Isa;
 use crate::network::cpu::{CpuNetwork, Precision};
 use crate::network::{
@@ -23,11 +23,7 @@ use crate::tiling::Grid;
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let asked = config::Precision::ALL
-        .iter()
-        .copied()
-        .find(|precision| precision.word() == arguments.precision);
-    let Some(asked) = asked else {
+    let Some(asked) = Arithmetic::from_word(&arguments.precision) else {
         let other = &arguments.precision;
         return Err(Failure::Settings(format!(
             "--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32"
@@ -49,7 +45,7 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
         Some(DeviceName::Cpu) => {
             on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
         }
-        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
+        Some(name) => on_a_gpu(arguments, &spec, deepest, name, asked),
         None => Err(Failure::Settings(format!(
             "--devices is `{}`; accepted are cpu and cuda:N",
             arguments.devices

@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::run::precision;
-use crate::config::{Compute, Config, DeviceName, Devices, Precision};
-use crate::network::{Arithmetic, Weights};
+use crate::config::{Compute, Config, DeviceName, OrAuto};
+use crate::network::Weights;
 use crate::plan::Gpus;
 use crate::render::{Engine, Gpu, gpu, gpus};
 
@@ -16,16 +16,15 @@ pub(super) struct Chosen {
     compute: Compute,
 }
 
-/// Looks for the devices of a pipeline. Variants share one network, and the devices are those of
-/// the first.
+/// Looks for the devices of a pipeline.
 ///
 /// # Errors
-/// When a GPU that is named cannot be used, or named beside the CPU.
+/// When a GPU that is named cannot be used.
 pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
-    let compute = config.variants[0].settings.compute.clone();
+    let compute = config.run.compute.clone();
     let gpus = match &compute.devices {
-        Devices::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
-        Devices::List(names) => named(names)?,
+        OrAuto::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
+        OrAuto::Value(names) => named(names)?,
     };
     Ok(Chosen { gpus, compute })
 }
@@ -33,7 +32,7 @@ pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
 /// The GPUs among `names`; none when all are the CPU.
 ///
 /// # Errors
-/// When one cannot be used, or the CPU is named beside it.
+/// When one cannot be used.
 pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
     let mut found: Vec<Gpu> = vec![];
     for name in names {
@@ -45,20 +44,7 @@ pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
             })?,
         });
     }
-    if !found.is_empty() && found.len() < names.len() {
-        let words = "compute.devices names the CPU beside GPUs, whose results differ in their last bits; name GPUs alone, or the CPU";
-        return Err(Failure::Settings(words.into()));
-    }
     Ok(found)
-}
-
-/// GPUs' arithmetic.
-pub(super) fn arithmetic(precision: Precision) -> Arithmetic {
-    match precision {
-        Precision::Float32 => Arithmetic::Float32,
-        Precision::Tf32 => Arithmetic::Tf32,
-        Precision::Bfloat16 => Arithmetic::Bfloat16,
-    }
 }
 
 impl Chosen {
@@ -68,7 +54,7 @@ impl Chosen {
             let workers = self.gpus.iter().filter(|other| other.index == gpu.index).count() as u64;
             gpu.free_bytes / 10 * 9 / workers.max(1)
         };
-        let value_bytes = arithmetic(self.compute.precision).dtype().size_in_bytes() as u64;
+        let value_bytes = self.compute.precision.dtype().size_in_bytes() as u64;
         let memory_bytes = self.gpus.iter().map(share).min()?;
         Some(Gpus { count: self.gpus.len(), memory_bytes, value_bytes })
     }
@@ -84,7 +70,7 @@ impl Chosen {
                 .with_workers(self.compute.workers()));
         }
         let engine = super::engine(weights, crate::network::cpu::Precision::Float32, threads)?;
-        Ok(engine.on_gpus(self.gpus, arithmetic(asked)))
+        Ok(engine.on_gpus(self.gpus, asked))
     }
 
     /// Refuses a precision that the devices do not have.

@@ -64,8 +64,8 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
 
 /// One of the words of a setting, as a flag says it.
 fn word<T: Choice>(flag: &str, text: &str) -> Result<T, Failure> {
-    T::ALL.iter().copied().find(|choice| choice.word() == text).ok_or_else(|| {
-        let words: Vec<&str> = T::ALL.iter().map(|choice| choice.word()).collect();
+    T::from_word(text).ok_or_else(|| {
+        let words: Vec<&str> = T::words().collect();
         Failure::Settings(format!("{flag} is `{text}`; accepted are {}", words.join(", ")))
     })
 }

@@ -11,7 +11,8 @@ use moxcms::{
 };
 
 /// How colours that the destination cannot show are brought into it (ICC.1, section 6.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Intent {
     /// The profile's own compression of the whole gamut, where it has one (table profiles).
     Perceptual,

@@ -23,7 +23,8 @@ const SUMMED: usize = 1 << 18;
 
 /// The arithmetic of a network over candle tensors. Sums for Gram matrices are always taken in
 /// float32 and added up in float64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Arithmetic {
     /// float32 throughout, no value rounded to TF32.
     Float32,

@@ -6,7 +6,7 @@ use super::memory::{
     BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel,
     kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel,
 };
-use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
+use crate::config::{Method, OrAuto, Settings, TilingMargins, TilingMode};
 use crate::network::cpu::BitwiseMargins;
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
@@ -96,7 +96,7 @@ pub struct Needs<'a> {
 impl Needs<'_> {
     /// Tiles in work at once.
     fn workers(&self) -> usize {
-        self.machine.gpus.map_or_else(|| self.settings.compute.workers(), |gpus| gpus.count)
+        self.machine.gpus.map_or(self.machine.workers, |gpus| gpus.count)
     }
 
     /// What exact mode takes with tiles of `region` px, one of which is all of the `pixels` px if
@@ -163,6 +163,8 @@ pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
         TilingMode::Exact => exact(level, needs),
         TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
         TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
+        // Rounds have L-BFGS alone.
+        TilingMode::Auto if needs.settings.optimise.method == Method::Adam => exact(level, needs),
         TilingMode::Auto => exact(level, needs).or_else(|least| {
             let why = format!(
                 "exact mode would take {:.1} GiB{}",
@@ -199,9 +201,9 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
     let whole = width.max(height);
     let tiles =
         (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
-    let cores: Vec<usize> = match settings.tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => std::iter::once(whole).chain(tiles).collect(),
+    let cores: Vec<usize> = match settings.tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => std::iter::once(whole).chain(tiles).collect(),
     };
     let mut least: Option<Short> = None;
     for (fewest, smallest) in [(FEW_PAIRS, GOOD_CORE), (LEAST_HISTORY, 0)] {
@@ -211,7 +213,7 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
             loop {
                 let short = taken(core, history).short_of(&machine);
                 let Some(short) = short else {
-                    let core = if settings.tiling.core == Core::Auto {
+                    let core = if settings.tiling.core_px == OrAuto::Auto {
                         balanced(core, width, height)
                     } else {
                         core
@@ -304,7 +306,7 @@ fn visits(
     let rounds = tiling
         .rounds
         .map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
-    let overlap = tiling.overlap.map_or(OVERLAP, |overlap| overlap.0 as usize);
+    let overlap = tiling.overlap_px.map_or(OVERLAP, |overlap| overlap.0 as usize);
     let history = settings.optimise.history.map_or(visit, |h| h as usize).min(visit);
     let margin = margins(spec).gradient;
     let (width, height) = (level.width, level.height);
@@ -312,9 +314,9 @@ fn visits(
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
         needs.visit(side(width) * side(height), history)
     };
-    let cores: Vec<usize> = match tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => {
+    let cores: Vec<usize> = match tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => {
             (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect()
         }
     };
@@ -386,7 +388,8 @@ mod tests {
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus }, &[], side).expect("it fits");
+            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
+                .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -407,8 +410,8 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short =
-            on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+            .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
 
@@ -436,6 +439,15 @@ mod tests {
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
         assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
+    }
+
+    #[test]
+    fn adam_is_refused_where_only_blocks_fit() {
+        let keys = ["optimise.method=adam", "tiling.core-px=3008"];
+        assert!(matches!(last(&[], 3000, 2.0).expect("it fits").execution, Execution::Blocks(_)));
+        assert!(last(&keys, 3000, 2.0).is_err());
+        let chosen = last(&keys, 3000, 20.0).expect("it fits");
+        assert!(matches!(chosen.execution, Execution::Exact { .. }), "{chosen:?}");
     }
 
     #[test]
@@ -478,8 +490,8 @@ mod tests {
         };
         assert!(least("tiling.margins=bitwise") > least("tiling.margins=exact"));
         // Blocks mode does not use them.
-        let blocks =
-            |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
+        let blocks = |margins: &str| last(&[margins], 3000, 1.5).expect("it fits").execution;
+        assert!(matches!(blocks("tiling.margins=bitwise"), Execution::Blocks(_)));
         assert_eq!(blocks("tiling.margins=bitwise"), blocks("tiling.margins=exact"));
     }
 

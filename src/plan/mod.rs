@@ -13,11 +13,15 @@ mod memory;
 mod sources;
 mod spec;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
+use crate::config::{
+    Config, LevelMode, Method, OrAuto, OutputFile, RunSettings, Settings, TilingMode,
+    without_effect,
+};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
@@ -45,6 +49,8 @@ pub fn targets_directory(output: &Path) -> PathBuf {
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// What all jobs share.
+    pub run: RunSettings,
     /// One entry for each picture to make, in order.
     pub jobs: Vec<Job>,
 }
@@ -71,7 +77,7 @@ pub struct Job {
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
-    /// The checked settings.
+    /// How the photograph becomes the picture.
     pub settings: Settings,
 }
 
@@ -86,6 +92,20 @@ impl Plan {
     /// Megapixel-evaluations of all jobs.
     pub fn work(&self) -> f64 {
         self.jobs.iter().map(Job::work).sum::<f64>().max(0.0)
+    }
+
+    /// Settings that have no effect on levels as they are computed, each once, in words.
+    pub fn warnings(&self) -> BTreeSet<&'static str> {
+        let levels = self.jobs.iter().flat_map(|job| job.levels.iter().map(move |l| (job, l)));
+        let of_level = |(job, level): (&Job, &Level)| {
+            let mode = LevelMode {
+                in_rounds: level.runs_in_rounds(),
+                on_gpus: level.gpu_bytes > 0,
+                evaluations: level.evaluations_in_a_row(),
+            };
+            without_effect(&self.run, &job.settings, mode)
+        };
+        levels.flat_map(of_level).collect()
     }
 }
 
@@ -111,7 +131,7 @@ pub enum PlanError {
         "{name}: its level of {width}x{height} px takes at least {:.2} GiB and compute.memory-gib allows {:.2}; what would do: {}",
         up(gib(*.needed)),
         gib(*.budget),
-        what_would_do(*.needed, *.fits, *.narrowed)
+        what_would_do(*.needed, *.fits, *.narrowed, *.adam)
     )]
     Memory {
         /// The output's name.
@@ -128,6 +148,8 @@ pub enum PlanError {
         fits: Option<usize>,
         /// Whether settings of the tiling keep smaller choices out.
         narrowed: bool,
+        /// Whether the optimiser keeps blocks mode out.
+        adam: bool,
     },
     /// No tile that may be chosen fits a GPU.
     #[error(
@@ -210,7 +232,7 @@ pub fn plan_job(
         |((width, height), Short { needed, on_gpu })| {
             let name = name.clone();
             let narrowed = settings.tiling.mode != TilingMode::Auto
-                || settings.tiling.core != Core::Auto
+                || settings.tiling.core_px != OrAuto::Auto
                 || settings.optimise.history.is_some();
             match machine.gpus {
                 Some(gpus) if on_gpu => {
@@ -226,12 +248,13 @@ pub fn plan_job(
                         budget: machine.memory_bytes,
                         fits,
                         narrowed,
+                        adam: settings.optimise.method == Method::Adam,
                     }
                 }
             }
         },
     )?;
-    let content = settings.input.content[output.content].clone();
+    let content = variant.input.content[output.content].clone();
     let (pipeline, variant, output) =
         (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
@@ -296,11 +319,14 @@ fn up(gib: f64) -> f64 {
     (gib * 100.0).ceil() / 100.0
 }
 
-fn what_would_do(needed: u64, fits: Option<usize>, narrowed: bool) -> String {
+fn what_would_do(needed: u64, fits: Option<usize>, narrowed: bool, adam: bool) -> String {
     let mut ways = vec![format!("compute.memory-gib = {:.2} or more", up(gib(needed)))];
     ways.extend(fits.map(|side| format!("a picture of no more than {side} px on its long side")));
     if narrowed {
         ways.push("tiling.mode and tiling.core-px \"auto\" and no optimise.history".into());
+    }
+    if adam {
+        ways.push("optimise.method = \"lbfgs\", which blocks mode computes in less memory".into());
     }
     ways.join(", or ")
 }

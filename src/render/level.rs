@@ -32,6 +32,8 @@ pub(super) struct LevelRun<'a> {
     pub(super) workers: WorkerPool<'static>,
     /// The paintings' statistics at the level's size.
     pub(super) style: StyleTargets,
+    /// Evaluations between two intermediate pictures of exact mode; 0: none.
+    pub(super) save_every: usize,
 }
 
 impl<'a> LevelRun<'a> {
@@ -47,7 +49,7 @@ impl<'a> LevelRun<'a> {
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits } = context;
+        let RenderContext { engine, targets, limits, settings } = context;
         let level = &job.levels[number];
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
         let network = job
@@ -65,7 +67,8 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, finish, files, engine, workers, style })
+        let save_every = settings.watch.save_every as usize;
+        Ok(Self { job, number, finish, files, engine, workers, style, save_every })
     }
 
     /// The level in numbers.

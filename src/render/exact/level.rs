@@ -145,7 +145,7 @@ impl LevelRun<'_> {
         optimiser: &Optimiser,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let every = self.job.settings.watch.save_every as usize;
+        let every = self.save_every;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
             let path = intermediate_path(&self.job.output, self.number, evaluation);
             self.finish.write_tensor(&optimiser.best_point().to_device(&Device::Cpu)?, &path)?;
