@@ -278,6 +278,7 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
             "gatys",
             "sha256 00ff00ff",
             "243x175 px, 148 x 105 mm at 40 dpi with 5 px of bleed",
+            "compute.precision = \"float32\"",
         ] {
             assert!(recipe.contains(part), "{name}: {part} in {recipe}");
         }

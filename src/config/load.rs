@@ -1,4 +1,5 @@
-//! From files to one merged tree: reading, `extends`, and what is left of a text with a syntax error.
+//! From files to one merged tree: reading, `extends`, and what can be understood of a text with a
+//! syntax error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -18,6 +18,7 @@ pub enum Intent {
     Perceptual,
     /// Same colours relative to the paper's white; colours outside are clipped.
     #[default]
+    #[serde(rename = "relative-colorimetric")]
     Relative,
     /// Saturation before hue, for charts.
     Saturation,

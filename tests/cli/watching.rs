@@ -84,6 +84,12 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
             assert!(line.contains(word), "{line}");
         }
     }
+    // In blocks mode there is one for each round.
+    let keys = ["watch.print-every=3", "tiling.mode=blocks", "tiling.rounds=2", "tiling.visit=2"];
+    let ran = folder.run(&[&keys[..], &["output.overwrite=true"]].concat()).exits(0);
+    let rounds = ran.err.lines().filter(|line| line.contains("content loss"));
+    let numbers: Vec<bool> = rounds.map(|line| line.contains("round 1:")).collect();
+    assert_eq!(numbers, [true, false], "{ran:?}");
     // Without an interval there is none.
     let ran = folder.run(&["-v", "output.overwrite=true"]).exits(0);
     assert_eq!(logged(&ran.err), Vec::<String>::new());
