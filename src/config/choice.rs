@@ -8,23 +8,36 @@ use crate::network::{Arithmetic, Pooling};
 
 /// A setting that is one of a few words.
 pub trait Choice: Copy + PartialEq + 'static {
-    /// Every alternative and its word, in the order in which messages list them.
-    const WORDS: &'static [(Self, &'static str)];
+    /// Every alternative, in the order in which messages list them.
+    const ALL: &'static [Self];
 
     /// The word that stands for this alternative in a pipeline file.
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(choice, _)| *choice == self).map_or("", |(_, word)| word)
+    fn word(self) -> &'static str;
+
+    /// The words, in their order.
+    fn words() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|choice| choice.word())
     }
 
     /// The alternative that `word` stands for.
     fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(choice, _)| *choice)
+        Self::ALL.iter().copied().find(|choice| choice.word() == word)
     }
+}
 
-    /// The words, in their order.
-    fn words() -> impl Iterator<Item = &'static str> {
-        Self::WORDS.iter().map(|(_, word)| *word)
-    }
+/// Gives an enum its words.
+macro_rules! words {
+    ($name:ident { $($choice:ident = $word:literal),+ $(,)? }) => {
+        impl $crate::config::Choice for $name {
+            const ALL: &'static [Self] = &[$($name::$choice),+];
+
+            fn word(self) -> &'static str {
+                match self {
+                    $($name::$choice => $word),+
+                }
+            }
+        }
+    };
 }
 
 /// Defines an enum whose alternatives are words of the pipeline file.
@@ -36,9 +49,7 @@ macro_rules! choice {
             $($(#[$other])* #[serde(rename = $word)] $choice),+
         }
 
-        impl $crate::config::Choice for $name {
-            const WORDS: &'static [(Self, &'static str)] = &[$(($name::$choice, $word)),+];
-        }
+        $crate::config::choice::words!($name { $($choice = $word),+ });
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,30 +59,19 @@ macro_rules! choice {
     };
 }
 
-pub(crate) use choice;
+pub(crate) use {choice, words};
 
-impl Choice for Pooling {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Pooling::Max, "max"), (Pooling::Average, "average")];
-}
-
-impl Choice for Compression {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Compression::Deflate, "deflate"),
-        (Compression::Lzw, "lzw"),
-        (Compression::None, "none"),
-    ];
-}
+words! { Pooling { Max = "max", Average = "average" } }
+words! { Compression { Deflate = "deflate", Lzw = "lzw", None = "none" } }
+words! { Arithmetic { Float32 = "float32", Tf32 = "tf32", Bfloat16 = "bfloat16" } }
 
 impl Choice for Intent {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Intent::Relative, "relative-colorimetric"), (Intent::Perceptual, "perceptual")];
-}
+    const ALL: &'static [Self] = &[Intent::Relative, Intent::Perceptual];
 
-impl Choice for Arithmetic {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Arithmetic::Float32, "float32"),
-        (Arithmetic::Tf32, "tf32"),
-        (Arithmetic::Bfloat16, "bfloat16"),
-    ];
+    fn word(self) -> &'static str {
+        match self {
+            Intent::Perceptual => "perceptual",
+            _ => "relative-colorimetric",
+        }
+    }
 }

@@ -17,8 +17,13 @@
 //! 2. A new type implements `SettingValue`; a choice between words is made by `choice!`, and an enum
 //!    of a module below gets its words in `choice.rs`.
 //! 3. What it excludes, or where it has no effect, goes into `rules.rs`.
-//! 4. Add a line to `KEYS` in `tests.rs`: a value, how it is listed, and a value that is refused.
+//! 4. Add a line to `KEYS` in `tests/keys.rs`: a value, how it is listed, and a value that is
+//!    refused.
 //! 5. `UPDATE_DOCS=1 cargo test --release --lib config` writes its line into docs/pipeline.md.
+//!
+//! `--set`, variants, `extends`, suggestions for misspelt keys, the fingerprint of a run and the
+//! recipe inside a picture follow from the row. The code that needs the value takes the value, not
+//! the settings.
 
 mod choice;
 mod listing;
@@ -73,7 +78,7 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
-/// One way of painting the photographs.
+/// Photographs, and how each of them becomes a picture.
 #[derive(Clone, Debug)]
 pub struct Variant {
     /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of
@@ -197,7 +202,7 @@ fn read_run(reader: &mut Reader<'_>) -> RunSettings {
 }
 
 fn read_variant(reader: Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {
-    let mut reader = reader.without(&run.output.directory);
+    let mut reader = reader.excluding(&run.output.directory);
     let (input, mut settings) = (Input::read(&mut reader), Settings::read(&mut reader));
     rules::check_picture(&mut reader, run, &settings, name.is_some());
     settings.complete();
@@ -215,7 +220,7 @@ fn name_origin(tree: &Table, main: &Arc<Source>) -> Origin {
 /// How many clashes of names are reported in full.
 const CLASHES_TOLD: usize = 5;
 
-/// Names must tell pictures apart on any file system, and no picture may take the place of one it
+/// The pictures' names must differ on any file system, and no picture may take the place of one it
 /// is made from.
 fn check_outputs(config: &Config, origins: &[Origin], problems: &mut Vec<Problem>) {
     let mut taken: BTreeMap<String, OutputFile> = BTreeMap::new();

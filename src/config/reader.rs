@@ -31,10 +31,11 @@ pub(crate) trait SettingValue: Sized {
 /// Where the keys of one table are read from.
 pub(crate) struct Place<'a> {
     of: TableKeys,
+    /// The values, if there is such a table.
     table: Option<&'a Table>,
-    /// The table's name in the file.
+    /// Where the table is named.
     header: Option<Origin>,
-    /// What stands there instead of a table.
+    /// The value of that name, if it is no table.
     other: Option<Origin>,
 }
 
@@ -69,7 +70,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Leaves the pictures below `output` out of folders and globs.
-    pub(crate) fn without(self, output: &Path) -> Reader<'a> {
+    pub(crate) fn excluding(self, output: &Path) -> Reader<'a> {
         Reader { output: output.to_owned(), ..self }
     }
 
@@ -83,12 +84,12 @@ impl<'a> Reader<'a> {
         self.incomplete
     }
 
-    /// Where the keys of a table are that is there once.
+    /// Where the keys of a table are, of which there is at most one.
     pub(crate) fn place(&self, of: TableKeys) -> Place<'a> {
         Place::new(of, self.root.get(of.name))
     }
 
-    /// Where the keys of each of several tables are.
+    /// Where the keys of each table are, of which there may be several.
     pub(crate) fn places(&self, of: TableKeys) -> Vec<Place<'a>> {
         let tables = self.tables(of.name);
         tables.into_iter().map(|node| Place::new(of, Some(node))).collect()
@@ -184,9 +185,8 @@ impl<'a> Reader<'a> {
         self.reject(key, place.header.as_ref(), message, label);
     }
 
-    /// A problem or warning about several keys, of which those that are there are underlined
-    /// together.
-    pub(crate) fn together(&mut self, problem: Problem, keys: &[&Key]) {
+    /// A problem or warning about several keys; those that are given are underlined in one report.
+    pub(crate) fn report_together(&mut self, problem: Problem, keys: &[&Key]) {
         let mut places: Vec<_> =
             keys.iter().filter_map(|key| Some((key.name(), self.node(key)?.key.clone()))).collect();
         places.sort_by_key(|(_, origin)| (origin.source.rank, origin.span.start));

@@ -22,12 +22,12 @@ pub(crate) fn check_run(reader: &mut Reader<'_>, run: &RunSettings) {
     if cpus > 0 && cpus < devices.len() {
         let problem = Problem::new("`compute.devices` mixes GPUs and the CPU")
             .help("their results differ in the last bits; name GPUs alone, or the CPU");
-        reader.together(problem, &[&Compute::devices]);
+        reader.report_together(problem, &[&Compute::devices]);
     }
     if run.compute.precision == Arithmetic::Tf32 && cpus > 0 {
         let problem = Problem::new("`compute.precision` is \"tf32\", which only GPUs have")
             .help("the CPU takes \"float32\" and \"bfloat16\"");
-        reader.together(problem, &[&Compute::precision, &Compute::devices]);
+        reader.report_together(problem, &[&Compute::precision, &Compute::devices]);
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn check_picture(
     check_mode(reader, settings);
     check_bitwise(reader, &run.compute, &settings.tiling);
     warn_of_output(reader, &settings.output, &settings.name_template(is_variant));
-    warn_of_unused(reader, settings);
+    warn_of_method(reader, settings);
 }
 
 fn check_style(reader: &mut Reader<'_>, settings: &Settings) {
@@ -73,7 +73,7 @@ fn check_name(reader: &mut Reader<'_>, settings: &Settings, is_variant: bool) {
     if name.format() == OutputFormat::Jpeg && output.bit_depth == 16 {
         let problem = Problem::new("a JPEG has 8 bits a channel, and `output.bit-depth` is 16")
             .help("end the name in .png or .tiff, or set `bit-depth = 8`");
-        reader.together(problem, &[&Output::bit_depth, &Output::name]);
+        reader.report_together(problem, &[&Output::bit_depth, &Output::name]);
     }
 }
 
@@ -85,7 +85,7 @@ fn check_size(reader: &mut Reader<'_>) {
         let problem = Problem::new("the size is given in more than one way").help(
             "keep one of: `long-side-px`; `width-mm` and/or `height-mm` with `dpi`; `size` with `dpi`; `scale`",
         );
-        reader.together(problem, &given.concat());
+        reader.report_together(problem, &given.concat());
     }
 }
 
@@ -101,7 +101,7 @@ fn check_objective(reader: &mut Reader<'_>, objective: &Objective) {
             &Objective::content_layers,
             &Objective::style_layers,
         ];
-        reader.together(problem, &keys);
+        reader.report_together(problem, &keys);
     }
 }
 
@@ -116,7 +116,7 @@ fn check_start(reader: &mut Reader<'_>, start: &Start) {
         let problem =
             Problem::new("`start.image` is given, but the canvas starts from the content")
                 .help("set `start.from = \"image\"`, or leave `start.image` out");
-        reader.together(problem, &[&Start::image]);
+        reader.report_together(problem, &[&Start::image]);
     }
     if start.from == StartFrom::Noise
         && reader.is_given(&Start::noise_ratio)
@@ -128,7 +128,7 @@ fn check_start(reader: &mut Reader<'_>, start: &Start) {
         ));
         let help =
             "leave `noise-ratio` out or set it to 1; for a mixture, set `from = \"content\"`";
-        reader.together(problem.help(help), &[&Start::from, &Start::noise_ratio]);
+        reader.report_together(problem.help(help), &[&Start::from, &Start::noise_ratio]);
     }
 }
 
@@ -144,14 +144,14 @@ fn check_mode(reader: &mut Reader<'_>, settings: &Settings) {
         let message =
             format!("`optimise.method` is \"adam\", which `tiling.mode` \"{mode}\" does not have");
         let problem = Problem::new(message).help(other_mode("method = \"lbfgs\""));
-        reader.together(problem, &[&Optimise::method, &Tiling::mode]);
+        reader.report_together(problem, &[&Optimise::method, &Tiling::mode]);
     }
     if settings.tiling.margins == TilingMargins::Bitwise {
         let message = format!(
             "`tiling.margins` is \"bitwise\", which `tiling.mode` \"{mode}\" does not have"
         );
         let problem = Problem::new(message).help(other_mode("margins = \"exact\""));
-        reader.together(problem, &[&Tiling::margins, &Tiling::mode]);
+        reader.report_together(problem, &[&Tiling::margins, &Tiling::mode]);
     }
 }
 
@@ -166,7 +166,7 @@ fn check_bitwise(reader: &mut Reader<'_>, compute: &Compute, tiling: &Tiling) {
     {
         let problem = Problem::new("`tiling.margins` is \"bitwise\", which only the CPU can do")
             .help("set `margins = \"exact\"`, or `devices = [\"cpu\"]`");
-        reader.together(problem, &[&Tiling::margins, &Compute::devices]);
+        reader.report_together(problem, &[&Tiling::margins, &Compute::devices]);
     }
     // Tiles of the deepest cells must begin at the corners of cores.
     const UNIT: u32 = 64;
@@ -182,7 +182,7 @@ fn check_bitwise(reader: &mut Reader<'_>, compute: &Compute, tiling: &Tiling) {
             "`tiling.core-px` is {side}, and `tiling.margins` \"bitwise\" needs a multiple of {UNIT}"
         );
         let problem = Problem::new(message).help(help);
-        reader.together(problem, &[&Tiling::core_px, &Tiling::margins]);
+        reader.report_together(problem, &[&Tiling::core_px, &Tiling::margins]);
     }
 }
 
@@ -199,58 +199,64 @@ fn warn_of_output(reader: &mut Reader<'_>, output: &Output, name: &NameTemplate)
         OutputFormat::Png => output.compression == Compression::Deflate,
         _ => false,
     };
-    let is_jpeg = format == OutputFormat::Jpeg;
     let dithers = output.bit_depth == 8 || !output.dither;
-    unless(
-        has_both_sides,
-        reader,
-        &Output::fit,
-        "only a size with width and height has another shape than the photograph",
-    );
-    unless(
-        covers,
-        reader,
-        &Output::crop_focus,
-        "nothing is cut off without `fit = \"cover\"` and a size with width and height",
-    );
-    unless(
-        compresses,
-        reader,
-        &Output::compression,
-        "a PNG is always deflated, and a JPEG has its own compression",
-    );
-    unless(is_jpeg, reader, &Output::quality, "only a JPEG has a quality");
-    unless(dithers, reader, &Output::dither, "16 bits are not dithered");
+    let keys = [
+        (
+            &Output::fit,
+            has_both_sides,
+            "only a size with width and height has another shape than the photograph",
+        ),
+        (
+            &Output::crop_focus,
+            covers,
+            "nothing is cut off without `fit = \"cover\"` and a size with width and height",
+        ),
+        (
+            &Output::compression,
+            compresses,
+            "a PNG is always deflated, and a JPEG has its own compression",
+        ),
+        (&Output::quality, format == OutputFormat::Jpeg, "only a JPEG has a quality"),
+        (&Output::dither, dithers, "16 bits are not dithered"),
+    ];
+    warn_of_unused(reader, &keys);
 }
 
-fn warn_of_unused(reader: &mut Reader<'_>, settings: &Settings) {
+fn warn_of_method(reader: &mut Reader<'_>, settings: &Settings) {
     let Settings { styles, color, start, optimise, tiling, .. } = settings;
-    let converts = color.output_profile != ProfileSource::Srgb;
-    let is_image = start.from == StartFrom::Image || !reader.is_given(&Start::from);
+    let starts_from_image = start.from == StartFrom::Image || !reader.is_given(&Start::from);
     let is_noisy = start.from == StartFrom::Noise || start.noise_ratio > 0.0;
-    let shares = styles.len() > 1 || styles.iter().all(|style| style.weight == 1.0);
-    let remembers = optimise.method == Method::Lbfgs;
-    let in_rounds = tiling.mode != TilingMode::Exact;
-    unless(converts, reader, &Color::intent, "an sRGB picture needs no conversion");
-    unless(is_image, reader, &Start::image, "`start.from` names another start");
-    unless(is_noisy, reader, &Start::seed, "there is no noise in the start");
-    unless(
-        shares,
-        reader,
-        &Style::weight,
-        "a single style has the whole weight; `objective.style-weight` weighs it against the content",
-    );
-    unless(remembers, reader, &Optimise::history, "Adam remembers no steps");
-    for key in [&Tiling::rounds, &Tiling::visit, &Tiling::overlap_px] {
-        unless(in_rounds, reader, key, "`tiling.mode` \"exact\" has no rounds");
-    }
+    let is_shared = styles.len() > 1 || styles.iter().all(|style| style.weight == 1.0);
+    let has_rounds = tiling.mode != TilingMode::Exact;
+    let no_rounds = "`tiling.mode` \"exact\" has no rounds";
+    let keys = [
+        (
+            &Color::intent,
+            color.output_profile != ProfileSource::Srgb,
+            "an sRGB picture needs no conversion",
+        ),
+        (&Start::image, starts_from_image, "`start.from` names another start"),
+        (&Start::seed, is_noisy, "there is no noise in the start"),
+        (
+            &Style::weight,
+            is_shared,
+            "a single style has the whole weight; `objective.style-weight` weighs it against the content",
+        ),
+        (&Optimise::history, optimise.method == Method::Lbfgs, "Adam remembers no steps"),
+        (&Tiling::rounds, has_rounds, no_rounds),
+        (&Tiling::visit, has_rounds, no_rounds),
+        (&Tiling::overlap_px, has_rounds, no_rounds),
+    ];
+    warn_of_unused(reader, &keys);
 }
 
-/// Warns of a key that the pipeline gives and that has no effect, unless it has one.
-fn unless(has_effect: bool, reader: &mut Reader<'_>, key: &Key, reason: &str) {
-    if !has_effect && reader.is_own(key) {
-        let message = format!("`{}` has no effect: {reason}", key.path());
-        reader.together(Problem::warning(message), &[key]);
+/// Warns of the keys that the pipeline gives and that have no effect, with the reason.
+fn warn_of_unused(reader: &mut Reader<'_>, keys: &[(&Key, bool, &str)]) {
+    for (key, has_effect, reason) in keys {
+        if !has_effect && reader.is_own(key) {
+            let message = format!("`{}` has no effect: {reason}", key.path());
+            reader.report_together(Problem::warning(message), &[key]);
+        }
     }
 }
 

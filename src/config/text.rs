@@ -1,4 +1,5 @@
-//! Text in messages and listings: quoted, shortened, and matched with the word that was meant.
+//! Text in messages and listings: quoting, shortening, and the known word nearest to a misspelt
+//! one.
 
 /// The longest text whose slips are looked for, in bytes: the distance of longer ones takes long.
 const LONGEST_SLIP: usize = 64;

@@ -1,4 +1,4 @@
-//! Tables and keys that do not exist, and the ones that were meant.
+//! Tables and keys that do not exist, and the known ones that are nearest to them.
 
 use super::problem::Problem;
 use super::schema::{Key, TableKeys};

@@ -70,7 +70,7 @@ impl Start {
         self.image.as_deref().filter(|_| self.from == StartFrom::Image)
     }
 
-    /// States what the keys imply.
+    /// Fills in what the keys imply.
     pub(super) fn complete(&mut self) {
         if self.from == StartFrom::Noise {
             self.noise_ratio = 1.0;

@@ -74,14 +74,14 @@ impl Settings {
         !self.styles.is_empty() || self.objective.needs_style()
     }
 
-    /// The names of the pictures; where none is given, as many placeholders as tell the pictures
-    /// apart, in a `[[variant]]` or not.
+    /// The names of the pictures, in a `[[variant]]` or not; if none is given, one with the
+    /// placeholders that these settings need.
     pub fn name_template(&self, is_variant: bool) -> NameTemplate {
         let standard = || NameTemplate::standard(self.has_style(), is_variant);
         self.output.name.clone().unwrap_or_else(standard)
     }
 
-    /// States what the keys imply, so that saying it changes nothing.
+    /// Fills in what the keys imply, so that stating it makes no difference.
     pub(super) fn complete(&mut self) {
         self.output.complete();
         self.start.complete();

@@ -154,7 +154,7 @@ impl Output {
         self.dpi.or(needed.then_some(DEFAULT_DPI))
     }
 
-    /// States what the keys imply.
+    /// Fills in what the keys imply.
     pub(super) fn complete(&mut self) {
         match self.print_size() {
             Size::Print { dpi, .. } | Size::Paper { dpi, .. } => self.dpi = Some(dpi),

@@ -142,7 +142,7 @@ fn a_later_way_of_saying_the_size_replaces_an_earlier_one() {
 }
 
 #[test]
-fn circles_and_missing_files_of_extends_are_told() {
+fn circles_and_missing_files_of_extends_are_reported() {
     let folder = Folder::new();
     folder.write("x.toml", "extends = 'y.toml'");
     folder.write("y.toml", "extends = 'x.toml'");
