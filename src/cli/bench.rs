@@ -28,7 +28,7 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
         DeviceName::Cpu => {
             on_the_cpu(arguments, &spec, deepest, super::devices::cpu_precision(precision)?)
         }
-        name => on_a_gpu(arguments, &spec, deepest, name, super::devices::precision(precision)),
+        name => on_a_gpu(arguments, &spec, deepest, name, precision),
     }
 }
 

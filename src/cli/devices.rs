@@ -1,7 +1,7 @@
 //! What computes: the GPUs that a pipeline names, or all that answer, or the CPU.
 
 use super::Failure;
-use crate::config::{self, Compute, Config, DeviceName, Devices};
+use crate::config::{Compute, Config, DeviceName, OrAuto};
 use crate::network::gpu::{self, Gpu, gpu, gpus};
 use crate::network::{Precision, Weights};
 use crate::plan::Gpus;
@@ -16,16 +16,15 @@ pub(super) struct DeviceChoice {
     compute: Compute,
 }
 
-/// Looks for the devices of a pipeline. Variants share one network, and the devices are those of
-/// the first.
+/// Looks for the devices of a pipeline.
 ///
 /// # Errors
-/// When a GPU that is named cannot be used, or named beside the CPU.
+/// When a GPU that is named cannot be used.
 pub(super) fn choose(config: &Config) -> Result<DeviceChoice, Failure> {
-    let compute = config.variants[0].settings.compute.clone();
+    let compute = config.run.compute.clone();
     let gpus = match &compute.devices {
-        Devices::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
-        Devices::List(names) => named(names)?,
+        OrAuto::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
+        OrAuto::Value(names) => named(names)?,
     };
     Ok(DeviceChoice { gpus, compute })
 }
@@ -33,7 +32,7 @@ pub(super) fn choose(config: &Config) -> Result<DeviceChoice, Failure> {
 /// The GPUs among `names`; none when all are the CPU.
 ///
 /// # Errors
-/// When one cannot be used, or the CPU is named beside it.
+/// When one cannot be used.
 pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
     let mut found: Vec<Gpu> = vec![];
     for name in names {
@@ -45,28 +44,15 @@ pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
             })?,
         });
     }
-    if !found.is_empty() && found.len() < names.len() {
-        let words = "compute.devices names the CPU beside GPUs, whose results differ in their last bits; name GPUs alone, or the CPU";
-        return Err(Failure::Settings(words.into()));
-    }
     Ok(found)
 }
 
-/// The network's word for a setting.
-pub(super) fn precision(precision: config::Precision) -> Precision {
-    match precision {
-        config::Precision::Float32 => Precision::Float32,
-        config::Precision::Tf32 => Precision::Tf32,
-        config::Precision::Bfloat16 => Precision::Bfloat16,
-    }
-}
-
-/// The same for the CPU.
+/// A precision that the CPU has.
 ///
 /// # Errors
 /// When it is one that only GPUs have.
-pub(super) fn cpu_precision(asked: config::Precision) -> Result<Precision, Failure> {
-    match precision(asked) {
+pub(super) fn cpu_precision(precision: Precision) -> Result<Precision, Failure> {
+    match precision {
         Precision::Tf32 => Err(Failure::Settings(
             "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
                 .into(),
@@ -82,7 +68,7 @@ impl DeviceChoice {
             let workers = self.gpus.iter().filter(|other| other.index == gpu.index).count() as u64;
             gpu.free_bytes / 10 * 9 / workers.max(1)
         };
-        let value_bytes = gpu::value_bytes(precision(self.compute.precision)) as u64;
+        let value_bytes = gpu::value_bytes(self.compute.precision) as u64;
         let memory_bytes = self.gpus.iter().map(share).min()?;
         Some(Gpus { count: self.gpus.len(), memory_bytes, value_bytes })
     }
@@ -98,7 +84,7 @@ impl DeviceChoice {
                 .with_workers(self.compute.workers()));
         }
         let (isa, pool) = (super::isa(Precision::Float32)?, super::pool(threads)?);
-        Ok(Engine::new(weights, isa, precision(asked), pool).on_gpus(self.gpus))
+        Ok(Engine::new(weights, isa, asked, pool).on_gpus(self.gpus))
     }
 
     /// Refuses a precision that the devices do not have.

@@ -54,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
-        Command::Run(command) => run::run(command, arguments),
+        Command::Run(command) => run::run(command),
         Command::Plan(command) => plan::plan(command),
         Command::Status(command) => status::status(command),
         Command::Score(command) => score::score(command),

@@ -11,12 +11,14 @@ use moxcms::{
 };
 
 /// How colours that the destination cannot show are brought into it (ICC.1, section 6.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Intent {
     /// The profile's own compression of the whole gamut, where it has one (table profiles).
     Perceptual,
     /// Same colours relative to the paper's white; colours outside are clipped.
     #[default]
+    #[serde(rename = "relative-colorimetric")]
     Relative,
     /// Saturation before hue, for charts.
     Saturation,

@@ -2,7 +2,8 @@
 
 /// The numbers that products are made of. Sums for Gram matrices are float32 within small groups of
 /// cells in any case, and exact or float64 beyond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// float32 throughout.
     Float32,

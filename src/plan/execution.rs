@@ -2,7 +2,7 @@
 
 use super::footprint::{Constraints, Footprint, Shortage};
 use super::levels::{Execution, Level, RoundMode, Visits};
-use crate::config::{Core, Method, TilingMode};
+use crate::config::{Method, OrAuto, TilingMode};
 use crate::geometry::GRID;
 use crate::network::Margins;
 use crate::tiling::Grid;
@@ -70,9 +70,9 @@ fn exact(level: &Level, constraints: &Constraints<'_>) -> Result<ExecutionPlan, 
     let asked = constraints.settings.optimise.history.is_some();
     let whole = width.max(height);
     let tiles = (LEAST_CORE.next_multiple_of(GRID)..whole).step_by(GRID).rev();
-    let cores: Vec<usize> = match constraints.settings.tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => std::iter::once(whole).chain(tiles).collect(),
+    let cores: Vec<usize> = match constraints.settings.tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => std::iter::once(whole).chain(tiles).collect(),
     };
     let mut least = NOTHING_TRIED;
     for (fewest, smallest) in [(FEW_PAIRS, GOOD_CORE), (LEAST_HISTORY, 0)] {
@@ -132,9 +132,9 @@ fn exact_plan(
     (history, most): (usize, usize),
 ) -> ExecutionPlan {
     let (width, height) = (level.width, level.height);
-    let core = match constraints.settings.tiling.core {
-        Core::Auto => balanced(core, width, height),
-        Core::Side(_) => core,
+    let core = match constraints.settings.tiling.core_px {
+        OrAuto::Auto => balanced(core, width, height),
+        OrAuto::Value(_) => core,
     };
     let footprint = exact_footprint(level, constraints, core, history);
     let (keep, beside) = kept(level, constraints, core, constraints.left_beside(&footprint));
@@ -190,7 +190,7 @@ fn rounds(
     let rounds = tiling
         .rounds
         .map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
-    let overlap = tiling.overlap.map_or(OVERLAP, |overlap| overlap.0 as usize);
+    let overlap = tiling.overlap_px.map_or(OVERLAP, |overlap| overlap.0 as usize);
     let history = match optimise.method {
         Method::Lbfgs => optimise.history.map_or(visit, |h| h as usize).min(visit),
         Method::Adam => 1,
@@ -200,9 +200,9 @@ fn rounds(
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
         constraints.visit(side(level.width) * side(level.height), history)
     };
-    let cores: Vec<usize> = match tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),
+    let cores: Vec<usize> = match tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),
     };
     let mut least = NOTHING_TRIED;
     for core in cores {
@@ -255,7 +255,8 @@ mod tests {
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus }, &[], side).expect("it fits");
+            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
+                .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -276,8 +277,8 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short =
-            on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+            .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
 
@@ -305,6 +306,15 @@ mod tests {
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
         assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
+    }
+
+    #[test]
+    fn adam_is_refused_where_only_blocks_fit() {
+        let keys = ["optimise.method=adam", "tiling.core-px=3008"];
+        assert!(matches!(last(&[], 3000, 2.0).expect("it fits").execution, Execution::Blocks(_)));
+        assert!(last(&keys, 3000, 2.0).is_err());
+        let chosen = last(&keys, 3000, 20.0).expect("it fits");
+        assert!(matches!(chosen.execution, Execution::Exact { .. }), "{chosen:?}");
     }
 
     #[test]
@@ -347,8 +357,8 @@ mod tests {
         };
         assert!(least("tiling.margins=bitwise") > least("tiling.margins=exact"));
         // Blocks mode does not use them.
-        let blocks =
-            |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
+        let blocks = |margins: &str| last(&[margins], 3000, 1.5).expect("it fits").execution;
+        assert!(matches!(blocks("tiling.margins=bitwise"), Execution::Blocks(_)));
         assert_eq!(blocks("tiling.margins=bitwise"), blocks("tiling.margins=exact"));
     }
 

@@ -68,7 +68,7 @@ impl<'a> Constraints<'a> {
 
     /// Tiles in work at once.
     pub(super) fn workers(&self) -> usize {
-        self.machine.gpus.map_or_else(|| self.settings.compute.workers(), |gpus| gpus.count)
+        self.machine.gpus.map_or(self.machine.workers, |gpus| gpus.count)
     }
 
     /// How far tiles of exact mode reach beyond their cores.

@@ -100,6 +100,14 @@ impl Level {
         self.execution.rounds().is_some()
     }
 
+    /// Evaluations that one optimiser makes without a stop: of the level, or of a visit.
+    pub fn evaluations_in_a_row(&self) -> usize {
+        match self.execution {
+            Execution::Exact { .. } => self.evaluations,
+            Execution::Blocks(visits) | Execution::Feathered(visits) => visits.visit,
+        }
+    }
+
     /// Megapixel-evaluations.
     pub fn work(&self) -> f64 {
         (self.width * self.height * self.evaluations) as f64 * 1e-6
@@ -116,7 +124,7 @@ const ROUNDING: f64 = 0.4;
 pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
-        ((short / f64::from(pyramid.short_side.0)).log2() + ROUNDING).floor().max(0.0) as u32;
+        ((short / f64::from(pyramid.short_side_px.0)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
@@ -145,7 +153,7 @@ mod tests {
     use crate::units::Px;
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
-        let pyramid = Pyramid { short_side: Px(short), evaluations: vec![600, 200] };
+        let pyramid = Pyramid { short_side_px: Px(short), evaluations: vec![600, 200] };
         levels(size, &pyramid).iter().map(|l| (l.width, l.height)).collect()
     }
 
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_last_number_of_evaluations_repeats() {
-        let pyramid = Pyramid { short_side: Px(64), evaluations: vec![9, 4] };
+        let pyramid = Pyramid { short_side_px: Px(64), evaluations: vec![9, 4] };
         let counts: Vec<usize> =
             levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);

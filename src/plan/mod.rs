@@ -15,11 +15,15 @@ mod memory;
 mod sources;
 mod spec;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
+use crate::config::{
+    Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode,
+    without_effect,
+};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
@@ -48,6 +52,8 @@ pub fn targets_directory(output: &Path) -> PathBuf {
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// What all jobs share.
+    pub run: RunSettings,
     /// One entry for each picture to make, in order.
     pub jobs: Vec<Job>,
 }
@@ -74,7 +80,7 @@ pub struct Job {
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
-    /// The checked settings.
+    /// How the photograph becomes the picture.
     pub settings: Settings,
 }
 
@@ -89,6 +95,20 @@ impl Plan {
     /// Megapixel-evaluations of all jobs.
     pub fn work(&self) -> f64 {
         self.jobs.iter().map(Job::work).sum::<f64>().max(0.0)
+    }
+
+    /// Settings that have no effect on levels as they are computed, each once, in words.
+    pub fn warnings(&self) -> BTreeSet<&'static str> {
+        let levels = self.jobs.iter().flat_map(|job| job.levels.iter().map(move |l| (job, l)));
+        let of_level = |(job, level): (&Job, &Level)| {
+            let mode = LevelMode {
+                in_rounds: level.runs_in_rounds(),
+                on_gpus: level.gpu_bytes > 0,
+                evaluations: level.evaluations_in_a_row(),
+            };
+            without_effect(&job.settings, mode)
+        };
+        levels.flat_map(of_level).collect()
     }
 }
 
@@ -213,7 +233,7 @@ pub fn plan_job(
         |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
             let narrowed = settings.tiling.mode != TilingMode::Auto
-                || settings.tiling.core != Core::Auto
+                || settings.tiling.core_px != OrAuto::Auto
                 || settings.optimise.history.is_some();
             match machine.gpus {
                 Some(gpus) if on_gpu => {
@@ -234,7 +254,7 @@ pub fn plan_job(
             }
         },
     )?;
-    let content = settings.input.content[output.content].clone();
+    let content = variant.input.content[output.content].clone();
     let (pipeline, variant, output) =
         (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::config::RunSettings;
 use crate::image::Limits;
 use crate::render::devices::engine::Engine;
 use crate::render::store::targets::TargetStore;
@@ -14,4 +15,6 @@ pub struct RenderContext<'a> {
     pub targets: &'a Mutex<TargetStore>,
     /// How large pictures may be.
     pub limits: &'a Limits,
+    /// What all jobs share.
+    pub settings: &'a RunSettings,
 }

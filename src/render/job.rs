@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::RunSettings;
 use crate::event::{CancellationToken, Event, Losses, Watcher};
 use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
@@ -51,7 +52,7 @@ pub fn paint(
     watcher: &mut Watcher<'_>,
 ) -> Result<RenderOutcome, RenderError> {
     // What cannot be written is told before the work and not after it.
-    let finish = Finish::new(job, photograph, context.engine.weights().sha256())?;
+    let finish = Finish::new(job, context.settings, photograph, context.engine.weights().sha256())?;
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher
             .listener
@@ -138,11 +139,12 @@ pub fn paint(
 /// When a file cannot be written. Nothing appears under the output's name then.
 pub fn deliver(
     job: &Job,
+    settings: &RunSettings,
     photograph: &ContentImage,
     painting: &FinishedCanvas,
     weights: &str,
 ) -> Result<Vec<PathBuf>, RenderError> {
-    let finish = Finish::new(job, photograph, weights)?;
+    let finish = Finish::new(job, settings, photograph, weights)?;
     let companions = finish.complete(&painting.canvas)?;
     finish.drop_preview()?;
     // It may well not be there, and a picture that is finished is not undone for it.

@@ -37,6 +37,8 @@ pub(super) struct LevelRun<'a> {
     pub(super) workers: WorkerPool<'static>,
     /// The style's statistics at the level's size.
     pub(super) style: StyleTargets,
+    /// Evaluations between two intermediate pictures of exact mode; 0: none.
+    pub(super) save_every: usize,
 }
 
 impl<'a> LevelRun<'a> {
@@ -52,7 +54,7 @@ impl<'a> LevelRun<'a> {
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits } = context;
+        let RenderContext { engine, targets, limits, settings } = context;
         let level = &job.levels[number];
         let cancellation = watcher.cancellation.clone();
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
@@ -72,7 +74,8 @@ impl<'a> LevelRun<'a> {
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, finish, files, engine, workers, style })
+        let save_every = settings.watch.save_every as usize;
+        Ok(Self { job, number, finish, files, engine, workers, style, save_every })
     }
 
     /// The level in numbers.
@@ -128,7 +131,7 @@ impl<'a> LevelRun<'a> {
 
     /// Whether `watch.save-every` asks for a picture after an evaluation in `before + 1..=after`.
     pub(super) fn saves_between(&self, before: usize, after: usize) -> bool {
-        let every = self.job.settings.watch.save_every as usize;
+        let every = self.save_every;
         every > 0 && before / every < after / every
     }
 

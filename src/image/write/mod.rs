@@ -71,7 +71,8 @@ impl OutputFormat {
 }
 
 /// How pixels are packed. JPEG has its own way and ignores this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Compression {
     /// Not at all.
     None,

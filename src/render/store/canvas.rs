@@ -63,9 +63,9 @@ pub fn starting_canvas(
     (width, height): (usize, usize),
     limits: &Limits,
 ) -> Result<Tensor, RenderError> {
-    let base = match &start.from {
-        StartFrom::Content | StartFrom::Noise => content.tensor(width, height)?,
-        StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
+    let base = match start.picture() {
+        Some(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
+        None => content.tensor(width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };
     if ratio == 0.0 {

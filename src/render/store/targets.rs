@@ -91,7 +91,8 @@ impl TargetStore {
             job.spec.pooling,
             &engine.identity(),
         );
-        let directory = targets_directory(&job.settings.output.directory);
+        // Every picture is directly in the output directory.
+        let directory = targets_directory(job.output.parent().unwrap_or(Path::new("")));
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
