@@ -9,28 +9,35 @@ use std::sync::Arc;
 use moxcms::{
     ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformF32Executor, TransformOptions,
 };
+use serde::{Deserialize, Serialize};
 
 /// How colours that the destination cannot show are brought into it (ICC.1, section 6.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Intent {
+    /// Colours inside stay, relative to the paper's white; colours outside are clipped.
+    #[default]
+    RelativeColorimetric,
     /// The profile's own compression of the whole gamut, where it has one (table profiles).
     Perceptual,
-    /// Same colours relative to the paper's white; colours outside are clipped.
-    #[default]
-    Relative,
-    /// Saturation before hue, for charts.
-    Saturation,
-    /// Same colours with the source's white as it is, for proofs.
-    Absolute,
 }
 
 impl Intent {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[Self::RelativeColorimetric, Self::Perceptual];
+
+    /// The word for it in settings: what serde writes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RelativeColorimetric => "relative-colorimetric",
+            Self::Perceptual => "perceptual",
+        }
+    }
+
     fn moxcms(self) -> RenderingIntent {
         match self {
-            Intent::Perceptual => RenderingIntent::Perceptual,
-            Intent::Relative => RenderingIntent::RelativeColorimetric,
-            Intent::Saturation => RenderingIntent::Saturation,
-            Intent::Absolute => RenderingIntent::AbsoluteColorimetric,
+            Self::RelativeColorimetric => RenderingIntent::RelativeColorimetric,
+            Self::Perceptual => RenderingIntent::Perceptual,
         }
     }
 }
@@ -187,7 +194,7 @@ fn profile_to_srgb(model: Model, icc: &[u8]) -> Result<Option<Arc<TransformF32Ex
             profile.color_space
         ));
     }
-    let options = transform_options(Intent::Relative);
+    let options = transform_options(Intent::default());
     let srgb = ColorProfile::new_srgb();
     let transform = profile
         .create_transform_f32(layout, &srgb, Layout::Rgb, options)

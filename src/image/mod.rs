@@ -26,7 +26,7 @@ pub use format::Format;
 pub use orientation::Orientation;
 pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
 pub use read::{decode, probe};
-pub use resize::{Filter, Light, Window, resize, resize_rows};
+pub use resize::{Light, Window, resize, resize_rows};
 pub use write::{
     Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Tiling,
     Writer, encode_picture,

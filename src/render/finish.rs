@@ -90,7 +90,7 @@ impl<'a> Finish<'a> {
         encoding.dpi = output.resolution().map(|dpi| dpi.0);
         encoding.dither = output.dither;
         encoding.intent = match job.settings.color.intent {
-            config::Intent::RelativeColorimetric => Intent::Relative,
+            config::Intent::RelativeColorimetric => Intent::RelativeColorimetric,
             config::Intent::Perceptual => Intent::Perceptual,
         };
         encoding.profile = profile(&job.settings.color.output_profile, photograph, &mut warnings)?;

@@ -5,6 +5,7 @@ mod chunks;
 mod jpeg;
 mod other;
 mod png;
+mod sniff;
 mod tiff;
 
 use std::fs::File;
@@ -13,7 +14,6 @@ use std::path::Path;
 
 use super::assemble::{Alpha, Assembler};
 use super::colour::{Model, ToWorking};
-use super::format::sniff;
 use super::{ColourKind, Error, Format, Limits, Orientation, Picture, Probe, SourceInfo, exif};
 
 /// What a file says before its pixels.
@@ -137,10 +137,10 @@ impl<'a> Source<'a> {
             return Err(Error::Empty { path: path.to_path_buf() });
         }
         let mut file = File::open(path).map_err(failed)?;
-        let mut head = Vec::with_capacity(64);
-        file.by_ref().take(64).read_to_end(&mut head).map_err(failed)?;
+        let mut head = Vec::with_capacity(sniff::HEAD);
+        file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let format = sniff(path, &head)?;
+        let format = sniff::sniff(path, &head)?;
         Ok(Source {
             path,
             format,

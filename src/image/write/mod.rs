@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::colour::{FromWorking, Intent, over_white};
 use super::{Error, SourceInfo, exif, icc, xmp};
@@ -70,16 +71,31 @@ impl OutputFormat {
     }
 }
 
-/// How pixels are packed. JPEG has its own way and ignores this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Lossless compression of pixels. JPEG has its own and ignores this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Compression {
-    /// Not at all.
-    None,
-    /// LZW with differencing; TIFF only.
-    Lzw,
     /// Deflate with differencing (PNG: with its filters).
     #[default]
     Deflate,
+    /// LZW with differencing; TIFF only.
+    Lzw,
+    /// None.
+    None,
+}
+
+impl Compression {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[Self::Deflate, Self::Lzw, Self::None];
+
+    /// The word for it in settings: what serde writes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deflate => "deflate",
+            Self::Lzw => "lzw",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The colour space of the output.
@@ -88,26 +104,12 @@ pub enum OutputProfile {
     /// sRGB, the working space: pixels are not converted; a small sRGB profile is embedded.
     #[default]
     Srgb,
-    /// Display P3: wide-gamut screens.
-    DisplayP3,
-    /// Compatible with Adobe RGB (1998): many print shops' wish.
-    AdobeRgb,
     /// The RGB profile in these bytes (the photograph's own, or a file's): pixels are converted,
     /// the profile embedded.
     Icc(Vec<u8>),
 }
 
 impl OutputProfile {
-    /// By name: `srgb`, `display-p3`, `adobe-rgb`.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "srgb" => Some(OutputProfile::Srgb),
-            "display-p3" => Some(OutputProfile::DisplayP3),
-            "adobe-rgb" => Some(OutputProfile::AdobeRgb),
-            _ => None,
-        }
-    }
-
     /// From an ICC file, checked to be an RGB profile that can be written to.
     ///
     /// # Errors
@@ -125,17 +127,15 @@ impl OutputProfile {
     ///
     /// Why it cannot be written to: only RGB profiles can.
     pub fn from_icc(bytes: Vec<u8>) -> Result<Self, String> {
-        FromWorking::new(Some(&bytes), Intent::Relative)?;
+        FromWorking::new(Some(&bytes), Intent::default())?;
         Ok(OutputProfile::Icc(bytes))
     }
 
     /// The profile's bytes.
-    fn icc(&self) -> Vec<u8> {
+    fn icc(&self) -> &[u8] {
         match self {
-            OutputProfile::Srgb => icc::srgb(),
-            OutputProfile::DisplayP3 => icc::display_p3(),
-            OutputProfile::AdobeRgb => icc::adobe_rgb(),
-            OutputProfile::Icc(bytes) => bytes.clone(),
+            OutputProfile::Srgb => icc::SRGB,
+            OutputProfile::Icc(bytes) => bytes,
         }
     }
 }
@@ -184,7 +184,7 @@ impl Encoding {
             quality: 95,
             dpi: None,
             profile: OutputProfile::Srgb,
-            intent: Intent::Relative,
+            intent: Intent::default(),
             dither: true,
             seed: 0,
             exif: None,
@@ -314,7 +314,7 @@ impl Writer {
         }
         let of_profile =
             |reason| Error::Profile { name: "the output's colour profile".to_owned(), reason };
-        let icc = encoding.profile.icc();
+        let icc = encoding.profile.icc().to_vec();
         let wanted = (encoding.profile != OutputProfile::Srgb).then_some(icc.as_slice());
         let from_working = FromWorking::new(wanted, encoding.intent).map_err(of_profile)?;
         let mut encoding = encoding.clone();
