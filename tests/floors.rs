@@ -25,7 +25,6 @@ const UNCUT: &[&str] = &[
     "batch::scheduler, batch::share",
     "cli::devices, cli::run",
     "config::listing, config::paths, config::reader, config::settings::method",
-    "image::read::chunks, image::read::tiff",
     "journal::error, journal::lock",
     "network::candle, network::convolutions",
     "network::cpu::backward, network::cpu::forward",

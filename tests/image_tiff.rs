@@ -268,6 +268,14 @@ fn alpha_straight_associated_and_on_grey() {
 fn what_is_not_read_is_said() {
     let flat =
         |b: &mut Builder, samples: usize| b.chunks.push(vec![100; SIZE.0 * SIZE.1 * samples]);
+    // What it is, and a command that converts it.
+    let said = |what: &str, command: &str, file: Builder| {
+        let error = decoded("x.tif", &file.bytes()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Unsupported { .. }), "{text}");
+        assert!(text.contains(what) && text.contains(command) && text.contains("x.tif"), "{text}");
+        assert!(!text.contains("damaged"), "{text}");
+    };
     let mut cmyk = Builder::new(false, false, 5, 8, 4);
     flat(&mut cmyk, 4);
     let error = decoded("c.tif", &cmyk.bytes()).unwrap_err();
@@ -283,21 +291,29 @@ fn what_is_not_read_is_said() {
 
     let mut lab = Builder::new(false, false, 8, 8, 3);
     flat(&mut lab, 3);
-    assert!(matches!(decoded("l.tif", &lab.bytes()).unwrap_err(), Error::Unsupported { .. }));
-
-    let mut palette = Builder::new(false, false, 3, 8, 1);
-    palette.field(320, 3, &[0; 768]);
-    flat(&mut palette, 1);
-    let error = decoded("p.tif", &palette.bytes()).unwrap_err();
-    assert!(
-        matches!(error, Error::Unsupported { .. }) && error.to_string().contains("palette"),
-        "{error}"
-    );
+    said("Lab pixels", "vips colourspace", lab);
 
     let mut signed = Builder::new(false, false, 2, 8, 3);
     signed.field(339, 3, &[2; 3]);
     flat(&mut signed, 3);
-    assert!(decoded("s.tif", &signed.bytes()).is_err());
+    said("signed integers", "vips cast", signed);
+
+    for (number, name) in [
+        (34925, "LZMA"),
+        (50001, "WebP"),
+        (34712, "JPEG 2000"),
+        (6, "old-style JPEG"),
+        (7777, "number 7777"),
+    ] {
+        let mut packed = Builder::new(false, false, 2, 8, 3);
+        packed.field(259, 3, &[number]);
+        flat(&mut packed, 3);
+        said(name, "tiffcp -c lzw", packed);
+    }
+    let mut subsampled = Builder::new(false, false, 6, 8, 3);
+    subsampled.field(530, 3, &[2, 2]);
+    flat(&mut subsampled, 3);
+    said("subsampled YCbCr", "tiff2rgba", subsampled);
 
     // A claim of 4 billion pixels in a few bytes.
     let mut bomb = Builder::new(false, false, 2, 16, 3);

@@ -51,15 +51,17 @@ pub enum Error {
         /// The decoder's reason.
         detail: String,
     },
-    /// A feature of the format that is not read.
-    #[error("{}: this kind of {format} is not supported: {detail}", path.display())]
+    /// A kind of the format that is not read.
+    #[error("{}: a {format} with {what}, which impasto does not read; {advice}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
         /// The format by its signature.
         format: Format,
-        /// What is not supported, and what to do.
-        detail: String,
+        /// What it has that is not read.
+        what: String,
+        /// What to do about it: a command that converts the file.
+        advice: String,
     },
     /// A width or height of zero.
     #[error("{}: the {format} picture has no pixels ({width} x {height})", path.display())]

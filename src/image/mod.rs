@@ -25,7 +25,7 @@ pub use error::Error;
 pub use format::Format;
 pub use orientation::Orientation;
 pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
-pub use read::{decode, probe};
+pub use read::{decode, decode_bytes, probe, silence_decoder_panics};
 pub use resize::{Light, Window, resize, resize_rows};
 pub use write::{
     Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Tiling,

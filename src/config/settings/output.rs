@@ -70,8 +70,10 @@ choice! {
 choice! {
     /// What becomes of the photograph's EXIF and XMP.
     MetadataFrom {
-        /// Carried over, orientation and size brought up to date.
+        /// Carried over without the place, orientation and size brought up to date.
         Keep = "keep",
+        /// Carried over with the place where the photograph was taken (GPS).
+        All = "all",
         /// Nothing is written, the record of how the picture was made neither.
         None = "none",
     }

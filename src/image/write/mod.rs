@@ -166,6 +166,8 @@ pub struct Encoding {
     pub exif: Option<Vec<u8>>,
     /// XMP packet of the photograph, carried over.
     pub xmp: Option<Vec<u8>>,
+    /// Whether EXIF and XMP keep the place where the photograph was taken.
+    pub place: bool,
     /// What made the picture, so that it can be made again: goes into PNG `iTXt` (Comment), TIFF
     /// ImageDescription and, after the program's name, JPEG's comment.
     pub recipe: String,
@@ -189,6 +191,7 @@ impl Encoding {
             seed: 0,
             exif: None,
             xmp: None,
+            place: false,
             recipe: String::new(),
             alpha: false,
         }
@@ -318,13 +321,14 @@ impl Writer {
         let wanted = (encoding.profile != OutputProfile::Srgb).then_some(icc.as_slice());
         let from_working = FromWorking::new(wanted, encoding.intent).map_err(of_profile)?;
         let mut encoding = encoding.clone();
-        let (dpi, srgb) = (encoding.dpi, encoding.profile == OutputProfile::Srgb);
-        encoding.exif =
-            encoding.exif.and_then(|blob| exif::refreshed(&blob, (width, height), dpi, srgb));
-        encoding.xmp = encoding
-            .xmp
-            .and_then(|packet| xmp::refreshed(&packet, width, height, dpi))
-            .map(String::into_bytes);
+        let facts = exif::Facts {
+            size: (width, height),
+            dpi: encoding.dpi,
+            srgb: encoding.profile == OutputProfile::Srgb,
+            place: encoding.place,
+        };
+        encoding.exif = encoding.exif.and_then(|blob| exif::refreshed(&blob, facts));
+        encoding.xmp = encoding.xmp.and_then(|packet| xmp::refreshed(&packet, facts));
         let quantiser = Quantiser::new(encoding.bit_depth, encoding.dither, encoding.seed);
         let (alpha, flatten) =
             (encoding.alpha, encoding.alpha && encoding.format == OutputFormat::Jpeg);
