@@ -125,12 +125,12 @@ const NOTED: [(&str, &str); 10] = [
     ("F12-iccp-badcrc.png", "the checksum of its colour profile is wrong"),
     ("jpeg-J12-progressive-noeoi.jpg", "its end marker is missing"),
     ("jpeg-J13-baseline-noeoi.jpg", "its end marker is missing"),
-    ("jpeg-J26-grey-rgbicc.jpg", "it describes Rgb colours, the pixels are grey"),
+    ("jpeg-J26-grey-rgbicc.jpg", "it describes RGB colours, the pixels are grey"),
     ("jpeg-J44-icc-missing-chunk.jpg", "a piece of it is missing"),
     ("jpeg-J46-icc-garbage.jpg", "the embedded colour profile is ignored"),
     ("png-P11-iccp-badzlib.png", "it cannot be unpacked"),
     ("png-P12-iccp-badcrc.png", "the checksum of its colour profile is wrong"),
-    ("png-P16-rgb-greyprofile.png", "it describes Gray colours, the pixels are RGB"),
+    ("png-P16-rgb-greyprofile.png", "it describes grey colours, the pixels are RGB"),
     ("tiff-T53-3pages.tif", "the first of 3 pages is used"),
 ];
 

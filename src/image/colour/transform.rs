@@ -102,10 +102,14 @@ fn profile_to_srgb(
         Model::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba, "CMYK"),
     };
     if profile.color_space != space {
-        return Err(profile::Unusable::Reason(format!(
-            "it describes {:?} colours, the pixels are {words}",
-            profile.color_space
-        )));
+        let described = match profile.color_space {
+            DataColorSpace::Gray => "grey".to_owned(),
+            DataColorSpace::Rgb => "RGB".to_owned(),
+            DataColorSpace::Cmyk => "CMYK".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let reason = format!("it describes {described} colours, the pixels are {words}");
+        return Err(profile::Unusable::Reason(reason));
     }
     let options = transform_options(Intent::default());
     let srgb = ColorProfile::new_srgb();

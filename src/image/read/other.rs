@@ -123,7 +123,10 @@ fn failure(path: &std::path::Path, format: Format, error: ImageError) -> Error {
     let path_buf = path.to_path_buf();
     match error {
         ImageError::IoError(e) => super::io_error(path, format, e),
-        ImageError::Unsupported(e) => super::unsupported(path, format, e.to_string(), CONVERT),
+        ImageError::Unsupported(e) => {
+            let what = format!("features that are not known ({e})");
+            super::unsupported(path, format, what, CONVERT)
+        }
         ImageError::Limits(e) => Error::Malformed { path: path_buf, format, detail: e.to_string() },
         ImageError::Decoding(e) => {
             let mut cause: Option<&dyn std::error::Error> = Some(&e);
