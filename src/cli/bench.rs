@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{self, Choice, DeviceName};
+use crate::config::DeviceName;
 use crate::kernels::Isa;
 use crate::network::cpu::{CpuNetwork, Precision};
 use crate::network::{
@@ -23,37 +23,12 @@ use crate::tiling::Grid;
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let asked = config::Precision::ALL
-        .iter()
-        .copied()
-        .find(|precision| precision.word() == arguments.precision);
-    let Some(asked) = asked else {
-        let other = &arguments.precision;
-        return Err(Failure::Settings(format!(
-            "--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32"
-        )));
-    };
     let spec = Spec::gatys();
     let deepest = spec.deepest().expect("the preset has taps");
-    if arguments.size < deepest.stride() {
-        return Err(Failure::Settings(format!(
-            "--size is {}; at least {} px are needed",
-            arguments.size,
-            deepest.stride()
-        )));
-    }
-    if arguments.evaluations == 0 {
-        return Err(Failure::Settings("--evaluations is 0; at least 1 is needed".into()));
-    }
-    match DeviceName::parse(&arguments.devices) {
-        Some(DeviceName::Cpu) => {
-            on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
-        }
-        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
-        None => Err(Failure::Settings(format!(
-            "--devices is `{}`; accepted are cpu and cuda:N",
-            arguments.devices
-        ))),
+    let precision = arguments.precision;
+    match arguments.device {
+        DeviceName::Cpu => on_the_cpu(arguments, &spec, deepest, super::run::precision(precision)?),
+        name => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(precision)),
     }
 }
 
@@ -121,16 +96,16 @@ fn on_a_gpu(
             json!({
                 "size": arguments.size,
                 "evaluations": arguments.evaluations,
-                "forward_only": arguments.forward,
-                "seconds_per_evaluation": median,
-                "fastest_seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
+                "forward-only": arguments.forward,
+                "seconds-per-evaluation": median,
+                "fastest-seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
                 "gflops": gflops,
-                "direct_flops": flops,
-                "least_bytes": least_bytes(arguments.size, arithmetic.dtype().size_in_bytes(), arguments.forward),
+                "direct-flops": flops,
+                "least-bytes": least_bytes(arguments.size, arithmetic.dtype().size_in_bytes(), arguments.forward),
                 "stages": stages,
                 "device": name.to_string(),
-                "device_name": gpu.name,
-                "device_memory_bytes": gpu.total_bytes,
+                "device-name": gpu.name,
+                "device-memory-bytes": gpu.total_bytes,
                 "precision": arguments.precision,
                 "convolutions": format!("{by:?}").to_lowercase(),
             })
@@ -251,11 +226,11 @@ impl Measured {
         let document = json!({
             "size": arguments.size,
             "evaluations": arguments.evaluations,
-            "forward_only": arguments.forward,
-            "seconds_per_evaluation": self.median(),
-            "fastest_seconds": self.seconds.iter().copied().fold(f64::INFINITY, f64::min),
-            "fixed_memory_bytes": self.fixed,
-            "peak_memory_bytes": self.peak,
+            "forward-only": arguments.forward,
+            "seconds-per-evaluation": self.median(),
+            "fastest-seconds": self.seconds.iter().copied().fold(f64::INFINITY, f64::min),
+            "fixed-memory-bytes": self.fixed,
+            "peak-memory-bytes": self.peak,
             "gflops": self.gflops(arguments),
             "isa": self.isa.name(),
             "precision": arguments.precision,

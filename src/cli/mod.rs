@@ -8,6 +8,7 @@ mod bench;
 mod budget;
 mod devices;
 mod exit;
+mod manual;
 mod plan;
 mod progress;
 mod run;
@@ -61,6 +62,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),
         Command::Init(command) => starter::init(command),
+        Command::Completions(command) => manual::completions(command),
+        Command::Man(command) => manual::man(command),
         Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),
         Command::Weights { command: WeightsCommand::Info(command) } => weights::info(command),
     }

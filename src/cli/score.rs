@@ -9,30 +9,29 @@ use serde_json::json;
 use super::args::ScoreArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{Choice, Preset, TilingMargins};
+use crate::config::{self, TilingMargins};
 use crate::files::{self, Overwrite};
 use crate::image::{self, Limits};
 use crate::network::cpu::Precision;
-use crate::network::{Layer, Network, Pooling, Weights};
+use crate::network::{Layer, Network, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
 use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
 use crate::tensor::HostView;
-use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
+use crate::tiling::{EXACT_ALIGNMENT, Grid};
 
 /// `impasto score`.
 pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
-    let spec = spec(arguments)?;
-    let margins = word("--margins", &arguments.margins)?;
-    let (unit, with) = match margins {
-        TilingMargins::Exact => (ALIGNMENT, ""),
-        TilingMargins::Bitwise => (EXACT_ALIGNMENT, " with --margins bitwise"),
-    };
+    let objective = config::Objective { preset: arguments.preset, ..Default::default() };
+    let mut spec = resolve_spec(&objective);
+    spec.pooling = arguments.pooling.unwrap_or(spec.pooling);
+    let margins = arguments.margins;
     if let Some(core) = arguments.core_px
-        && (core == 0 || !core.is_multiple_of(unit))
+        && margins == TilingMargins::Bitwise
+        && !core.is_multiple_of(EXACT_ALIGNMENT)
     {
-        return Err(Failure::Settings(format!(
-            "--core-px is {core}; accepted are multiples of {unit}{with}"
+        return Err(Failure::Usage(format!(
+            "--core-px is {core}; with --margins bitwise, accepted are multiples of {EXACT_ALIGNMENT}"
         )));
     }
     if let Some(path) = &arguments.gradient
@@ -60,30 +59,6 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
         print_table(&evaluation)
     }
     Ok(Exit::Done)
-}
-
-/// One of the words of a setting, as a flag says it.
-fn word<T: Choice>(flag: &str, text: &str) -> Result<T, Failure> {
-    T::ALL.iter().copied().find(|choice| choice.word() == text).ok_or_else(|| {
-        let words: Vec<&str> = T::ALL.iter().map(|choice| choice.word()).collect();
-        Failure::Settings(format!("{flag} is `{text}`; accepted are {}", words.join(", ")))
-    })
-}
-
-fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
-    let preset: Preset = word("--preset", &arguments.preset)?;
-    let mut spec = resolve_spec(&crate::config::Objective { preset, ..Default::default() });
-    match arguments.pooling.as_deref() {
-        None => {}
-        Some("max") => spec.pooling = Pooling::Max,
-        Some("average") => spec.pooling = Pooling::Average,
-        Some(other) => {
-            return Err(Failure::Settings(format!(
-                "--pooling is `{other}`; accepted are max and average"
-            )));
-        }
-    }
-    Ok(spec)
 }
 
 fn evaluate(
