@@ -191,3 +191,38 @@ fn odd_pictures_are_read_as_reference_decoders_read_them_or_refused_with_words()
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!((read, refused), (309, REFUSED.len()));
 }
+
+#[test]
+fn jpegs_cut_anywhere_are_refused_or_whole_to_the_eye() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    for name in [
+        "samp-b-1x2_2x1_2x1.jpg",
+        "samp-p-2x1_1x1_1x1.jpg",
+        "samp-nonint-rst-2x2.jpg",
+        "samp-grey-1x1.jpg",
+        "pdri-p-97x61-2x2-r16B.jpg",
+    ] {
+        let file = std::fs::read(folder.join(name)).unwrap();
+        let reference = folder.join("expected").join(format!("{name}.png"));
+        let (mut whole, mut refused) = (0, 0);
+        for length in (200..file.len() - 2).step_by(23).chain([file.len() - 2, file.len() - 1]) {
+            for end in [b"".as_slice(), b"\xff\xd9"] {
+                let cut = [&file[..length], end].concat();
+                match impasto::image::decode_bytes(Path::new("cut.jpg"), &cut, &Limits::default()) {
+                    Ok(picture) => {
+                        let off = difference(&picture, &reference);
+                        assert!(off <= 2.0, "{name}: {length} bytes are off by {off}");
+                        whole += 1;
+                    }
+                    Err(error) => {
+                        let text = error.to_string();
+                        let known = ["truncated", "no frame header"];
+                        assert!(known.iter().any(|word| text.contains(word)), "{name}: {text}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(whole >= 3 && refused > 20, "{name}: {whole} whole, {refused} refused");
+    }
+}

@@ -11,6 +11,8 @@ mod colour;
 mod error;
 mod exif;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod icc;
 mod ifd;
 mod orientation;

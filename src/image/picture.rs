@@ -84,7 +84,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 GiB.
+    /// 8 GiB, whatever the machine has; a program gives what it may use.
     fn default() -> Self {
         Limits { max_bytes: 8 << 30 }
     }

@@ -51,11 +51,11 @@ pub(super) fn parse(icc: &[u8]) -> Result<ColorProfile, Unusable> {
     if shaper[0] != shaper[1] || shaper[1] != shaper[2] {
         shaper.into_iter().flatten().for_each(as_table);
     }
-    if profile.color_space == DataColorSpace::Gray && profile.pcs == DataColorSpace::Lab {
-        if let Some(curve) = &mut profile.gray_trc {
-            *curve = light_of_lightness(curve);
-            profile.pcs = DataColorSpace::Xyz;
-        }
+    if (profile.color_space, profile.pcs) == (DataColorSpace::Gray, DataColorSpace::Lab)
+        && let Some(curve) = &mut profile.gray_trc
+    {
+        *curve = light_of_lightness(curve);
+        profile.pcs = DataColorSpace::Xyz;
     }
     Ok(profile)
 }

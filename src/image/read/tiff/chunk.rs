@@ -6,7 +6,8 @@ use std::io::{Cursor, ErrorKind, Read};
 use fax::decoder::{DecodeStatus, Group3Decoder, Group4Decoder};
 use half::f16;
 
-use super::layout::{Compression, Layout, Photometric, Predictor};
+use super::fields::{Compression, Photometric, Predictor};
+use super::layout::Layout;
 use super::{Problem, jpeg};
 
 /// Unpacks a strip or tile of `rows` rows: [`Layout::row_bytes`] for each.

@@ -2,7 +2,8 @@
 
 use super::super::jpeg::{Part, decode_part};
 use super::Problem;
-use super::layout::{Layout, Photometric};
+use super::fields::Photometric;
+use super::layout::Layout;
 
 /// Decodes a strip or tile of `rows` rows into `to`, which has [`Layout::row_bytes`] for each.
 pub(super) fn strip(

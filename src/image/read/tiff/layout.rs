@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::Problem;
+use super::fields::{Compression, Fields, Photometric, Predictor, UNPACK, tag};
 use crate::image::ColourKind;
 use crate::image::assemble::Alpha;
 use crate::image::colour::Model;
@@ -10,75 +11,6 @@ use crate::image::ifd::{Directory, Reader};
 
 /// Bytes that the places of strips or tiles may take.
 const PLACES_BYTES: u64 = 64 << 20;
-
-/// A command that unpacks what libtiff does.
-const UNPACK: &str = "unpack it first, for example: tiffcp -c lzw {} picture.tif";
-
-/// A command that makes RGB of most kinds.
-const TO_SRGB: &str = "convert it first, for example: vips colourspace {} picture.tif srgb";
-
-mod tag {
-    pub const WIDTH: u16 = 256;
-    pub const HEIGHT: u16 = 257;
-    pub const BITS: u16 = 258;
-    pub const COMPRESSION: u16 = 259;
-    pub const PHOTOMETRIC: u16 = 262;
-    pub const FILL_ORDER: u16 = 266;
-    pub const STRIP_OFFSETS: u16 = 273;
-    pub const SAMPLES: u16 = 277;
-    pub const ROWS_PER_STRIP: u16 = 278;
-    pub const STRIP_LENGTHS: u16 = 279;
-    pub const PLANAR: u16 = 284;
-    pub const GROUP_3_OPTIONS: u16 = 292;
-    pub const PREDICTOR: u16 = 317;
-    pub const PALETTE: u16 = 320;
-    pub const TILE_WIDTH: u16 = 322;
-    pub const TILE_HEIGHT: u16 = 323;
-    pub const TILE_OFFSETS: u16 = 324;
-    pub const TILE_LENGTHS: u16 = 325;
-    pub const INK_SET: u16 = 332;
-    pub const EXTRA_SAMPLES: u16 = 338;
-    pub const SAMPLE_FORMAT: u16 = 339;
-    pub const JPEG_TABLES: u16 = 347;
-    pub const SUBSAMPLING: u16 = 530;
-}
-
-/// What packs strips and tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    None,
-    Lzw,
-    Deflate,
-    PackBits,
-    Zstandard,
-    Jpeg,
-    /// Fax, one dimension.
-    Group3,
-    /// Fax, two dimensions.
-    Group4,
-}
-
-/// What is stored in place of values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Predictor {
-    None,
-    /// Differences to the pixel on the left.
-    Difference,
-    /// The same of floats' bytes, most significant ones first.
-    FloatingPoint,
-}
-
-/// What a pixel's colours are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Photometric {
-    WhiteIsZero,
-    BlackIsZero,
-    Rgb,
-    Palette,
-    Cmyk,
-    /// Luma and two chromas.
-    LumaChroma,
-}
 
 /// How pixels are stored.
 #[derive(Debug, Clone)]
@@ -120,9 +52,9 @@ impl Layout {
             return Err(Problem::ZeroSized(size));
         }
         let samples = usize::try_from(fields.number(tag::SAMPLES, 1)).unwrap_or(usize::MAX);
-        let compression = compression(&mut fields)?;
-        let photometric = photometric(&mut fields, samples, compression)?;
-        let (bits, float) = depth(&mut fields)?;
+        let compression = fields.compression()?;
+        let photometric = fields.photometric(samples, compression)?;
+        let (bits, float) = fields.depth()?;
         let mut layout = Layout {
             size,
             photometric,
@@ -134,7 +66,7 @@ impl Layout {
             big_endian: fields.reader.big_endian,
             reversed: fields.number(tag::FILL_ORDER, 1) == 2,
             compression,
-            predictor: predictor(&mut fields, compression, bits, float)?,
+            predictor: fields.predictor(compression, bits, float)?,
             palette: Vec::new(),
             jpeg_tables: Vec::new(),
             tiled: false,
@@ -153,7 +85,7 @@ impl Layout {
             };
         }
         if photometric == Photometric::Palette {
-            layout.palette = palette(&mut fields, bits)?;
+            layout.palette = fields.palette(bits)?;
         }
         if compression == Compression::Jpeg {
             layout.jpeg_tables = fields.jpeg_tables();
@@ -270,155 +202,4 @@ impl Layout {
             .collect();
         Ok(())
     }
-}
-
-/// The fields of a directory, read on demand.
-struct Fields<'a, R> {
-    reader: &'a mut Reader<R>,
-    directory: &'a Directory,
-}
-
-impl<R: Read + Seek> Fields<'_, R> {
-    fn number(&mut self, tag: u16, default: u64) -> u64 {
-        let entry = self.directory.find(tag);
-        entry.and_then(|e| self.reader.first_number(&e)).unwrap_or(default)
-    }
-
-    fn numbers(&mut self, tag: u16) -> Vec<u64> {
-        let entry = self.directory.find(tag);
-        entry.and_then(|e| self.reader.numbers(&e, 1 << 20)).unwrap_or_default()
-    }
-
-    /// A width or height.
-    fn size(&mut self, tag: u16) -> Result<u32, Problem> {
-        u32::try_from(self.number(tag, 0))
-            .map_err(|_| Problem::damaged("a width or height that cannot be"))
-    }
-
-    /// The segments of the tables, without the markers around them.
-    fn jpeg_tables(&mut self) -> Vec<u8> {
-        let entry = self.directory.find(tag::JPEG_TABLES);
-        let tables = entry.and_then(|e| self.reader.bytes(&e, 1 << 20)).unwrap_or_default();
-        let tables = tables.strip_prefix(b"\xff\xd8").unwrap_or(&tables);
-        tables.strip_suffix(b"\xff\xd9").unwrap_or(tables).to_vec()
-    }
-}
-
-fn compression<R: Read + Seek>(fields: &mut Fields<R>) -> Result<Compression, Problem> {
-    let number = fields.number(tag::COMPRESSION, 1);
-    let name = match number {
-        1 => return Ok(Compression::None),
-        3 if fields.number(tag::GROUP_3_OPTIONS, 0) & 1 == 0 => return Ok(Compression::Group3),
-        4 => return Ok(Compression::Group4),
-        5 => return Ok(Compression::Lzw),
-        7 => return Ok(Compression::Jpeg),
-        8 | 32946 => return Ok(Compression::Deflate),
-        32773 => return Ok(Compression::PackBits),
-        50000 => return Ok(Compression::Zstandard),
-        2 => "fax",
-        3 => "two-dimensional fax (group 3)",
-        6 => "old-style JPEG",
-        32809 => "ThunderScan",
-        32908 | 32909 => "PixarLog",
-        33003 | 33005 | 34712 => "JPEG 2000",
-        34661 => "JBIG",
-        34676 | 34677 => "SGI Log",
-        34887 => "LERC",
-        34892 => "lossy JPEG of a DNG",
-        34925 => "LZMA",
-        50001 => "WebP",
-        50002 | 52546 => "JPEG XL",
-        _ => "",
-    };
-    let what = match name {
-        "" => format!("compression number {number}"),
-        name => format!("{name} compression"),
-    };
-    Err(Problem::unsupported(what, UNPACK))
-}
-
-fn photometric<R: Read + Seek>(
-    fields: &mut Fields<R>,
-    samples: usize,
-    compression: Compression,
-) -> Result<Photometric, Problem> {
-    let default = if samples >= 3 { 2 } else { 1 };
-    let refuse = |what: &str| Err(Problem::unsupported(what, TO_SRGB));
-    match fields.number(tag::PHOTOMETRIC, default) {
-        0 => Ok(Photometric::WhiteIsZero),
-        1 => Ok(Photometric::BlackIsZero),
-        2 => Ok(Photometric::Rgb),
-        3 => Ok(Photometric::Palette),
-        5 if fields.number(tag::INK_SET, 1) == 1 => Ok(Photometric::Cmyk),
-        5 => refuse("inks other than CMYK"),
-        6 if compression == Compression::Jpeg || fields.numbers(tag::SUBSAMPLING) == [1, 1] => {
-            Ok(Photometric::LumaChroma)
-        }
-        6 => Err(Problem::unsupported(
-            "subsampled YCbCr pixels",
-            "convert it first, for example: tiff2rgba {} picture.tif",
-        )),
-        8..=10 => refuse("Lab pixels"),
-        32803 | 34892 => Err(Problem::Raw),
-        32844 | 32845 => refuse("logarithmic pixels (LogLuv)"),
-        number => refuse(&format!("pixels of photometric interpretation {number}")),
-    }
-}
-
-/// Bits of a sample, and whether it is a float.
-fn depth<R: Read + Seek>(fields: &mut Fields<R>) -> Result<(u32, bool), Problem> {
-    let all = fields.numbers(tag::BITS);
-    let bits = all.first().copied().unwrap_or(1);
-    if all.iter().any(|other| *other != bits) {
-        return Err(Problem::unsupported("channels of different depths", TO_SRGB));
-    }
-    let float = match fields.number(tag::SAMPLE_FORMAT, 1) {
-        1 | 4 => false,
-        2 => {
-            return Err(Problem::unsupported(
-                "signed integers",
-                "convert it first, for example: vips cast {} picture.tif ushort",
-            ));
-        }
-        3 => true,
-        _ => return Err(Problem::unsupported("complex numbers", TO_SRGB)),
-    };
-    match (bits, float) {
-        (1..=32 | 64, false) | (16 | 24 | 32 | 64, true) => Ok((bits as u32, float)),
-        _ => {
-            let kind = if float { "floats" } else { "integers" };
-            Err(Problem::unsupported(format!("{kind} of {bits} bits"), TO_SRGB))
-        }
-    }
-}
-
-fn predictor<R: Read + Seek>(
-    fields: &mut Fields<R>,
-    compression: Compression,
-    bits: u32,
-    float: bool,
-) -> Result<Predictor, Problem> {
-    if !matches!(compression, Compression::Lzw | Compression::Deflate | Compression::Zstandard) {
-        return Ok(Predictor::None);
-    }
-    match fields.number(tag::PREDICTOR, 1) {
-        1 => Ok(Predictor::None),
-        2 if matches!(bits, 8 | 16 | 32 | 64) => Ok(Predictor::Difference),
-        3 if float => Ok(Predictor::FloatingPoint),
-        number => {
-            let what = format!("predictor {number} for samples of {bits} bits");
-            Err(Problem::unsupported(what, UNPACK))
-        }
-    }
-}
-
-/// The colours of a palette, 0..1. Some writers use eight of the sixteen bits.
-fn palette<R: Read + Seek>(fields: &mut Fields<R>, bits: u32) -> Result<Vec<[f32; 3]>, Problem> {
-    let (values, count) = (fields.numbers(tag::PALETTE), 1usize << bits.min(16));
-    if bits > 16 || values.len() < 3 * count {
-        return Err(Problem::damaged("its palette is too small"));
-    }
-    let top = if values.iter().all(|v| *v < 256) { 255.0 } else { 65535.0 };
-    let value = |i: usize| values[i] as f32 / top;
-    Ok((0..count).map(|i| [value(i), value(count + i), value(2 * count + i)]).collect())
 }

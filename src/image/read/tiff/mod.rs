@@ -1,6 +1,7 @@
 //! TIFF and BigTIFF: strip by strip, tile by tile, so that a picture of any size is held once.
 
 mod chunk;
+mod fields;
 mod jpeg;
 mod layout;
 mod page;
@@ -8,7 +9,8 @@ mod page;
 use std::path::Path;
 
 use self::chunk::Numbers;
-use self::layout::{Layout, Photometric};
+use self::fields::{Compression, Photometric};
+use self::layout::Layout;
 use self::page::Page;
 use super::{Header, Input, Source, unsupported};
 use crate::image::assemble::Assembler;
@@ -132,19 +134,21 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     Ok(header)
 }
 
-/// Bytes that decoding takes beside the planes: a strip or tile packed and unpacked, of JPEG its
-/// planes too, and some rows as numbers.
+/// Bytes that decoding takes beside the planes: strips or tiles unpacked and packed, of JPEG what its
+/// decoder holds too, and some rows as numbers.
 fn decoder_bytes(layout: &Layout) -> Option<u64> {
     let rows = u64::from(layout.rows(0));
     let chunk = layout.row_bytes().checked_mul(rows)?;
     let packed = layout.places.iter().map(|(_, length)| *length).max().unwrap_or(0);
     let planes = if layout.planar { layout.wanted() as u64 } else { 1 };
+    let (beside, packed) = match layout.compression {
+        Compression::None => (0, 0),
+        Compression::Jpeg => (2, packed.checked_mul(2)?),
+        _ => (0, packed),
+    };
     let row = u64::from(layout.chunk.0).checked_mul(layout.samples as u64)?;
     let band = (BAND_SAMPLES as u64).min(row.checked_mul(rows)?).checked_add(row)?;
-    chunk
-        .checked_mul(planes + 2)?
-        .checked_add(packed.checked_mul(2)?)?
-        .checked_add(band.checked_mul(16)?)
+    chunk.checked_mul(planes + beside)?.checked_add(packed)?.checked_add(band.checked_mul(16)?)
 }
 
 /// The fields of a directory that can be read, are no longer than is worth carrying and are kept.
