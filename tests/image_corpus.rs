@@ -114,10 +114,10 @@ const REFUSED: [(&str, &str, &str); 9] = [
     ("F19-int16-signed.tif", "a TIFF with signed integers", "vips cast"),
     ("F19-lab.tif", "a TIFF with Lab pixels", "vips colourspace"),
     ("png-P08-cicp-pq.png", "a PNG with HDR brightness (PQ)", "ffmpeg"),
-    ("tiff-T24-jpeg-ycbcr444.tif", "said to be luma and chroma (YCbCr) and cannot be", "tiffset"),
-    ("tiff-T25-jpeg-ycbcr420-tiles.tif", "said to be luma and chroma (YCbCr)", "tiffset"),
+    ("tiff-T24-jpeg-ycbcr444.tif", "declared as luma and chroma (YCbCr) that cannot be", "tiffset"),
+    ("tiff-T25-jpeg-ycbcr420-tiles.tif", "declared as luma and chroma (YCbCr)", "tiffset"),
     ("tiff-T28-libtiff-jpeg-rgb.tif", "the TIFF file is damaged: a JPEG inside it", ""),
-    ("tj-tf-jpeg-ycbcr444.tif", "said to be luma and chroma (YCbCr)", "tiffset"),
+    ("tj-tf-jpeg-ycbcr444.tif", "declared as luma and chroma (YCbCr)", "tiffset"),
 ];
 
 /// Files of tests/corpus that are painted with a word of warning.

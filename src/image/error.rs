@@ -34,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file stops before the picture does.
-    #[error("{}: the {format} file is truncated: it ends before the picture does; copy it anew, or save what a viewer shows of it as another picture", path.display())]
+    #[error("{}: the {format} file is truncated: it ends before the picture does; copy it again, or save what a viewer shows of it as another picture", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,

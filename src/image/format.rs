@@ -20,7 +20,7 @@ pub enum Format {
     Gif,
     /// The netpbm family: PBM, PGM, PPM, PAM.
     Pnm,
-    /// Truevision TGA; it has no signature and is told by its extension.
+    /// Truevision TGA; it has no signature; the extension decides.
     Tga,
     /// Quite OK Image.
     Qoi,

@@ -72,7 +72,7 @@ pub struct SourceInfo {
     pub exif: Option<Vec<u8>>,
     /// The XMP packet.
     pub xmp: Option<Vec<u8>>,
-    /// Things worth telling: a profile that could not be used, further pages left aside.
+    /// Warnings: a profile that cannot be used, further pages that are not read.
     pub notes: Vec<String>,
 }
 

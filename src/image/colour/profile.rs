@@ -1,5 +1,5 @@
-//! ICC profiles as moxcms reads them, with what it gets wrong rewritten before it is asked for a
-//! transform; what that is stands in [`crate::image::read`].
+//! ICC profiles as moxcms reads them, with its faults worked around: curves are rewritten before
+//! a transform is made. [`crate::image::read`] lists the faults.
 
 use std::fmt;
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn hdr_is_told() {
+    fn hdr_profiles_are_unusable() {
         let icc = ColorProfile::new_bt2020_pq().encode().unwrap();
         assert!(matches!(parse(&icc), Err(Unusable::Hdr("PQ"))));
         let icc = ColorProfile::new_bt2020_hlg().encode().unwrap();

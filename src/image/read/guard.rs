@@ -37,3 +37,32 @@ pub fn silence_decoder_panics() {
         }
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_inside_a_decoder_is_an_error_and_is_not_printed() {
+        static PRINTED: AtomicUsize = AtomicUsize::new(0);
+        let before = take_hook();
+        set_hook(Box::new(move |panic| match panic.payload().downcast_ref::<&str>() {
+            Some(&"a fault for the test") => {
+                PRINTED.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => before(panic),
+        }));
+        silence_decoder_panics();
+        let result: Result<(), Error> =
+            run(Path::new("x.tga"), Format::Tga, || panic!("a fault for the test"));
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("x.tga") && text.contains("gave up"), "{text}");
+        assert_eq!(PRINTED.load(Ordering::Relaxed), 0);
+        // Others are still printed.
+        let other = catch_unwind(|| panic!("a fault for the test"));
+        assert!(other.is_err());
+        assert_eq!(PRINTED.load(Ordering::Relaxed), 1);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{HDR, unsupported};
+use super::hdr;
 use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::{Model, Refusal, ToWorking, described};
 use crate::image::exif::{self, ColourSpace};
@@ -125,10 +125,7 @@ impl Header {
         let (to_working, note) =
             ToWorking::new(model, self.icc.as_deref()).map_err(|refusal| match refusal {
                 Refusal::Cmyk(reason) => Error::Cmyk { path: path.to_path_buf(), reason },
-                Refusal::Hdr(curve) => {
-                    let what = format!("HDR brightness ({curve})");
-                    unsupported(path, self.format, what, HDR)
-                }
+                Refusal::Hdr(curve) => hdr(path, self.format, curve),
             })?;
         self.notes.extend(note);
         Ok(Assembler::new(self.size, self.orientation, model, alpha, to_working))

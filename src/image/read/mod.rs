@@ -11,7 +11,7 @@
 //! | jpeg-decoder 0.3.2 | fills scans that end early with zeros, without a word | each scan is followed by bait (`jpeg::stream`) | none known |
 //! | jpeg-decoder 0.3.2 | leaves unfinished progressive files as they are | what the scans have coded is counted (`jpeg::stream`) | none known |
 //! | jpeg-decoder 0.3.2 | refuses frames without height, missing end markers, Huffman tables 2 and 3 of baseline frames | filled in or renamed (`jpeg::stream`) | image-rs/jpeg-decoder#98 |
-//! | jpeg-decoder 0.3.2 | takes three components of the ids 1, 2, 3 for luma and chroma, whatever Adobe's marker says | told by libjpeg's rules (`jpeg`) | image-rs/jpeg-decoder#249 |
+//! | jpeg-decoder 0.3.2 | takes three components of the ids 1, 2, 3 for luma and chroma, whatever Adobe's marker says | libjpeg's rules decide (`jpeg`) | image-rs/jpeg-decoder#249 |
 //! | jpeg-decoder 0.3.2 | counts too many blocks in scans of single components beside sampling factors of 4 and 2 | refused (`jpeg::head`) | none known |
 //! | jpeg-encoder 0.7.1 | writes no comments | put in behind the first segment (`write::jpeg`) | none known |
 //! | png 0.18.1 | reads no `eXIf` behind the pixels, drops profiles with a wrong checksum, names every profile `_` | chunks walked and written here (`png::chunks`, `write::png`) | w3c/png#447 |
@@ -38,9 +38,6 @@ pub use guard::silence_decoder_panics;
 use header::Header;
 
 use super::{Error, Format, Limits, Picture, Probe, SourceInfo};
-
-/// What to do with HDR.
-const HDR: &str = "convert it to SDR first, for example: ffmpeg -i {} -vf zscale=t=linear:npl=203,tonemap=hable,zscale=p=bt709:t=iec61966-2-1,format=rgb24 sdr.png";
 
 /// What a picture's bytes are read from.
 trait Bytes: BufRead + Seek {}
@@ -176,6 +173,15 @@ fn io_error(path: &Path, format: Format, source: std::io::Error) -> Error {
 fn unsupported(path: &Path, format: Format, what: impl Into<String>, advice: &str) -> Error {
     let advice = advice.replace("{}", &path.display().to_string());
     Error::Unsupported { path: path.to_path_buf(), format, what: what.into(), advice }
+}
+
+/// The error for a file with HDR brightness of the transfer function `curve`.
+fn hdr(path: &Path, format: Format, curve: &str) -> Error {
+    let transfer = if curve == "HLG" { "arib-std-b67" } else { "smpte2084" };
+    let advice = format!(
+        "convert it to SDR first, for example: ffmpeg -i {{}} -vf setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=gbr,zscale=t=linear:npl=203,tonemap=hable,zscale=p=bt709:t=iec61966-2-1,format=rgb24 sdr.png"
+    );
+    unsupported(path, format, format!("HDR brightness ({curve})"), &advice)
 }
 
 /// Reads a picture's header: size as seen, colour, depth, frames, resolution. No pixel is decoded,

@@ -37,7 +37,7 @@ const FORMATS: [(Signature, Format); 15] = [
     ((0, b"farbfeld"), Format::Farbfeld),
 ];
 
-/// Signatures of cameras' raw files that are not told by their extension alone.
+/// Signatures of cameras' raw files.
 const RAW: [(Signature, &str); 10] = [
     ((0, b"FUJIFILMCCD-RAW"), "Fujifilm RAF"),
     ((0, b"IIU\0"), "Panasonic RW2"),

@@ -1,5 +1,5 @@
-//! A JPEG's bytes as they are given to the decoder: what the file leaves open is filled in, and what
-//! the decoder would take amiss is taken out.
+//! A JPEG's bytes as the decoder gets them: what the file leaves open is filled in, and what the
+//! decoder refuses without need is left out.
 //!
 //! The decoder fills in zeros where a scan ends early, and says nothing. To find out, each scan is
 //! followed by [`BAIT`], which stops a decoder that still wants data and is skipped by one that has

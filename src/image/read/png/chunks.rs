@@ -28,7 +28,7 @@ pub(super) struct Chunks {
     pub chromaticities: Option<[(f64, f64); 4]>,
     /// The gamma of a display that shows the values rightly.
     pub gamma: Option<f64>,
-    /// Whether the colours are said to be sRGB.
+    /// Whether the file declares its colours sRGB.
     pub srgb: bool,
     /// Dots per metre, horizontal and vertical.
     pub per_metre: Option<(u32, u32)>,
@@ -36,8 +36,8 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// Walks the chunks of a file from its first byte to its last. A file that stops early has said
-    /// what it has said.
+    /// Walks the chunks of a file from its first byte to its last. A truncated file
+    /// gives what comes before its end.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ fn text<'a>(kind: &[u8; 4], body: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
     Some((keyword, text))
 }
 
-/// The bytes in a text that begins with a name and their number and goes on in hexadecimal.
+/// The bytes in a text of a name, the number of bytes, and the bytes in hexadecimal.
 fn from_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
     let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let _name = words.next()?;

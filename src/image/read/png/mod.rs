@@ -68,7 +68,7 @@ fn colours(source: &Source, header: &mut Header, chunks: Chunks) -> Result<(), E
     if let Some([primaries, transfer, matrix]) = chunks.code_points {
         match described::code_points(primaries, transfer, grey) {
             CodePoints::Hdr(curve) => {
-                return Err(source.unsupported(format!("HDR brightness ({curve})"), super::HDR));
+                return Err(super::hdr(source.path, source.format, curve));
             }
             CodePoints::Srgb if matrix == 0 => {
                 header.srgb = true;
@@ -115,8 +115,7 @@ pub(super) fn pixels(
         ColorType::Rgb | ColorType::Indexed => (Model::Rgb, Alpha::None),
         ColorType::Rgba => (Model::Rgb, Alpha::Straight),
     };
-    // A grey profile on colour pixels, and the reverse, is told apart here: palettes are expanded
-    // to RGB.
+    // The profile has to fit these channels: palettes are expanded to RGB.
     let mut assembler = header.assembler(path, model, alpha)?;
     let (width, height) = (reader.info().width, reader.info().height);
     let sixteen = depth == BitDepth::Sixteen;

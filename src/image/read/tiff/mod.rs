@@ -183,7 +183,7 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     }
     if layout.photometric == Photometric::LumaChroma && strays > header.pixels() / 5 {
         return Err(Problem::unsupported(
-            "pixels that are said to be luma and chroma (YCbCr) and cannot be: many lie far outside of RGB",
+            "pixels declared as luma and chroma (YCbCr) that cannot be: many lie far outside of RGB",
             "if they are RGB, say so in a copy of it: tiffset -s 262 2 copy.tif",
         )
         .of(path));
