@@ -110,10 +110,10 @@ fn lossy_kinds_are_read_closely() {
 /// Files of tests/corpus that are refused: what is wrong, and what to do about it.
 const REFUSED: [(&str, &str, &str); 9] = [
     ("F14-half-with-an-end.jpg", "the JPEG file is truncated", ""),
-    ("F19-12bit.jpg", "a JPEG with 12 bits a channel", "djpeg -outfile picture.ppm"),
-    ("F19-int16-signed.tif", "a TIFF with signed integers", "vips cast"),
-    ("F19-lab.tif", "a TIFF with Lab pixels", "vips colourspace"),
-    ("png-P08-cicp-pq.png", "a PNG with HDR brightness (PQ)", "ffmpeg"),
+    ("F19-12bit.jpg", "this JPEG has 12 bits a channel", "djpeg -outfile picture.ppm"),
+    ("F19-int16-signed.tif", "this TIFF has signed integers", "vips cast"),
+    ("F19-lab.tif", "this TIFF has Lab pixels", "vips colourspace"),
+    ("png-P08-cicp-pq.png", "this PNG has HDR brightness (PQ)", "ffmpeg"),
     ("tiff-T24-jpeg-ycbcr444.tif", "declared as luma and chroma (YCbCr) that cannot be", "tiffset"),
     ("tiff-T25-jpeg-ycbcr420-tiles.tif", "declared as luma and chroma (YCbCr)", "tiffset"),
     ("tiff-T28-libtiff-jpeg-rgb.tif", "the TIFF file is damaged: a JPEG inside it", ""),

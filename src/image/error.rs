@@ -52,7 +52,7 @@ pub enum Error {
         detail: String,
     },
     /// A kind of the format that is not read.
-    #[error("{}: a {format} with {what}, which impasto does not read; {advice}", path.display())]
+    #[error("{}: this {format} has {what}, which impasto does not read; {advice}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,

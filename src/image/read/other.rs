@@ -2,10 +2,12 @@
 //! EXR, farbfeld.
 
 use std::io::{BufRead, Seek, SeekFrom};
+use std::path::Path;
 
+use image::error::UnsupportedErrorKind;
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use super::{Header, Source};
+use super::{Header, Source, unsupported};
 use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::Model;
 use crate::image::{ColourKind, Error, Format, Limits, exif};
@@ -119,27 +121,34 @@ fn unpack(raw: &[u8], colour: ColorType, samples: &mut Vec<f32>) {
     }
 }
 
-fn failure(path: &std::path::Path, format: Format, error: ImageError) -> Error {
-    let path_buf = path.to_path_buf();
+fn failure(path: &Path, format: Format, error: ImageError) -> Error {
+    let malformed = |detail: String| Error::Malformed { path: path.to_path_buf(), format, detail };
     match error {
         ImageError::IoError(e) => super::io_error(path, format, e),
         ImageError::Unsupported(e) => {
-            let what = format!("features that are not known ({e})");
-            super::unsupported(path, format, what, CONVERT)
+            let what = match e.kind() {
+                UnsupportedErrorKind::Color(colour) => format!("{colour:?} pixels"),
+                UnsupportedErrorKind::GenericFeature(feature) => feature,
+                _ => e.to_string(),
+            };
+            unsupported(path, format, what, CONVERT)
         }
-        ImageError::Limits(e) => Error::Malformed { path: path_buf, format, detail: e.to_string() },
         ImageError::Decoding(e) => {
             let mut cause: Option<&dyn std::error::Error> = Some(&e);
             while let Some(inner) = cause {
                 let io = inner.downcast_ref::<std::io::Error>();
                 if io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
-                    return Error::Truncated { path: path_buf, format };
+                    return Error::Truncated { path: path.to_path_buf(), format };
                 }
                 cause = inner.source();
             }
-            Error::Malformed { path: path_buf, format, detail: e.to_string() }
+            let reason = std::error::Error::source(&e).map_or(e.to_string(), ToString::to_string);
+            if format == Format::Exr && reason.contains("does not contain") {
+                return unsupported(path, format, "other channels than RGB", CONVERT);
+            }
+            malformed(reason)
         }
-        other => Error::Malformed { path: path_buf, format, detail: other.to_string() },
+        other => malformed(other.to_string()),
     }
 }
 

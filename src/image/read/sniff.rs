@@ -52,7 +52,7 @@ const RAW: [(Signature, &str); 10] = [
 ];
 
 /// Signatures of other known kinds of file, and what to do with each.
-const FOREIGN: [(Signature, &str, &str); 16] = [
+const FOREIGN: [(Signature, &str, &str); 18] = [
     ((0, b"8BPS"), "a Photoshop document", EXPORT),
     ((0, b"%PDF"), "a PDF document", RENDER),
     ((0, b"%!PS"), "a PostScript document", RENDER),
@@ -62,6 +62,8 @@ const FOREIGN: [(Signature, &str, &str); 16] = [
     ((4, b"jP  \r\n\x87\n"), "a JPEG 2000 picture", OPENJPEG),
     ((0, b"<svg"), "an SVG drawing", "render it to a PNG first, for example with rsvg-convert"),
     ((0, b"gimp xcf"), "a GIMP document", EXPORT),
+    ((0, b"PF\n"), "a PFM picture", MAGICK),
+    ((0, b"Pf\n"), "a PFM picture", MAGICK),
     ((0, b"DDS "), "a DirectDraw surface", MAGICK),
     ((0, b"\0\0\x01\0"), "an icon", MAGICK),
     ((0, b"II\xbc\x01"), "a JPEG XR picture", "convert it first, for example with JxrDecApp"),

@@ -8,7 +8,8 @@ use crate::image::colour::{FromWorking, Intent};
 use crate::image::{Error, SourceInfo, icc};
 
 /// A format that can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OutputFormat {
     /// PNG, 8 or 16 bits a channel.
@@ -21,6 +22,18 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[Self::Png, Self::Tiff, Self::Jpeg];
+
+    /// The word for it: what serde writes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Tiff => "tiff",
+            Self::Jpeg => "jpeg",
+        }
+    }
+
     /// By the extension of a name: `png`, `tif`, `tiff`, `jpg`, `jpeg`, in any case.
     pub fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
@@ -203,6 +216,27 @@ impl Encoding {
                 }
                 _ => None,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_that_serde_writes() {
+        fn written(value: impl Serialize) -> String {
+            serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
+        }
+        for format in OutputFormat::ALL {
+            assert_eq!(written(format), format.word());
+        }
+        for compression in Compression::ALL {
+            assert_eq!(written(compression), compression.word());
+        }
+        for intent in Intent::ALL {
+            assert_eq!(written(intent), intent.word());
         }
     }
 }
