@@ -15,7 +15,7 @@
 //! | jpeg-decoder 0.3.2 | counts too many blocks in scans of single components beside sampling factors of 4 and 2 | refused (`jpeg::head`) | none known |
 //! | jpeg-encoder 0.7.1 | writes no comments | put in behind the first segment (`write::jpeg`) | none known |
 //! | png 0.18.1 | reads no `eXIf` behind the pixels, drops profiles with a wrong checksum, names every profile `_` | chunks walked and written here (`png::chunks`, `write::png`) | w3c/png#447 |
-//! | fax 0.3.0 | gives no last line without the mark that ends lines | taken where it is as long as the picture is wide (`tiff::chunk`) | none known |
+//! | fax 0.3.0 | gives no last line without the mark that ends lines | taken where it is as long as the picture is wide (`tiff::unpack`) | none known |
 //! | tiff 0.11.3 | see below | strips and directories are read here (`tiff`, `ifd`) | image-rs/image-tiff#296, #417 |
 //!
 //! The tiff crate refuses TIFFs without byte counts, with reversed bits, palettes, odd depths or a

@@ -1,16 +1,17 @@
 //! TIFF and BigTIFF: strip by strip, tile by tile, so that a picture of any size is held once.
 
-mod chunk;
 mod fields;
 mod jpeg;
 mod layout;
+mod numbers;
 mod page;
+mod unpack;
 
 use std::path::Path;
 
-use self::chunk::Numbers;
 use self::fields::{Compression, Photometric};
 use self::layout::Layout;
+use self::numbers::Numbers;
 use self::page::Page;
 use super::{Header, Input, Source, unsupported};
 use crate::image::assemble::Assembler;
@@ -176,12 +177,12 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
                 .get(plane * per_plane + index)
                 .ok_or_else(|| Problem::damaged("a strip or tile is missing"))
                 .and_then(|(at, length)| Ok(reader.read(*at, *length)?))
-                .and_then(|packed| chunk::unpack(&layout, packed, layout.rows(row)));
+                .and_then(|packed| unpack::unpack(&layout, packed, layout.rows(row)));
             chunks.push(unpacked.map_err(|problem| problem.of(path))?);
         }
         strays += place(&layout, &chunks, (x0, y0), used, &mut assembler);
     }
-    if layout.photometric == Photometric::LumaChroma && strays > header.pixels() / 5 {
+    if strays > header.pixels() / 5 {
         return Err(Problem::unsupported(
             "pixels declared as luma and chroma (YCbCr) that cannot be: many lie far outside of RGB",
             "if they are RGB, say so in a copy of it: tiffset -s 262 2 copy.tif",
@@ -206,25 +207,38 @@ fn place(
         (layout.row_bytes() as usize, layout.wanted(), layout.together());
     let mut numbers = Numbers::new(layout);
     let (mut row, mut pixel, mut samples) = (Vec::new(), vec![0.0; wanted], Vec::new());
+    let as_stored = !layout.planar
+        && together == wanted
+        && matches!(
+            layout.photometric,
+            Photometric::BlackIsZero | Photometric::Rgb | Photometric::Cmyk
+        );
     let mut strays = 0;
     let rows_at_once = BAND_SAMPLES.div_ceil(width * wanted).min(height);
     for top in (0..height).step_by(rows_at_once) {
         samples.clear();
         for y in top..(top + rows_at_once).min(height) {
+            let bytes = y * row_bytes..(y + 1) * row_bytes;
+            if as_stored {
+                numbers.row(&planes[0][bytes], width, &mut samples);
+                continue;
+            }
             row.clear();
             for plane in planes {
-                numbers.row(&plane[y * row_bytes..(y + 1) * row_bytes], width, &mut row);
+                numbers.row(&plane[bytes.clone()], width, &mut row);
             }
             for x in 0..width {
                 for (c, value) in pixel.iter_mut().enumerate() {
                     *value = row[if layout.planar { c * width + x } else { x * together + c }];
                 }
-                chunk::colours(layout, &pixel, &mut samples);
+                numbers::colours(layout, &pixel, &mut samples);
             }
         }
-        let far = |v: &f32| *v < -STRAY || *v > 1.0 + STRAY;
-        let pixels = samples.chunks_exact(layout.model().channels());
-        strays += pixels.filter(|pixel| pixel.iter().any(far)).count() as u64;
+        if layout.photometric == Photometric::LumaChroma {
+            let far = |v: &f32| *v < -STRAY || *v > 1.0 + STRAY;
+            let pixels = samples.chunks_exact(assembler.channels());
+            strays += pixels.filter(|pixel| pixel[..3].iter().any(far)).count() as u64;
+        }
         assembler.put((x0, y0 + top as u32), width, &mut samples);
     }
     strays
