@@ -84,6 +84,11 @@ fn sizes_that_cannot_be() {
         let (error, text) = refused(&put(f, name, &bytes));
         assert!(matches!(error, Error::ZeroSized { .. }), "{text}");
     }
+    // A file that ends before it says its size is not one without pixels.
+    assert!(matches!(
+        refused(&put(f, "c.png", &png_of_size(4, 4)[..20])).0,
+        Error::Truncated { .. }
+    ));
     let mut jpeg = encoded(&RgbImage::new(8, 8), ::image::ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     jpeg[frame + 7..frame + 9].fill(0);

@@ -16,7 +16,7 @@ const XMP: &[u8] = b"XML:com.adobe.xmp";
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Chunks {
     /// Width and height of the header.
-    pub size: (u32, u32),
+    pub size: Option<(u32, u32)>,
     /// Frames of an animation; 1 for a still.
     pub frames: usize,
     pub icc: Option<Vec<u8>>,
@@ -73,11 +73,7 @@ impl Chunks {
     fn take(&mut self, kind: &[u8; 4], body: &[u8], intact: bool) {
         match kind {
             b"iCCP" => self.take_profile(body, intact),
-            b"IHDR" => {
-                if let Some((width, height)) = word(body, 0).zip(word(body, 4)) {
-                    self.size = (width, height);
-                }
-            }
+            b"IHDR" => self.size = word(body, 0).zip(word(body, 4)),
             _ if !intact => {}
             b"acTL" => self.frames = word(body, 0).map_or(1, |n| n.max(1) as usize),
             b"cICP" => self.code_points = body.get(..3).and_then(|b| b.try_into().ok()),

@@ -32,10 +32,10 @@ fn open<'s, 'a>(
 
 pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let chunks = Chunks::read(&mut source.reader).map_err(|e| source.io(e))?;
-    let (path, format, size) = (source.path, source.format, chunks.size);
-    if size.0 == 0 || size.1 == 0 {
-        let (path, (width, height)) = (path.to_path_buf(), size);
-        return Err(Error::ZeroSized { path, format, width, height });
+    let (path, format) = (source.path, source.format);
+    if let Some((width, height)) = chunks.size.filter(|(width, height)| *width == 0 || *height == 0)
+    {
+        return Err(Error::ZeroSized { path: path.to_path_buf(), format, width, height });
     }
     source.reader.rewind().map_err(|e| source.io(e))?;
     let reader = open(source, HEADER_BYTES)?;
@@ -47,6 +47,7 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     };
     let alpha = matches!(info.color_type, ColorType::GrayscaleAlpha | ColorType::Rgba)
         || info.trns.is_some();
+    let size = (info.width, info.height);
     let mut header = Header::new(format, size, colour, info.bit_depth as u8, alpha);
     let channels = if colour == ColourKind::Grey { 1 } else { 3 } + u64::from(alpha);
     let raw = channels * if info.bit_depth == BitDepth::Sixteen { 2 } else { 1 };
