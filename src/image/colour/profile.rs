@@ -1,5 +1,5 @@
 //! ICC profiles as moxcms reads them, with its faults worked around: curves are rewritten before
-//! a transform is made. [`crate::image::read`] lists the faults.
+//! a transform is made. [`crate::image`] lists the faults.
 
 use std::fmt;
 
