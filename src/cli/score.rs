@@ -68,7 +68,7 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::default();
+    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;

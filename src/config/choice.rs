@@ -64,14 +64,4 @@ pub(crate) use {choice, words};
 words! { Pooling { Max = "max", Average = "average" } }
 words! { Compression { Deflate = "deflate", Lzw = "lzw", None = "none" } }
 words! { Precision { Float32 = "float32", Tf32 = "tf32", Bfloat16 = "bfloat16" } }
-
-impl Choice for Intent {
-    const ALL: &'static [Self] = &[Intent::Relative, Intent::Perceptual];
-
-    fn word(self) -> &'static str {
-        match self {
-            Intent::Perceptual => "perceptual",
-            _ => "relative-colorimetric",
-        }
-    }
-}
+words! { Intent { RelativeColorimetric = "relative-colorimetric", Perceptual = "perceptual" } }

@@ -21,8 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode,
-    without_effect,
+    Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode, without_effect,
 };
 use crate::image::OutputFormat;
 use crate::objective::Spec;

@@ -76,8 +76,9 @@ impl<'a> Finish<'a> {
         let format = OutputFormat::from_path(&job.output)
             .expect("an output's extension is checked with the settings");
         let mut encoding = Encoding::new(format);
-        if output.metadata == MetadataFrom::Keep {
+        if output.metadata != MetadataFrom::None {
             encoding = encoding.carry(photograph.source());
+            encoding.place = output.metadata == MetadataFrom::All;
             encoding.recipe = recipe(job, settings, weights);
         }
         encoding.bit_depth = output.bit_depth;

@@ -48,8 +48,10 @@ choice! {
 choice! {
     /// What becomes of the photograph's EXIF and XMP.
     MetadataFrom {
-        /// Carried over, orientation and size brought up to date.
+        /// Carried over without the place, orientation and size brought up to date.
         Keep = "keep",
+        /// Carried over with the place where the photograph was taken (GPS).
+        All = "all",
         /// Nothing is written, and no record of how the picture was made either.
         None = "none",
     }
@@ -110,7 +112,8 @@ settings! {
         /// Whether 8-bit pictures are dithered.
         dither: bool = true, Pixels;
         /// Whether the photograph's EXIF and XMP, and a pipeline that makes the picture again, are
-        /// written into the picture.
+        /// written into the picture. `keep` leaves out the place where the photograph was taken
+        /// (GPS), `all` keeps it.
         metadata: MetadataFrom = MetadataFrom::Keep, Pixels;
         /// Deep Zoom tiles for a viewer in a web page: `NAME.dzi` and `NAME_files` beside the
         /// picture.
@@ -223,6 +226,6 @@ settings! {
         /// for RGB.
         output_profile: ProfileSource = ProfileSource::Srgb, Pixels;
         /// How colours outside the profile are brought into it.
-        intent: Intent = Intent::Relative, Pixels;
+        intent: Intent = Intent::RelativeColorimetric, Pixels;
     }
 }

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 
 use crate::event::CancellationToken;
 use crate::geometry::Rect;
-use crate::image::{Filter, Light, Window, resize_rows};
+use crate::image::{Light, Window, resize_rows};
 use crate::render::error::RenderError;
 use crate::tensor::HostView;
 use crate::tiling::{CanvasError, CanvasFile, Pixels, Planes};
@@ -134,7 +134,6 @@ pub fn resized_file(
             window,
             (size.0 as u32, rows as u32),
             0..rows as u32,
-            Filter::Lanczos3,
             Light::Coded,
         ))
     })
@@ -183,8 +182,7 @@ mod tests {
             let values: Vec<f32> =
                 (0..3 * from.0 * from.1).map(|i| 0.5 + noise.normal(i as u64)).collect();
             let size = |(w, h): (usize, usize)| (w as u32, h as u32);
-            let whole =
-                image::resize(&values, size(from), size(to), Filter::Lanczos3, Light::Coded);
+            let whole = image::resize(&values, size(from), size(to), Light::Coded);
             let below =
                 CanvasFile::create_with(&folder.path().join("below"), from, &values).unwrap();
             let found =
