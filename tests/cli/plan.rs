@@ -51,9 +51,6 @@ fn what_has_no_effect_on_a_level_is_said_once_before_the_work() {
     assert_eq!(warnings(&plain.err), 0, "{plain:?}");
     let single = plan(&two_levels).exits(0).says(&["a level with 1 evaluation stays as it starts"]);
     assert_eq!(warnings(&single.err), 1, "{single:?}");
-    let blocks = ["tiling.mode=blocks", "watch.save-every=2", two_levels[0]];
-    let blocks = plan(&blocks).exits(0).says(&["watch.save-every has no effect"]);
-    assert_eq!(warnings(&blocks.err), 1, "{blocks:?}");
     // What the pipeline itself shows is underlined, and a quiet run says nothing.
     plan(&["output.quality=5"]).exits(0).says(&["`output.quality` has no effect", "--set:1:1"]);
     let quiet = folder.run(&["--quiet", "pyramid.evaluations=1", "output.quality=5"]).exits(0);
@@ -93,10 +90,6 @@ fn what_does_not_fit_is_refused_with_what_would() {
         let keys = keys.iter().flat_map(|key| ["--set", key]);
         folder.call(&LARGE.into_iter().chain(keys).collect::<Vec<_>>())
     };
-    // Blocks mode would fit, and does not have Adam.
-    let tight = ["compute.memory-gib=0.8", "tiling.core-px=1536"];
-    let adam = plan(&[&tight[..], &["optimise.method=adam"]].concat()).exits(3);
-    adam.one_line(&["tiling.core-px", "optimise.method = \"lbfgs\""]);
     let refused =
         plan(&["compute.memory-gib=0.3", "tiling.mode=exact", "optimise.history=8"]).exits(3);
     let refused = refused.one_line(&[
