@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Summary;
 use super::scheduler::Scheduler;
-use crate::config::Config;
+use crate::config::{Config, RunSettings};
 use crate::event::Watcher;
 use crate::files;
 use crate::image::Limits;
@@ -59,6 +59,8 @@ fn existing(paths: &[PathBuf]) -> String {
 #[derive(Debug)]
 pub struct Collection {
     run: LockedRun,
+    /// What all jobs share.
+    settings: RunSettings,
     pending: Vec<Job>,
     /// Numbers of all jobs that the pipeline asks for now.
     asked: BTreeSet<usize>,
@@ -78,7 +80,7 @@ pub fn prepare(
     weights: &str,
     restart: bool,
 ) -> Result<Collection, PrepareError> {
-    let output = &config.variants[0].settings.output.directory;
+    let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
     let photographs: Vec<&Path> = plan.jobs.iter().map(|job| job.content.as_path()).collect();
     let now = Fingerprint::take(config, photographs, weights)
@@ -94,6 +96,7 @@ pub fn prepare(
         let run = LockedRun::begin(&name, recorded, now)?;
         return Ok(Collection {
             run,
+            settings: plan.run,
             asked: (0..plan.jobs.len()).collect(),
             pending: plan.jobs,
             resumed: false,
@@ -133,7 +136,7 @@ pub fn prepare(
         let fingerprint = run.fingerprint().clone().joined(&now);
         run.join(joined, fingerprint)?;
     }
-    Ok(Collection { run, pending, asked, resumed: true })
+    Ok(Collection { run, settings: plan.run, pending, asked, resumed: true })
 }
 
 impl Collection {
@@ -167,7 +170,8 @@ impl Collection {
         watcher: &mut Watcher<'_>,
     ) -> Summary {
         let status = self.status();
-        let scheduler = Scheduler::new(&self.pending, Some(&mut self.run), limits, watcher);
+        let scheduler =
+            Scheduler::new(&self.settings, &self.pending, Some(&mut self.run), limits, watcher);
         scheduler.with_extent(status.jobs.len(), status.work(), status.done()).run(engine)
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::memory_budget;
 use super::scheduler::Scheduler;
-use crate::config::ParallelJobs;
+use crate::config::{OrAuto, RunSettings};
 use crate::event::CancellationToken;
 use crate::event::{Event, Listener, Watcher};
 use crate::image::Limits;
@@ -27,24 +27,22 @@ const SMALL: usize = 512 * 512;
 
 /// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or,
 /// where all are small, as many as there are threads and memory for.
-pub(super) fn at_once(jobs: &[Job], threads: usize) -> usize {
-    let Some(first) = jobs.first() else { return 1 };
-    let wanted = match first.settings.batch.parallel_jobs {
-        ParallelJobs::Count(count) => count as usize,
-        ParallelJobs::Auto
-            if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) =>
-        {
-            1
-        }
-        ParallelJobs::Auto => {
+pub(super) fn at_once(settings: &RunSettings, jobs: &[Job], threads: usize) -> usize {
+    if jobs.is_empty() {
+        return 1;
+    }
+    let wanted = match settings.batch.parallel_jobs {
+        OrAuto::Value(count) => count as usize,
+        OrAuto::Auto if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) => 1,
+        OrAuto::Auto => {
             let largest = jobs
                 .iter()
                 .flat_map(|job| &job.levels)
                 .map(|level| level.memory_bytes)
                 .max()
                 .unwrap_or(0);
-            threads
-                .min((memory_budget(first.settings.compute.memory_gib) / largest.max(1)) as usize)
+            let budget = memory_budget(settings.compute.memory_gib);
+            threads.min((budget / largest.max(1)) as usize)
         }
     };
     wanted.clamp(1, jobs.len())
@@ -105,12 +103,15 @@ impl Scheduler<'_> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let (jobs, limits, cancellation) = (self.jobs, self.limits, self.cancellation);
+        let (settings, jobs, limits) = (self.settings, self.jobs, self.limits);
+        let cancellation = self.cancellation;
         let (sender, messages) = mpsc::channel();
         Ok(std::thread::scope(|scope| {
             for engine in engines {
                 let post = sender.clone();
-                scope.spawn(move || work(engine, jobs, limits, targets, cancellation, &post));
+                scope.spawn(move || {
+                    work(engine, settings, jobs, limits, targets, cancellation, &post)
+                });
             }
             drop(sender);
             self.lead(messages, engine.weights().sha256())
@@ -162,6 +163,7 @@ impl Scheduler<'_> {
 /// Asks for jobs and paints them, until there are none.
 fn work(
     mut engine: Engine,
+    settings: &RunSettings,
     jobs: &[Job],
     limits: &Limits,
     targets: &Mutex<TargetStore>,
@@ -178,7 +180,7 @@ fn work(
         let mut listener = Post(post.clone());
         let mut paint_it = || -> Result<_, RenderError> {
             let photograph = ContentImage::open(&job.content, &job.framing, limits)?;
-            let mut context = RenderContext { engine: &mut engine, targets, limits };
+            let mut context = RenderContext { engine: &mut engine, targets, limits, settings };
             let painted = paint(
                 job,
                 &photograph,

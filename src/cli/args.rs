@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Choice, DeviceName, Precision, Preset, TilingMargins};
-use crate::network::{Layer, Pooling, WeightsDtype};
-use crate::tiling::ALIGNMENT;
+use crate::config::{Choice, Compute, DeviceName, Objective, Preset, Tiling, TilingMargins};
+use crate::geometry::ALIGNMENT;
+use crate::network::{Layer, Pooling, Precision, WeightsDtype};
 
 /// The words of a setting, as a flag accepts them.
 fn word_of<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(T::ALL.iter().map(|choice| choice.word())).map(|word| {
-        let choice = T::ALL.iter().copied().find(|choice| choice.word() == word);
-        choice.expect("the parser accepts these words only")
-    })
+    PossibleValuesParser::new(T::words())
+        .map(|word| T::from_word(&word).expect("the parser accepts these words only"))
 }
 
 /// A side of tiles' cores, px.
@@ -45,9 +43,6 @@ fn device(text: &str) -> Result<DeviceName, String> {
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version, about, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Log what happens; twice for more. RUST_LOG overrides it.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -99,6 +94,9 @@ pub struct RunArguments {
     /// Print nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Log what happens; twice for more. RUST_LOG overrides it.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// `impasto plan`.
@@ -139,7 +137,7 @@ pub struct ScoreArguments {
     #[arg(long)]
     pub style: PathBuf,
     /// Which loss.
-    #[arg(long, default_value = Preset::default().word(), value_parser = word_of::<Preset>())]
+    #[arg(long, default_value = Objective::default().preset.word(), value_parser = word_of::<Preset>())]
     pub preset: Preset,
     /// Another pooling than the preset's.
     #[arg(long, value_parser = word_of::<Pooling>())]
@@ -151,7 +149,7 @@ pub struct ScoreArguments {
     /// a multiple of 64 px.
     #[arg(
         long,
-        default_value = TilingMargins::default().word(),
+        default_value = Tiling::default().margins.word(),
         value_parser = word_of::<TilingMargins>(),
     )]
     pub margins: TilingMargins,
@@ -201,8 +199,8 @@ pub struct BenchArguments {
     /// What computes: cpu, or cuda:N in a build with CUDA.
     #[arg(long = "devices", default_value = "cpu", value_name = "DEVICE", value_parser = device)]
     pub device: DeviceName,
-    /// Arithmetic. bfloat16 needs a processor that has it, tf32 a GPU.
-    #[arg(long, default_value = Precision::default().word(), value_parser = word_of::<Precision>())]
+    /// Precision. bfloat16 needs a processor that has it, tf32 a GPU.
+    #[arg(long, default_value = Compute::default().precision.word(), value_parser = word_of::<Precision>())]
     pub precision: Precision,
     /// Time the forward sweep and the statistics alone.
     #[arg(long)]

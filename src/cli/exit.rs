@@ -158,9 +158,7 @@ impl From<NetworkError> for Failure {
             NetworkError::NoCells { .. } | NetworkError::Shape { .. } => {
                 Failure::Input(error.to_string())
             }
-            NetworkError::Cpu(_) | NetworkError::Mixed | NetworkError::Candle(_) => {
-                Failure::Internal(error.to_string())
-            }
+            _ => Failure::Internal(error.to_string()),
         }
     }
 }

@@ -27,9 +27,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use crate::kernels::Isa;
 use crate::network::Weights;
-use crate::network::cpu::Precision;
+use crate::network::{Isa, Precision};
 use crate::render::Engine;
 use args::{Arguments, Command, WeightsCommand};
 pub use exit::{Exit, Failure};
@@ -55,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
-        Command::Run(command) => run::run(command, arguments),
+        Command::Run(command) => run::run(command),
         Command::Plan(command) => plan::plan(command),
         Command::Status(command) => status::status(command),
         Command::Score(command) => score::score(command),

@@ -11,14 +11,15 @@ use super::say::say;
 use super::{Exit, Failure};
 use crate::config::{self, TilingMargins};
 use crate::files::{self, Overwrite};
+use crate::geometry::GRID;
 use crate::image::{self, Limits};
-use crate::network::cpu::Precision;
-use crate::network::{Layer, Network, Weights};
+use crate::network::{Margins, Network, Precision, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
-use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
+use crate::render::{
+    Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
+};
 use crate::tensor::HostView;
-use crate::tiling::{EXACT_ALIGNMENT, Grid};
 
 /// `impasto score`.
 pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
@@ -28,10 +29,10 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let margins = arguments.margins;
     if let Some(core) = arguments.core_px
         && margins == TilingMargins::Bitwise
-        && !core.is_multiple_of(EXACT_ALIGNMENT)
+        && !core.is_multiple_of(GRID)
     {
         return Err(Failure::Usage(format!(
-            "--core-px is {core}; with --margins bitwise, accepted are multiples of {EXACT_ALIGNMENT}"
+            "--core-px is {core}; with --margins bitwise, accepted are multiples of {GRID}"
         )));
     }
     if let Some(path) = &arguments.gradient
@@ -67,24 +68,22 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::default();
+    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;
     let content = picture_tensor(&image::decode(&arguments.content, &limits)?, width, height)?;
     let style = image::decode(&arguments.style, &limits)?;
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets =
-        style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
-    let grid = arguments
-        .core_px
-        .map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
-    let sweep = match margins {
-        TilingMargins::Exact => Sweep::by,
-        TilingMargins::Bitwise => Sweep::bitwise,
+    let size = (style.width as usize, style.height as usize);
+    let targets = style_targets(&style, size, &spec.styles(), network)?;
+    let core = arguments.core_px.unwrap_or(usize::MAX);
+    let margins = match margins {
+        TilingMargins::Exact => Margins::exact(spec.taps()),
+        TilingMargins::Bitwise => Margins::bitwise(spec.taps()),
     };
-    let sweep = sweep(WorkerPool::alone(Some(network)), spec, targets, Some(&content), grid)?;
-    Ok(sweep.evaluate(&canvas)?)
+    let tiles = TilePlan { margins, ..TilePlan::of_cores(spec, core) };
+    let workers = WorkerPool::single(Some(network));
+    Evaluator::new(workers, spec, targets, &content, tiles)?.evaluate(&canvas)
 }
 
 fn write_gradient(path: &std::path::Path, gradient: &Tensor) -> Result<(), Failure> {

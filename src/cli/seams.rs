@@ -11,7 +11,7 @@ use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    let limits = Limits::default();
+    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {

@@ -75,8 +75,7 @@ impl TapStatistics {
     }
 }
 
-/// What the style terms pull towards: the statistics of a painting, or a blend of several
-/// paintings'.
+/// What the style terms pull towards: the statistics of a style image, or a blend of several.
 #[derive(Clone, Debug, Default)]
 pub struct StyleTargets {
     /// By tap.
@@ -94,7 +93,7 @@ impl StyleTargets {
         Ok(Self { taps: taps.collect::<Result<_, NetworkError>>()? })
     }
 
-    /// The weighted mean of several paintings' statistics; weights are relative to their sum.
+    /// The weighted mean of several style images' statistics; weights are relative to their sum.
     ///
     /// # Errors
     /// When the device fails.
@@ -144,30 +143,27 @@ pub struct StyleGradient {
 
 impl StyleTargets {
     /// [`StyleTargets::compare`] at every tap of `canvas`, side by side in the current thread pool.
-    /// Each comes with the number of its cells.
     ///
     /// # Errors
     /// When the device fails.
     pub fn compare_all(
         &self,
         spec: &Spec,
-        canvas: &BTreeMap<Layer, (TapStatistics, f64)>,
+        canvas: &BTreeMap<Layer, TapStatistics>,
+        cells: impl Fn(&Layer) -> f64 + Sync,
     ) -> Result<BTreeMap<Layer, (StyleLoss, StyleGradient)>, NetworkError> {
         let compared: Vec<_> = canvas
             .par_iter()
-            .map(|(layer, (statistics, cells))| {
-                Ok((*layer, self.compare(spec, *layer, statistics, *cells)?))
+            .map(|(layer, statistics)| {
+                Ok((*layer, self.compare(spec, *layer, statistics, cells(layer))?))
             })
             .collect::<Result<_, NetworkError>>()?;
         Ok(compared.into_iter().filter_map(|(layer, found)| Some((layer, found?))).collect())
     }
 
-    /// Value and gradient of the style terms at `layer`, given the canvas's statistics there.
-    ///
-    /// The distance of Gram matrices with the whole factor `k`, `N` the cells and `C` the channels: `L = k
-    /// mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives
-    /// `m` and `d` of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole
-    /// canvas; blocks of a canvas pass their own number.
+    /// Value and gradient of the style terms at `layer`, given the canvas's statistics there;
+    /// nothing where it is no tap. `cells` is the number of cells of the whole canvas; blocks of a
+    /// canvas pass their own number.
     ///
     /// # Errors
     /// When the device fails.
@@ -183,62 +179,99 @@ impl StyleTargets {
             return Ok(None);
         };
         let channels = canvas.mean.elem_count();
-        let per_channel = 1.0 / channels as f64;
-        let per_pair = per_channel * per_channel;
-
         let style_weight = spec.style_weight * weight;
         let mut loss = StyleLoss::default();
-        let (mut matrix, mut offset) = match spec.style_distance.gram_factor(channels) {
+        let style = match spec.style_distance.gram_factor(channels) {
             Some(factor) => {
-                let gram_weight = style_weight * factor;
-                let difference = (&canvas.gram - &target.gram)?;
-                loss.gram = gram_weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
-                let matrix = (difference * (4.0 * gram_weight * per_pair / cells))?;
-                (matrix, canvas.mean.zeros_like()?)
+                let distance = gram_distance(style_weight * factor, canvas, target, cells)?;
+                loss.gram = distance.loss;
+                distance
             }
             None => {
-                let (distance, matrix, offset) = transport(canvas, target)?;
-                loss.wasserstein = style_weight * distance;
-                ((matrix * (style_weight / cells))?, (offset * (style_weight / cells))?)
+                let distance = wasserstein_distance(style_weight, canvas, target, cells)?;
+                loss.wasserstein = distance.loss;
+                distance
             }
         };
-
+        let (mut matrix, mut offset) = (style.matrix, style.offset);
         let statistics_weight = spec.statistics_weight * weight;
         if statistics_weight > 0.0 {
-            let mean = (&canvas.mean - &target.mean)?;
-            let deviation = (&canvas.deviation - &target.deviation)?;
-            loss.statistics = statistics_weight
-                * per_channel
-                * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
-            let step = 2.0 * statistics_weight * per_channel / cells;
-            let slope = ((deviation * step)? / &canvas.deviation)?;
-            offset = (offset + ((mean * step)? - (&slope * &canvas.mean)?)?)?;
-            matrix = (matrix + diagonal(&slope)?)?;
+            let distance = deviation_distance(statistics_weight, canvas, target, cells)?;
+            loss.statistics = distance.loss;
+            matrix = (matrix + distance.matrix)?;
+            offset = (offset + distance.offset)?;
         }
-        let gradient = StyleGradient {
-            layer,
-            matrix: matrix.to_dtype(DType::F32)?,
-            offset: offset.to_dtype(DType::F32)?,
-        };
-        Ok(Some((loss, gradient)))
+        let (matrix, offset) = (matrix.to_dtype(DType::F32)?, offset.to_dtype(DType::F32)?);
+        Ok(Some((loss, StyleGradient { layer, matrix, offset })))
     }
 }
 
-/// The Gaussian Wasserstein distance and the matrix and offset of its gradient, which are float64
-/// on the canvas's device. The linear algebra runs on the CPU.
-fn transport(
+/// A style distance between the statistics of a canvas and a target at one tap, weighted, and its
+/// gradient `matrix F + offset` at each of the canvas's cells, float64. Distances add up.
+struct Distance {
+    loss: f64,
+    matrix: Tensor,
+    offset: Tensor,
+}
+
+/// `L = weight mean((G-A)^2)` has `dL/dF = 4 weight/(C^2 N) (G-A) F`, with `C` channels and `N`
+/// cells.
+fn gram_distance(
+    weight: f64,
     canvas: &TapStatistics,
     target: &TapStatistics,
-) -> Result<(f64, Tensor, Tensor), NetworkError> {
+    cells: f64,
+) -> candle_core::Result<Distance> {
+    let per_pair = (1.0 / canvas.mean.elem_count() as f64).powi(2);
+    let difference = (&canvas.gram - &target.gram)?;
+    let loss = weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
+    let matrix = (difference * (4.0 * weight * per_pair / cells))?;
+    Ok(Distance { loss, matrix, offset: canvas.mean.zeros_like()? })
+}
+
+/// `L = weight (mean((mu-mu')^2) + mean((s-s')^2))`: with the derivatives `m` and `d` of the loss by
+/// a channel's mean and deviation, `dL/dF = m/N + d (F - mu)/(N s)`.
+fn deviation_distance(
+    weight: f64,
+    canvas: &TapStatistics,
+    target: &TapStatistics,
+    cells: f64,
+) -> candle_core::Result<Distance> {
+    let per_channel = 1.0 / canvas.mean.elem_count() as f64;
+    let mean = (&canvas.mean - &target.mean)?;
+    let deviation = (&canvas.deviation - &target.deviation)?;
+    let squares = scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?;
+    let step = 2.0 * weight * per_channel / cells;
+    let slope = ((deviation * step)? / &canvas.deviation)?;
+    Ok(Distance {
+        loss: weight * per_channel * squares,
+        offset: ((mean * step)? - (&slope * &canvas.mean)?)?,
+        matrix: diagonal(&slope)?,
+    })
+}
+
+/// [`GaussianTarget`]'s distance. The linear algebra runs on the CPU, the results are on the canvas's
+/// device.
+fn wasserstein_distance(
+    weight: f64,
+    canvas: &TapStatistics,
+    target: &TapStatistics,
+    cells: f64,
+) -> candle_core::Result<Distance> {
     let values = |tensor: &Tensor| -> candle_core::Result<Vec<f64>> {
         tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()
     };
     let (device, channels) = (canvas.gram.device(), canvas.mean.elem_count());
     let found = GaussianTarget::new(&values(&target.gram)?, &values(&target.mean)?)
         .distance_from(&values(&canvas.gram)?, &values(&canvas.mean)?);
+    let step = weight / cells;
     let matrix = Tensor::from_vec(found.matrix, (channels, channels), &Device::Cpu)?;
     let offset = Tensor::from_vec(found.offset, channels, &Device::Cpu)?;
-    Ok((found.distance, matrix.to_device(device)?, offset.to_device(device)?))
+    Ok(Distance {
+        loss: weight * found.distance,
+        matrix: (matrix * step)?.to_device(device)?,
+        offset: (offset * step)?.to_device(device)?,
+    })
 }
 
 fn scalar(tensor: &Tensor) -> candle_core::Result<f64> {

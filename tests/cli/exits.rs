@@ -160,7 +160,7 @@ fn variants_share_one_network() {
         "more.toml",
         "extends = \"pipeline.toml\"\n[[variant]]\nname = \"a\"\nnetwork.weights = \"a.safetensors\"\n[[variant]]\nname = \"b\"\n",
     );
-    folder.call(&["run", "more.toml"]).exits(3).one_line(&["network.weights"]);
+    folder.call(&["run", "more.toml"]).exits(3).says(&["network.weights", "more.toml:4"]);
     folder.call(&["run", "pipeline.toml", "--set", "network.weights=a.safetensors"]).exits(0);
 }
 
