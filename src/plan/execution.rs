@@ -246,7 +246,7 @@ mod tests {
     fn on(machine: Machine, keys: &[&str], side: usize) -> Result<ExecutionPlan, Shortage> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
-        let level = levels((side, side), &settings.pyramid).pop().expect("a level");
+        let level = levels((side, side), 0, &settings.pyramid).pop().expect("a level");
         let held = 12 * (side * side) as u64;
         choose(&level, &Constraints::new(&settings, &spec, machine, held))
     }

@@ -119,16 +119,18 @@ impl Level {
 /// content.
 const ROUNDING: f64 = 0.4;
 
-/// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the
-/// planner chooses: each half the next, the first with about `short-side-px` on its short side.
-pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
+/// Levels for a picture of `size` (width, height) px with `guard` px around it, each to be computed
+/// as a whole until the planner chooses: each half the next, the first with about `short-side-px` on
+/// the picture's short side.
+pub fn levels(size: (usize, usize), guard: usize, pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
         ((short / f64::from(pyramid.short_side_px.0)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
-            let side = |pixels: usize| ((pixels as f64 / halvings).round() as usize).max(1);
+            let side =
+                |pixels: usize| (((pixels + 2 * guard) as f64 / halvings).round() as usize).max(1);
             Level {
                 width: side(size.0),
                 height: side(size.1),
@@ -154,7 +156,7 @@ mod tests {
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
         let pyramid = Pyramid { short_side_px: Px(short), evaluations: vec![600, 200] };
-        levels(size, &pyramid).iter().map(|l| (l.width, l.height)).collect()
+        levels(size, 0, &pyramid).iter().map(|l| (l.width, l.height)).collect()
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
     fn the_last_number_of_evaluations_repeats() {
         let pyramid = Pyramid { short_side_px: Px(64), evaluations: vec![9, 4] };
         let counts: Vec<usize> =
-            levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
+            levels((512, 512), 0, &pyramid).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);
     }
 }

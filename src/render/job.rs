@@ -94,8 +94,13 @@ pub fn paint(
             (None, None) => {
                 let size = (level.width, level.height);
                 Start::Canvas(
-                    starting_canvas(&job.settings.start, photograph, size, context.limits)
-                        .map(Canvas::Memory)?,
+                    starting_canvas(
+                        &job.settings.start,
+                        (photograph, &job.framing),
+                        size,
+                        context.limits,
+                    )
+                    .map(Canvas::Memory)?,
                 )
             }
         };
