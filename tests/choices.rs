@@ -318,13 +318,12 @@ fn levels_take_their_evaluations() {
         _ => None,
     };
     let levels: Vec<_> = painted.events.iter().filter_map(level).collect();
-    // Canvases: the picture of 320x240 px and its guard band of 4.
-    assert_eq!(levels, [(82, 62, 5), (164, 124, 2), (328, 248, 2)]);
+    assert_eq!(levels, [(80, 60, 5), (160, 120, 2), (320, 240, 2)]);
     assert_eq!(painted.losses().len(), 9);
     // 192 px are nearer to 256 than to 128: the first level's short side is "about" what is asked
     // for.
     let painted = studio.paint(&["output.long-side-px=256", "pyramid.short-side-px=200"]);
-    assert_eq!(painted.events.iter().filter_map(level).collect::<Vec<_>>(), [(262, 198, 1)]);
+    assert_eq!(painted.events.iter().filter_map(level).collect::<Vec<_>>(), [(256, 192, 1)]);
 }
 
 #[test]
@@ -359,6 +358,14 @@ fn a_guard_band_is_painted_and_not_delivered() {
         let off = pixel.0.iter().zip(other.0).map(|(a, b)| a.abs_diff(b)).max();
         assert!(!inside || off <= Some(1), "{x},{y}: {pixel:?} and {other:?}");
     }
+    // The level is told in the picture's size; its work is that of the canvas.
+    let level = with.events.iter().find_map(|event| match event {
+        Event::LevelStarted { width, height, canvas_pixels, .. } => {
+            Some((*width, *height, *canvas_pixels))
+        }
+        _ => None,
+    });
+    assert_eq!(level, Some((192, 144, 196 * 148)));
     // What is painted is another picture, of the same size, in every mode.
     for mode in ["exact", "blocks", "feathered"] {
         let keys = [

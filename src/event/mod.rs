@@ -119,10 +119,13 @@ pub enum Event {
         level: usize,
         /// How many levels there are.
         levels: usize,
-        /// Canvas width, px.
+        /// Width of the picture, px.
         width: usize,
-        /// Canvas height, px.
+        /// Height of the picture, px.
         height: usize,
+        /// Pixels of the canvas, its guard band included.
+        #[serde(default)]
+        canvas_pixels: usize,
         /// Evaluations planned for this level.
         evaluations: usize,
         /// Tiles that one evaluation takes.

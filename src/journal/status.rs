@@ -55,8 +55,11 @@ pub struct JobStatus {
     pub levels: usize,
     /// The level in work, from 0.
     pub level: usize,
-    /// That level's canvas, px.
+    /// Width and height of the picture at that level, px.
     pub level_size: (usize, usize),
+    /// Megapixels of the level's canvas, its guard band included.
+    #[serde(skip)]
+    level_work: f64,
     /// Evaluations done in that level.
     pub evaluation: usize,
     /// Evaluations planned for it.
@@ -205,12 +208,16 @@ impl RunStatus {
                     (*level, *evaluation, *evaluations, *done);
                 job.before_level = evaluations.saturating_sub(*evaluation);
             }
-            Event::LevelStarted { job, level, width, height, evaluations, .. } => {
+            Event::LevelStarted {
+                job, level, width, height, canvas_pixels, evaluations, ..
+            } => {
                 self.current = Some(*job);
                 let job = self.job(*job, at);
                 // Evaluations of this level that a checkpoint brought along stay.
                 let resumed = if job.level == *level { job.evaluation } else { 0 };
-                let work = *width as f64 * *height as f64 * 1e-6;
+                // Earlier builds had no guard band and did not say.
+                let work = (*canvas_pixels).max(width.saturating_mul(*height)) as f64 * 1e-6;
+                job.level_work = work;
                 (job.level, job.level_size, job.evaluations, job.evaluation) =
                     (*level, (*width, *height), *evaluations, resumed);
                 job.before_level = job.total_evaluations.saturating_sub(resumed);
@@ -219,7 +226,7 @@ impl RunStatus {
             Event::Evaluated { job, evaluation, losses, seconds, .. } => {
                 self.current = Some(*job);
                 let job = self.job(*job, at);
-                let work = job.level_size.0 as f64 * job.level_size.1 as f64 * 1e-6;
+                let work = job.level_work;
                 (job.evaluation, job.losses) = (*evaluation, Some(*losses));
                 job.total_evaluations = job.before_level.saturating_add(*evaluation);
                 job.done = job.done_before_level + *evaluation as f64 * work;
@@ -230,7 +237,7 @@ impl RunStatus {
                 let job = self.job(*job, at);
                 let visits = (round.saturating_sub(1)) as f64
                     + (*tile as f64 + 1.0) / (*tiles).max(1) as f64;
-                let pixels = job.level_size.0 as f64 * job.level_size.1 as f64 * 1e-6;
+                let pixels = job.level_work;
                 job.evaluation = (visits * *evaluations as f64) as usize;
                 job.total_evaluations = job.before_level.saturating_add(job.evaluation);
                 job.done = job.done_before_level + visits * *evaluations as f64 * pixels;

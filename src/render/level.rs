@@ -111,9 +111,18 @@ impl<'a> LevelRun<'a> {
     /// Reports that the level begins.
     pub(super) fn announce(&self, evaluations: usize, tiles: usize, watcher: &mut Watcher<'_>) {
         let Level { width, height, .. } = *self.level();
-        let (job, level, levels) = (self.job.index, self.number, self.job.levels.len());
-        let started = Event::LevelStarted { job, level, levels, width, height, evaluations, tiles };
-        watcher.listener.on_event(&started);
+        let canvas_pixels = width * height;
+        let (width, height) = self.job.picture_size(self.level());
+        watcher.listener.on_event(&Event::LevelStarted {
+            job: self.job.index,
+            level: self.number,
+            levels: self.job.levels.len(),
+            width,
+            height,
+            canvas_pixels,
+            evaluations,
+            tiles,
+        });
     }
 
     /// The optimiser that the settings ask for; L-BFGS keeps `history` pairs.
