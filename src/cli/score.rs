@@ -14,7 +14,7 @@ use crate::files::{self, Overwrite};
 use crate::geometry::GRID;
 use crate::image::{self, Limits};
 use crate::network::{Margins, Network, Precision, Weights};
-use crate::objective::Spec;
+use crate::objective::{Spec, StyleLoss};
 use crate::plan::resolve_spec;
 use crate::render::{
     Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
@@ -102,7 +102,13 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
         .taps
         .iter()
         .map(|(layer, tap)| {
-            let entry = json!({ "content": tap.content, "gram": tap.style.gram, "statistics": tap.style.statistics });
+            let StyleLoss { gram, wasserstein, statistics } = tap.style;
+            let entry = json!({
+                "content": tap.content,
+                "gram": gram,
+                "wasserstein": wasserstein,
+                "statistics": statistics,
+            });
             (layer.to_string(), entry)
         })
         .collect();
@@ -117,14 +123,18 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
 }
 
 fn print_table(evaluation: &Evaluation) {
-    say!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
+    say!(
+        "{:<10} {:>14} {:>14} {:>14} {:>14}",
+        "layer",
+        "content",
+        "gram",
+        "wasserstein",
+        "statistics"
+    );
     for (layer, tap) in &evaluation.taps {
-        say!(
-            "{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}",
-            tap.content,
-            tap.style.gram,
-            tap.style.statistics
-        );
+        let StyleLoss { gram, wasserstein, statistics } = tap.style;
+        let content = tap.content;
+        say!("{layer:<10} {content:>14.6e} {gram:>14.6e} {wasserstein:>14.6e} {statistics:>14.6e}");
     }
     let losses = &evaluation.losses;
     say!();

@@ -15,15 +15,28 @@
 //! `k` times that of the whole image's loss: where that is stationary no tile moves, and the fixed
 //! points of both are the same. The narrower context that is used by default leaves that to rounding
 //! in the tile's inside and costs less.
+//!
+//! The Wasserstein distance is not extrapolated: a covariance grown so far is no covariance. It has
+//! an upper bound that is a sum over cells instead. With the transport map `T0` from the snapshot's
+//! Gaussian to the style's, the pairing of every cell with its transported self is one coupling of
+//! both, so that with `n` cells and `C` channels
+//!
+//! ```text
+//! d2(F) <= 1/(n C) sum_i |F_i - t_i|^2        t_i = mu* + T0 (F0_i - mu0)
+//! ```
+//!
+//! with equal values and equal gradients at the snapshot. A tile minimises its own cells' part, and
+//! nothing of it grows with `k`.
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Device, Tensor};
 
 use crate::geometry::{ALIGNMENT, Rect};
-use crate::network::{Layer, Margins, Network, NetworkError};
+use crate::network::{Features, Layer, Margins, Network, NetworkError};
 use crate::objective::{
-    ImageLoss, ImageSums, StyleTargets, TapStatistics, cell_weights, cells, total_variation,
+    ImageLoss, ImageSums, StyleDistance, StyleGradient, StyleTargets, TapStatistics, cell_weights,
+    cells, total_variation,
 };
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
@@ -56,6 +69,8 @@ pub(super) struct BlockObjective<'a> {
     targets: StyleTargets,
     /// The region's tiles: one, or more where the memory does not hold it.
     sweeps: TileSweeps<'a>,
+    /// Whether the style's distance is a sum over cells, by its upper bound.
+    bounded: bool,
     core: usize,
     /// The region's longer side, px.
     side: usize,
@@ -63,9 +78,11 @@ pub(super) struct BlockObjective<'a> {
     surroundings: Tensor,
     /// The free pixels within the region.
     free: Rect,
-    /// The canvas's area over that of the free pixels.
+    /// How often the tile's own change counts: the canvas's area over that of the free pixels where
+    /// the rest is to move along; once where all terms are sums over cells.
     share: f64,
-    /// By content tap, what a cell's squared difference weighs in the whole image's loss.
+    /// By tap with a target for every cell, what a cell's squared difference weighs in the whole
+    /// image's loss.
     weights: BTreeMap<Layer, f64>,
     /// What the region has at the snapshot, seen in the first evaluation.
     reference: Option<RegionTerms>,
@@ -83,18 +100,31 @@ impl<'a> BlockObjective<'a> {
         let (spec, region) = (context.spec, surroundings(area, context.context, context.size()));
         let free = area.relative_to(&region);
         let size = (region.width, region.height);
+        let bounded = spec.style_distance == StyleDistance::Wasserstein;
         let (workers, margins) = (WorkerPool::single(network), Margins::exact(spec.taps()));
-        let sweeps = TileSweeps::new(workers, size, spec.styles(), margins).with_free(free);
+        let extrapolated = if bounded { vec![] } else { spec.styles() };
+        let sweeps = TileSweeps::new(workers, size, extrapolated, margins).with_free(free);
         let content = pixels_for(network, context.content, region)?;
+        let surroundings = pixels_for(network, snapshot, region)?;
         let side = size.0.max(size.1);
         let mut core = side;
-        let features = with_halving(&mut core, |core| {
-            sweeps.content_features(&content, &spec.contents(), core)
+        let mut weights = cell_weights(spec, context.size());
+        let targets = with_halving(&mut core, |core| {
+            let contents = sweeps.content_features(&content, &spec.contents(), core)?;
+            if !bounded {
+                return Ok((contents, weights.clone()));
+            }
+            let styles = sweeps.content_features(&surroundings, &spec.styles(), core)?;
+            let transported = Transported::new(context, whole, styles, content.device())?;
+            transported.joined(contents, weights.clone())
         })?;
+        let features;
+        (features, weights) = targets;
         let device = content.device();
         let statistics = whole
             .statistics
             .iter()
+            .filter(|_| !bounded)
             .map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)))
             .collect::<Result<_, NetworkError>>()?;
         Ok(Self {
@@ -103,12 +133,13 @@ impl<'a> BlockObjective<'a> {
             statistics,
             targets: context.targets.to_device(device)?,
             sweeps: sweeps.with_contents(ContentTargets::Held(features)),
+            bounded,
             core,
             side,
-            surroundings: pixels_for(network, snapshot, region)?,
+            surroundings,
             free,
-            share: context.share(area),
-            weights: cell_weights(spec, context.size()),
+            share: if bounded { 1.0 } else { context.share(area) },
+            weights,
             reference: None,
         })
     }
@@ -140,7 +171,7 @@ impl<'a> BlockObjective<'a> {
         let epsilon = (whole.deviation.sqr()?
             - (whole.gram.gather(&index, D::Minus1)?.squeeze(1)? - whole.mean.sqr()?)?)?;
         let deviation = (variance + epsilon)?.maximum(&least)?.sqrt()?;
-        Ok(Some(TapStatistics { gram, mean, deviation }))
+        Ok(Some(TapStatistics::new(gram, mean, deviation)))
     }
 
     /// What the region has in the sums and the pixels of a point; and the variation's gradient.
@@ -177,7 +208,7 @@ impl<'a> BlockObjective<'a> {
         let (here, slope) = self.terms(&sums, &pixels)?;
         let reference = self.reference.as_ref().unwrap_or(&here);
         let whole = self.whole.losses();
-        let mut loss = whole.content + whole.variation;
+        let mut loss = if self.bounded { whole.total } else { whole.content + whole.variation };
         loss += self.share * (here.content - reference.content);
         loss += here.variation - reference.variation;
         let mut style = Vec::new();
@@ -199,6 +230,62 @@ impl<'a> BlockObjective<'a> {
         let rows = gradient.narrow(1, self.free.top, self.free.height)?;
         let gradient = rows.narrow(2, self.free.left, self.free.width)?.contiguous()?;
         Ok((loss, gradient, here))
+    }
+}
+
+/// Where the style wants the cells of a region: the targets of the Wasserstein distance's upper
+/// bound.
+struct Transported {
+    targets: BTreeMap<Layer, Features>,
+    /// What a cell's squared difference, a mean over channels, weighs in the whole image's loss.
+    weights: BTreeMap<Layer, f64>,
+}
+
+impl Transported {
+    /// From the features of the region's cells at the snapshot, whose loss is `whole`.
+    fn new(
+        context: &RoundContext<'_>,
+        whole: &ImageLoss,
+        styles: BTreeMap<Layer, Features>,
+        device: &Device,
+    ) -> Result<Self, RenderError> {
+        let (spec, size) = (context.spec, context.size());
+        let (mut targets, mut weights) = (BTreeMap::new(), BTreeMap::new());
+        for StyleGradient { layer, matrix, offset } in &whole.gradients {
+            let (Some(features), Some(weight)) = (styles.get(layer), spec.style_layers.get(layer))
+            else {
+                continue;
+            };
+            let weight = spec.style_weight * weight
+                / (cells(*layer, size) * context.targets.unit(*layer)?);
+            // The gradient at a cell is `2 weight / C (F - t)` and `matrix F + offset`.
+            let step = -(features.channels() as f64) / (2.0 * weight);
+            let eye = Tensor::eye(features.channels(), matrix.dtype(), matrix.device())?;
+            let map = (eye + (matrix * step)?)?.to_device(device)?;
+            let shift = (offset * step)?.to_device(device)?;
+            targets.insert(*layer, features.transformed(&map, &shift)?);
+            weights.insert(*layer, weight);
+        }
+        Ok(Self { targets, weights })
+    }
+
+    /// Together with the content's targets: at a tap of both, two squared distances are one to the
+    /// weighted mean of their targets, but for a constant.
+    fn joined(
+        self,
+        mut contents: BTreeMap<Layer, Features>,
+        mut weights: BTreeMap<Layer, f64>,
+    ) -> Result<(BTreeMap<Layer, Features>, BTreeMap<Layer, f64>), RenderError> {
+        for (layer, target) in self.targets {
+            let weight = self.weights[&layer];
+            let both = match contents.remove(&layer) {
+                None => target,
+                Some(content) => content.averaged(weights[&layer], &target, weight)?,
+            };
+            contents.insert(layer, both);
+            *weights.entry(layer).or_default() += weight;
+        }
+        Ok((contents, weights))
     }
 }
 

@@ -140,11 +140,11 @@ fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, Stri
     };
     let mut taps = BTreeMap::new();
     for layer in layers {
-        let statistics = TapStatistics {
-            gram: tensor(layer, "gram")?,
-            mean: tensor(layer, "mean")?,
-            deviation: tensor(layer, "deviation")?,
-        };
+        let statistics = TapStatistics::new(
+            tensor(layer, "gram")?,
+            tensor(layer, "mean")?,
+            tensor(layer, "deviation")?,
+        );
         let channels = statistics.mean.elem_count();
         if statistics.gram.dims() != [channels, channels]
             || statistics.deviation.dims() != [channels]
@@ -195,11 +195,7 @@ mod tests {
         let taps = layers.iter().zip([3, 5]).map(|(layer, c)| {
             (
                 *layer,
-                TapStatistics {
-                    gram: tensor(&[c, c], 7.0),
-                    mean: tensor(&[c], 0.3),
-                    deviation: tensor(&[c], 1e-9),
-                },
+                TapStatistics::new(tensor(&[c, c], 7.0), tensor(&[c], 0.3), tensor(&[c], 1e-9)),
             )
         });
         (
