@@ -2,7 +2,7 @@
 //! strokes, and the pictures.
 //!
 //! ```text
-//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0]
+//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0] [preset=spst]
 //! ```
 //!
 //! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40
