@@ -153,12 +153,16 @@ fn main() -> Result<(), Anything> {
     let [content, style, side, mode, out, options @ ..] = words.as_slice() else {
         return Err("see the head of this file".into());
     };
-    let options: HashMap<&str, usize> = options
-        .iter()
-        .filter_map(|o| o.split_once('='))
-        .filter_map(|(k, v)| Some((k, v.parse().ok()?)))
-        .collect();
-    let option = |key: &str, default: usize| options.get(key).copied().unwrap_or(default);
+    let options: HashMap<&str, &str> =
+        options.iter().filter_map(|option| option.split_once('=')).collect();
+    let option = |key: &str, default: usize| {
+        options.get(key).and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    let spec = match options.get("preset").copied() {
+        None | Some("spst") => Spec::spst(),
+        Some("wasserstein") => Spec::wasserstein(),
+        Some(other) => return Err(format!("no preset {other}").into()),
+    };
     let side: usize = side.parse()?;
     let out = Path::new(out);
     let engine = Engine::new(
@@ -167,8 +171,7 @@ fn main() -> Result<(), Anything> {
         Precision::Float32,
         rayon::ThreadPoolBuilder::new().build()?,
     );
-    let mut studio =
-        Studio { engine, spec: Spec::spst(), content: content.into(), style: style.into() };
+    let mut studio = Studio { engine, spec, content: content.into(), style: style.into() };
     let start = studio.start(side, &out.with_file_name(format!("start-{side}.canvas")))?;
     let visits = Visits {
         core: option("core", 1024),

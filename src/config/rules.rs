@@ -43,6 +43,7 @@ pub(crate) fn check_picture(
     check_size(reader);
     check_objective(reader, &settings.objective);
     check_distance(reader, &settings.objective);
+    check_look(reader, &settings.objective);
     check_start(reader, &settings.start);
     check_mode(reader, settings);
     check_bitwise(reader, &run.compute, &settings.tiling);
@@ -103,6 +104,18 @@ fn check_objective(reader: &mut Reader<'_>, objective: &Objective) {
             &Objective::style_layers,
         ];
         reader.report_together(problem, &keys);
+    }
+}
+
+/// Looks are weights of one preset.
+fn check_look(reader: &mut Reader<'_>, objective: &Objective) {
+    if objective.preset != Preset::Wasserstein && objective.look.is_some() {
+        let preset = objective.preset;
+        let problem = Problem::new(format!(
+            "`objective.look` is for `preset = \"wasserstein\"`, and the preset is \"{preset}\""
+        ))
+        .help("leave `look` out and set `content-weight`, or change the preset");
+        reader.report_together(problem, &[&Objective::look, &Objective::preset]);
     }
 }
 

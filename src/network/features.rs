@@ -6,7 +6,7 @@ use super::error::NetworkError;
 use super::layer::Layer;
 use crate::geometry::Rect;
 use crate::kernels::buffer::BufferCache;
-use crate::kernels::map::{Map, Shape};
+use crate::kernels::map::{CHANNEL_BLOCK, Map, Shape};
 
 /// Features of one layer over a rectangle of cells, laid out as the network that computed them lays
 /// them out.
@@ -127,6 +127,36 @@ impl Features {
             }
             _ => Err(NetworkError::Mixed),
         }
+    }
+
+    /// The sum of the squares of all values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn square_sum(&self) -> Result<f64, NetworkError> {
+        Ok(match &self.storage {
+            Storage::Planar(tensor) => {
+                let squares = tensor.to_dtype(DType::F32)?.sqr()?.sum_all()?;
+                f64::from(squares.to_scalar::<f32>()?)
+            }
+            Storage::Blocked(map) => (0..map.shape.height)
+                .flat_map(|y| (0..map.shape.blocks()).map(move |block| (block, y)))
+                .map(|(block, y)| {
+                    let start = map.at(block, y, 0);
+                    let row = &map.data[start..start + map.shape.width * CHANNEL_BLOCK];
+                    row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()
+                })
+                .sum(),
+        })
+    }
+
+    /// The mean of the squares of all values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn mean_square(&self) -> Result<f64, NetworkError> {
+        let values: usize = self.shape().iter().product();
+        Ok(self.square_sum()? / values.max(1) as f64)
     }
 
     /// `matrix F + offset` at every cell: `[C, C]` and `[C]`, float32.

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::Settings;
-    use crate::plan::{Gpus, Machine, levels, resolve_spec};
+    use crate::plan::{Gpus, Machine, Schedule, levels, resolve_spec};
 
     fn settings(keys: &[&str]) -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
@@ -246,7 +246,8 @@ mod tests {
     fn on(machine: Machine, keys: &[&str], side: usize) -> Result<ExecutionPlan, Shortage> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
-        let level = levels((side, side), &settings.pyramid).pop().expect("a level");
+        let schedule = Schedule::new(&settings.objective, &settings.pyramid);
+        let level = levels((side, side), &schedule).pop().expect("a level");
         let held = 12 * (side * side) as u64;
         choose(&level, &Constraints::new(&settings, &spec, machine, held))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Pyramid;
+use super::spec::Schedule;
 
 /// One level of the pyramid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,10 +121,10 @@ const ROUNDING: f64 = 0.4;
 
 /// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the
 /// planner chooses: each half the next, the first with about `short-side-px` on its short side.
-pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
+pub fn levels(size: (usize, usize), schedule: &Schedule) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
-        ((short / f64::from(pyramid.short_side_px.0)).log2() + ROUNDING).floor().max(0.0) as u32;
+        ((short / f64::from(schedule.short_side)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
@@ -132,7 +132,7 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
             Level {
                 width: side(size.0),
                 height: side(size.1),
-                evaluations: pyramid.evaluations_at(level as usize) as usize,
+                evaluations: schedule.evaluations_at(level as usize) as usize,
                 execution: Execution::Exact {
                     core: side(size.0.max(size.1)),
                     history: 100,
@@ -150,11 +150,10 @@ pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Px;
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
-        let pyramid = Pyramid { short_side_px: Px(short), evaluations: vec![600, 200] };
-        levels(size, &pyramid).iter().map(|l| (l.width, l.height)).collect()
+        let schedule = Schedule { short_side: short, evaluations: vec![600, 200] };
+        levels(size, &schedule).iter().map(|l| (l.width, l.height)).collect()
     }
 
     #[test]
@@ -170,9 +169,9 @@ mod tests {
 
     #[test]
     fn the_last_number_of_evaluations_repeats() {
-        let pyramid = Pyramid { short_side_px: Px(64), evaluations: vec![9, 4] };
+        let schedule = Schedule { short_side: 64, evaluations: vec![9, 4] };
         let counts: Vec<usize> =
-            levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
+            levels((512, 512), &schedule).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);
     }
 }

@@ -35,7 +35,7 @@ pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use sources::{Source, Sources};
-pub use spec::resolve_spec;
+pub use spec::{Schedule, resolve_spec};
 
 /// Side of the tiles' cores in which paintings are swept, px.
 pub const STYLE_CORE: usize = 512;
@@ -266,7 +266,8 @@ fn fitted(
     pictures: &Pictures<'_>,
     machine: Machine,
 ) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
-    let mut levels = levels(size, &pictures.settings.pyramid);
+    let mut levels =
+        levels(size, &Schedule::new(&pictures.settings.objective, &pictures.settings.pyramid));
     let constraints = Constraints::new(pictures.settings, pictures.spec, machine, pictures.held());
     let count = levels.len();
     let mut refused: Option<((usize, usize), Shortage)> = None;

@@ -102,7 +102,8 @@ pub fn paint(
         let content = content_at(photograph, number, level, files.as_deref(), watcher.cancellation);
         let prepared = content.and_then(|content| {
             let files = files.as_deref();
-            Ok((content, LevelRun::prepare(job, number, &finish, files, context, watcher)?))
+            let run = LevelRun::prepare(job, number, &finish, files, &content, context, watcher)?;
+            Ok((content, run))
         });
         let (content, run) = match prepared {
             Err(error) if error.is_cancelled() => {

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use crate::config;
 use crate::event::{Event, Watcher};
-use crate::objective::StyleTargets;
+use crate::objective::{Spec, StyleTargets};
 use crate::optimise::Method;
 use crate::plan::{Execution, Job, Level, margins};
 use crate::render::context::RenderContext;
@@ -15,6 +15,7 @@ use crate::render::error::RenderError;
 use crate::render::exact::evaluator::TilePlan;
 use crate::render::finish::{Finish, intermediate_path};
 use crate::render::progress::{Progress, Start};
+use crate::render::rounds::context::in_content_units;
 use crate::render::store::stage::Canvas;
 use crate::tiling::Pixels;
 
@@ -35,14 +36,17 @@ pub(super) struct LevelRun<'a> {
     pub(super) engine: &'a Engine,
     /// Who computes the tiles, until a stop is requested.
     pub(super) workers: WorkerPool<'static>,
-    /// The style's statistics at the level's size.
+    /// The loss at this level.
+    pub(super) spec: Spec,
+    /// The style's statistics at the level's size, or at that of a tap's octave.
     pub(super) style: StyleTargets,
     /// Evaluations between two intermediate pictures of exact mode; 0: none.
     pub(super) save_every: usize,
 }
 
 impl<'a> LevelRun<'a> {
-    /// Prepares network and style targets for level `number` of `job`.
+    /// Prepares network, loss and style targets for level `number` of `job`, whose content is
+    /// `content` at the level's size.
     ///
     /// # Errors
     /// When a style image cannot be read, the device fails, or a stop was requested.
@@ -51,6 +55,7 @@ impl<'a> LevelRun<'a> {
         number: usize,
         finish: &'a Finish<'a>,
         files: Option<&'a Path>,
+        content: &Canvas,
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
@@ -64,18 +69,25 @@ impl<'a> LevelRun<'a> {
             .deepest()
             .map(|deepest| engine.network(deepest, job.spec.pooling))
             .transpose()?;
+        // The first level is small enough for every tap, and each level above has one octave more.
+        let spec = job.spec.with_octaves_up_to(if level.runs_in_rounds() { 0 } else { number });
         let style = match &network {
-            Some(network) if job.spec.style_taps().next().is_some() => {
+            Some(network) if spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
                 // Entries are only added whole: a store that a panic left behind is as good as
                 // before.
                 let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-                targets.blend(job, size, engine, network.as_ref(), limits, watcher)?
+                targets.blend((job, &spec), size, engine, network.as_ref(), limits, watcher)?
             }
             _ => StyleTargets::default(),
         };
+        // Exact mode holds the content's features and takes their squares there.
+        let spec = match level.execution.rounds() {
+            Some((_, visits)) => in_content_units(&spec, &workers, content, visits.core)?,
+            None => spec,
+        };
         let save_every = settings.watch.save_every as usize;
-        Ok(Self { job, number, finish, files, engine, workers, style, save_every })
+        Ok(Self { job, number, finish, files, engine, workers, spec, style, save_every })
     }
 
     /// The level in numbers.

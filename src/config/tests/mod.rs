@@ -116,7 +116,7 @@ fn later_files_win_and_paths_stay_with_the_file_that_says_them() {
     let text = "extends = ['base/two.toml']\ninput.content = 'photos/a.jpg'\npyramid.evaluations = [9]\nobjective.style-layers = { relu3_1 = 2 }";
     let settings = &folder.good(text, &[]).variants[0].settings;
     assert_eq!((settings.output.quality, settings.output.preview), (20, true));
-    assert_eq!(settings.pyramid.evaluations, [9]);
+    assert_eq!(settings.pyramid.evaluations, Some(vec![9]));
     assert_eq!(settings.styles[0].image, folder.0.path().join("style.png"));
     assert_eq!(
         settings.objective.style_layers.as_ref().map(|layers| layers.0.len()),

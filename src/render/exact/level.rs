@@ -56,7 +56,7 @@ impl LevelRun<'_> {
         progress: &mut Progress<'_>,
     ) -> Result<(), RenderError> {
         let (workers, targets) = (self.workers.clone(), self.style.clone());
-        let mut evaluator = Evaluator::new(workers, &self.job.spec, targets, &content, tiles)?;
+        let mut evaluator = Evaluator::new(workers, &self.spec, targets, &content, tiles)?;
         // The content's features are all that is needed from here on.
         drop(content);
         self.report_halving(self.longest(tiles.core), &evaluator, watcher);

@@ -109,6 +109,28 @@ impl RoundContext<'_> {
     }
 }
 
+/// `spec` with its content in units of the mean squares of `content`'s features, where it asks for
+/// that, in tiles of `core` px.
+///
+/// # Errors
+/// When the content cannot be read, the device fails, or the workers are to stop.
+pub(crate) fn in_content_units(
+    spec: &Spec,
+    workers: &WorkerPool<'_>,
+    content: &dyn Pixels,
+    core: usize,
+) -> Result<Spec, RenderError> {
+    if !spec.relative_content {
+        return Ok(spec.clone());
+    }
+    let (size, layers) = (content.size(), spec.contents());
+    let margins = Margins::exact(spec.contents());
+    let sweeps = TileSweeps::forward_only(workers.clone(), size, vec![], margins);
+    let mut core = core.min(size.0.max(size.1));
+    let squares = with_halving(&mut core, |core| sweeps.content_squares(&content, &layers, core))?;
+    Ok(spec.clone().in_units_of(&squares))
+}
+
 /// The pixels of a rectangle where a network computes.
 pub(crate) fn pixels_for(
     network: Option<&dyn Network>,

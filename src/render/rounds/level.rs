@@ -27,11 +27,11 @@ impl LevelRun<'_> {
         let context = RoundContext {
             mode,
             workers: &self.workers,
-            spec: &self.job.spec,
+            spec: &self.spec,
             targets: &self.style,
             content: &content,
             visits,
-            context: RoundContext::default_context(&self.job.spec),
+            context: RoundContext::default_context(&self.spec),
             method: self.method(visits.history),
         };
         self.announce(visits.rounds * visits.visit, context.layout(0).count(), watcher);

@@ -15,7 +15,7 @@ use crate::config::Style;
 use crate::event::{Event, TargetOrigin, Watcher};
 use crate::image::{self, Limits, Picture};
 use crate::network::{Layer, Margins, Moments, Network, NetworkError};
-use crate::objective::{StyleTargets, TapStatistics};
+use crate::objective::{Spec, StyleTargets, TapStatistics, size_at};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
@@ -41,36 +41,46 @@ impl TargetStore {
         Self::default()
     }
 
-    /// The blend of the statistics of the job's style images for a canvas of `size` (width, height)
-    /// px. Each is swept with its long side at the canvas's long side times its `scale`.
+    /// The blend of the statistics of the job's style images under the loss `spec`, for a canvas of
+    /// `size` (width, height) px: for each octave of that loss with the long side at the octave's
+    /// long side times the style's `scale`.
     ///
     /// # Errors
     /// When a style image cannot be read or is too small for a tap, or the device fails. A cache that
     /// cannot be used is no error: the listener is warned, and the statistics are computed.
     pub fn blend(
         &mut self,
-        job: &Job,
+        (job, spec): (&Job, &Spec),
         size: (usize, usize),
         engine: &Engine,
         network: &dyn Network,
         limits: &Limits,
         watcher: &mut Watcher<'_>,
     ) -> Result<StyleTargets, RenderError> {
-        let mut parts = Vec::new();
-        for style in &job.settings.styles {
-            let request = TargetRequest {
-                job,
-                style,
-                long: size.0.max(size.1) as f64 * style.scale,
-                engine,
-                network,
-                limits,
-            };
-            parts.push((style.weight, self.one(&request, watcher)?));
+        let mut blend = StyleTargets::default();
+        for (octave, part) in spec.by_octave().into_iter().enumerate() {
+            let (layers, size) = (part.styles(), size_at(size, octave));
+            if layers.is_empty() {
+                continue;
+            }
+            let mut parts = Vec::new();
+            for style in &job.settings.styles {
+                let request = TargetRequest {
+                    job,
+                    style,
+                    layers: &layers,
+                    long: size.0.max(size.1) as f64 * style.scale,
+                    engine,
+                    network,
+                    limits,
+                };
+                parts.push((style.weight, self.one(&request, watcher)?));
+            }
+            let parts: Vec<(f64, &StyleTargets)> =
+                parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
+            blend.taps.extend(StyleTargets::blend(&parts)?.taps);
         }
-        let parts: Vec<(f64, &StyleTargets)> =
-            parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
-        Ok(StyleTargets::blend(&parts)?)
+        Ok(blend)
     }
 
     /// One style image's statistics: from memory, from disk, or computed.
@@ -80,14 +90,13 @@ impl TargetStore {
         watcher: &mut Watcher<'_>,
     ) -> Result<Arc<StyleTargets>, RenderError> {
         let started = Instant::now();
-        let TargetRequest { job, style, engine, .. } = request;
-        let layers: Vec<Layer> = job.spec.style_taps().map(|(layer, _)| layer).collect();
+        let TargetRequest { job, style, layers, engine, .. } = request;
         let probe = image::probe(&style.image)?;
-        let size = style_size((probe.width, probe.height), request.long, &layers);
+        let size = style_size((probe.width, probe.height), request.long, layers);
         let key = Key::new(
             self.content(&style.image)?,
             size,
-            &layers,
+            layers,
             job.spec.pooling,
             &engine.identity(),
         );
@@ -97,7 +106,7 @@ impl TargetStore {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
                 let (targets, origin) =
-                    request.cached_or_computed(&directory, &key, size, &layers, watcher)?;
+                    request.cached_or_computed(&directory, &key, size, watcher)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -128,6 +137,8 @@ impl TargetStore {
 struct TargetRequest<'a> {
     job: &'a Job,
     style: &'a Style,
+    /// The taps.
+    layers: &'a [Layer],
     /// The style image's long side, px.
     long: f64,
     engine: &'a Engine,
@@ -141,9 +152,9 @@ impl TargetRequest<'_> {
         directory: &Path,
         key: &Key,
         size: (usize, usize),
-        layers: &[Layer],
         watcher: &mut Watcher<'_>,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
+        let layers = self.layers;
         match target_file::read(directory, key, layers) {
             Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
             Found::Nothing => {}
