@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor};
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{Canvas, RoundContext, Rounds, resized};
-use impasto::network::{Isa, Margins, Network, Precision, Request, Weights};
+use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, resized};
+use impasto::network::{Isa, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::{Lbfgs, Method};
 use impasto::plan::{RoundMode, Visits};
@@ -180,9 +180,10 @@ fn main() -> Result<(), Anything> {
         visit: option("visit", 20),
         history: option("history", 100),
     };
-    let margins = Margins::exact(studio.spec.taps());
-    let context_px =
-        if option("gradient-context", 0) == 1 { margins.gradient } else { margins.features };
+    let context = match option("gradient-context", 0) {
+        1 => TileContext::Gradient,
+        _ => TileContext::Features,
+    };
     let content = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?
         .flatten_all()?
         .to_vec1::<f32>()?;
@@ -206,7 +207,7 @@ fn main() -> Result<(), Anything> {
         targets: &targets,
         content: &content,
         visits,
-        context: context_px,
+        context,
         method: Method::Lbfgs { history: visits.history, rate: 1.0 },
     };
     let values: Vec<f32> = match mode.as_str() {

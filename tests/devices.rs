@@ -15,7 +15,7 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{Canvas, RoundContext, Rounds, tensor_targets};
+use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, tensor_targets};
 use impasto::network::gpu::{CandleNetwork, Convolutions};
 use impasto::network::{CpuNetwork, Isa, Layer, Network, Pooling, Precision};
 use impasto::objective::{Spec, StyleTargets};
@@ -137,7 +137,7 @@ fn rounds_go_on_without_a_lost_device() {
             targets: &targets,
             content: &content,
             visits,
-            context: RoundContext::default_context(&spec),
+            context: TileContext::Features,
             method: Method::Lbfgs { history: visits.history, rate: 1.0 },
         };
         let scratch = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ impl<'a> LevelRun<'a> {
             .map(|deepest| engine.network(deepest, job.spec.pooling))
             .transpose()?;
         // The first level is small enough for every tap, and each level above has one octave more.
-        let spec = job.spec.with_octaves_up_to(if level.runs_in_rounds() { 0 } else { number });
+        let spec = job.spec.with_octaves_up_to(number);
         let style = match &network {
             Some(network) if spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);

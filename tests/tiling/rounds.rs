@@ -11,8 +11,8 @@ use crate::support::{random_pixels, relative_l2, small_network};
 use candle_core::{Device, Tensor};
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
-use impasto::internal::{Canvas, RoundContext, RoundState, Rounds, tensor_targets};
-use impasto::network::{Isa, Layer, Margins, Network, Pooling, Precision};
+use impasto::internal::{Canvas, RoundContext, RoundState, Rounds, TileContext, tensor_targets};
+use impasto::network::{Isa, Layer, Network, Pooling, Precision};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::optimise::{Lbfgs, Method};
 use impasto::plan::{RoundMode, Visits};
@@ -44,7 +44,21 @@ fn spec() -> Spec {
 /// The same taps under the Wasserstein distance.
 fn wasserstein() -> Spec {
     let Spec { content_layers, style_layers, .. } = spec();
-    Spec { content_layers, style_layers, variation_weight: 1e-3, ..Spec::wasserstein() }
+    Spec {
+        content_weight: 1.0,
+        relative_content: false,
+        content_layers,
+        style_layers,
+        variation_weight: 1e-3,
+        ..Spec::wasserstein()
+    }
+}
+
+/// The loss with its deeper taps at the half and the quarter.
+fn in_octaves(spec: Spec) -> Spec {
+    let octaves = [("relu2_1", 1), ("relu2_2", 1), ("relu3_1", 2)];
+    let octaves = octaves.map(|(name, octave)| (Layer::parse(name).unwrap(), octave));
+    Spec { octaves: octaves.into(), ..spec }
 }
 
 struct Studio {
@@ -91,7 +105,7 @@ impl Studio {
             targets: &self.targets,
             content,
             visits: VISITS,
-            context: RoundContext::default_context(&self.spec),
+            context: TileContext::Features,
             method: Method::Lbfgs { history: VISITS.history, rate: 1.0 },
         }
     }
@@ -184,13 +198,17 @@ fn tile_losses(
 
 #[test]
 fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
-    for (spec, grows) in [(spec(), true), (wasserstein(), false)] {
+    for (spec, grows) in [
+        (spec(), true),
+        (wasserstein(), false),
+        (in_octaves(spec()), true),
+        (in_octaves(wasserstein()), false),
+    ] {
         let studio = Studio::new(spec);
         let (_, _, loss, gradient) = studio.exact(0, 1);
         let (workers, content) = (studio.workers(1), studio.content());
-        let gradient_context = Margins::exact(studio.spec.taps()).gradient;
         let context =
-            RoundContext { context: gradient_context, ..studio.context(&workers, &content) };
+            RoundContext { context: TileContext::Gradient, ..studio.context(&workers, &content) };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let whole_gradient = Planes::new(SIZE, &gradient).unwrap();
         let whole = context.measure(&snapshot).unwrap().losses();
@@ -217,8 +235,8 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
 fn a_tile_s_bound_holds_for_the_whole_image() {
     let studio = Studio::new(wasserstein());
     let (workers, content) = (studio.workers(1), studio.content());
-    let gradient_context = Margins::exact(studio.spec.taps()).gradient;
-    let context = RoundContext { context: gradient_context, ..studio.context(&workers, &content) };
+    let context =
+        RoundContext { context: TileContext::Gradient, ..studio.context(&workers, &content) };
     let snapshot = Planes::new(SIZE, &studio.start).unwrap();
     let (area, noise) = (context.layout(1).free(4), Noise::new(21));
     let at = snapshot.read(area).unwrap();
@@ -243,10 +261,12 @@ fn a_tiles_gradient_is_that_of_its_loss() {
     // Average pooling: central differences across a change of the maximum would measure the jump.
     let studio = Studio::new(Spec { pooling: Pooling::Average, variation_weight: 0.0, ..spec() });
     let (workers, content) = (studio.workers(1), studio.content());
-    let gradient_context = Margins::exact(studio.spec.taps()).gradient;
     for mode in MODES {
-        let context =
-            RoundContext { mode, context: gradient_context, ..studio.context(&workers, &content) };
+        let context = RoundContext {
+            mode,
+            context: TileContext::Gradient,
+            ..studio.context(&workers, &content)
+        };
         let snapshot = Planes::new(SIZE, &studio.start).unwrap();
         let (area, noise) = (context.layout(1).free(4), Noise::new(8));
         let at = snapshot.read(area).unwrap();

@@ -4,7 +4,7 @@ use crate::event::Watcher;
 use crate::render::error::RenderError;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start};
-use crate::render::rounds::context::RoundContext;
+use crate::render::rounds::context::{RoundContext, TileContext};
 use crate::render::rounds::run::{RoundState, Rounds};
 use crate::render::store::stage::Canvas;
 use crate::tiling::CanvasFile;
@@ -31,7 +31,7 @@ impl LevelRun<'_> {
             targets: &self.style,
             content: &content,
             visits,
-            context: RoundContext::default_context(&self.spec),
+            context: TileContext::Features,
             method: self.method(visits.history),
         };
         self.announce(visits.rounds * visits.visit, context.layout(0).count(), watcher);
