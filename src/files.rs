@@ -8,6 +8,12 @@
 //! directory. A process that dies at any point leaves the old file or the new one under the final
 //! name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it.
 
+mod digest;
+mod digests;
+mod identity;
+mod names;
+mod probe;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,6 +21,14 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+
+pub use digest::{hex, sha256, sha256_of_file};
+pub use digests::{Check, Digests};
+pub use identity::{
+    FileId, Home, NamedFile, canonical, canonical_name, name_text, path_text, relative,
+};
+pub use names::{FileNumber, FolderKey, NameKey, NameKeys, longest_name, temporary_length};
+pub use probe::{check_writable, probe};
 
 /// What to do when a file of the final name is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +61,26 @@ pub enum Error {
     NoName {
         /// The destination.
         path: PathBuf,
+    },
+    /// The file is there, whole and under its final name, but the system could not make the name
+    /// durable: a power cut may undo it.
+    #[error("{} is written, but its directory could not be synced: {source}", path.display())]
+    Unsynced {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file system cannot give a file a name without replacing one that is there.
+    #[error(
+        "{} is on a file system that cannot rename a file without replacing another: {source}; set output.overwrite = true, or choose another output.directory",
+        folder.display()
+    )]
+    NoExclusiveRename {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's reason.
+        source: io::Error,
     },
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -127,7 +161,8 @@ impl AtomicFile {
     /// # Errors
     ///
     /// [`Error::Exists`] when a file of that name has appeared meanwhile and may not be replaced;
-    /// [`Error::Io`]. On an error the temporary file is removed and the destination is untouched.
+    /// [`Error::Io`]. After these the temporary file is removed and the destination is untouched.
+    /// [`Error::Unsynced`] when the file has its final name and only the directory's sync failed.
     pub fn commit(self) -> Result<PathBuf, Error> {
         let AtomicFile { inner, path, overwrite } = self;
         let file = inner.into_inner().map_err(|e| Error::io("write", &path)(e.into_error()))?;
@@ -143,8 +178,10 @@ impl AtomicFile {
             }
             Err(e) => return Err(Error::io("rename a finished file to", &path)(e.error)),
         }
-        sync_directory(directory_of(&path))?;
-        Ok(path)
+        match sync_directory(directory_of(&path)) {
+            Err(Error::Io { source, .. }) => Err(Error::Unsynced { path, source }),
+            synced => synced.map(|()| path),
+        }
     }
 }
 

@@ -71,8 +71,8 @@
 //! 4 plan                                    settings and probes to numbers; pure
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
-//! 1 kernels
-//! 0 units geometry event files random tensor
+//! 1 kernels event
+//! 0 units geometry files random tensor
 //! ```
 
 pub mod batch;

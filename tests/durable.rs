@@ -8,7 +8,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use impasto::batch::{self, PrepareError, Summary};
+use impasto::batch::{self, Beginning, PrepareError, Summary};
 use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
@@ -84,7 +84,8 @@ impl Place {
         let config = config::load(&self.path("pipeline.toml"), &overrides).unwrap();
         let (plan, unplanned) = batch::plan(&config);
         assert!(unplanned.is_empty(), "{unplanned:?}");
-        let mut collection = batch::prepare(&config, plan, engine.weights().sha256(), false)?;
+        let mut collection =
+            batch::prepare(&config, plan, engine.weights().sha256(), Beginning::default())?;
         let stop = CancellationToken::new();
         let mut listener = |event: &Event| hear(event, &stop);
         Ok(collection.run(
@@ -99,7 +100,7 @@ impl Place {
         let mut events = vec![];
         let summary = self.run(engine, &[], &mut |event, _| events.push(event.clone())).unwrap();
         assert!(
-            summary.failed.is_empty() && summary.broken.is_none() && !summary.interrupted,
+            summary.failed.is_empty() && summary.fatal.is_none() && !summary.interrupted,
             "{summary:?}"
         );
         events
@@ -439,8 +440,13 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
     );
     // And then there is nothing left.
     let config = config::load(&place.path("pipeline.toml"), &[]).unwrap();
-    let collection =
-        batch::prepare(&config, batch::plan(&config).0, engine.weights().sha256(), false).unwrap();
+    let collection = batch::prepare(
+        &config,
+        batch::plan(&config).0,
+        engine.weights().sha256(),
+        Beginning::default(),
+    )
+    .unwrap();
     assert!(collection.pending().is_empty());
 }
 

@@ -68,7 +68,7 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let (plan, _) = impasto::batch::plan(&impasto::config::load(&pipeline, &[]).unwrap());
     let job = &plan.jobs[0];
     assert_eq!((job.framing.width, job.framing.height), (SIZE.0 as usize, SIZE.1 as usize));
-    let path = job.output.clone();
+    let path = job.output.path.clone();
     let start = Instant::now();
     let canvas = canvas(&folder.path().join("canvas"));
     println!("canvas file in {:.1?}, peak {} MiB", start.elapsed(), peak_mib());

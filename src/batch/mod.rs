@@ -1,39 +1,66 @@
-//! Many jobs: planned, begun or taken up again, worked through past failures.
+//! Many jobs: planned, begun or resumed, worked through past failures.
 //!
-//! [`plan`] probes the photographs, [`prepare`] finds or makes the run directory and says what is
-//! left to do, and [`Collection::run`] does it. [`run`] does a plan without a run directory:
-//! nothing is kept then but the pictures.
+//! [`load`] reads a pipeline and what earlier runs have left, [`plan`] probes the photographs,
+//! [`prepare`] finds or makes the run directory and says what is left to do, and
+//! [`Collection::run`] does it. [`run`] does a plan without a run directory: nothing is kept then
+//! but the pictures.
 
+mod job_match;
+mod obstacles;
 mod prefetch;
 mod prepare;
+mod queue;
+mod recorder;
 mod scheduler;
-mod share;
+mod workers;
 mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
+use crate::config::{self, Config, OutputFile, OutputProfile, Problems, StartFrom};
 use crate::event::{Losses, Watcher};
+use crate::files::Digests;
 use crate::image::{self, Limits};
+use crate::journal::past_runs;
 use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job};
 use crate::render::{Engine, RenderError};
 
-pub use prepare::{Collection, PrepareError, prepare};
-use scheduler::Scheduler;
+pub use obstacles::{PrepareError, obstacles};
+pub use prepare::{Beginning, Collection, prepare};
+use scheduler::{Extent, Scheduler};
 
 /// What became of a run's jobs.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// Pictures made, with their last losses, in job order.
     pub finished: Vec<(PathBuf, Losses)>,
-    /// Jobs that could not be done, by name, and why.
-    pub failed: Vec<(String, RenderError)>,
+    /// Jobs that could not be done.
+    pub failed: Vec<FailedJob>,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
     /// Where the picture so far is, when the run was stopped within one.
     pub partial: Option<PathBuf>,
-    /// What made it impossible to go on with any picture, such as a full disk.
-    pub broken: Option<RenderError>,
+    /// What ended the run for all jobs, such as a full disk.
+    pub fatal: Option<RenderError>,
+}
+
+/// A job that could not be done.
+#[derive(Debug)]
+pub struct FailedJob {
+    /// The output's file name, as text.
+    pub name: String,
+    /// Why.
+    pub error: RenderError,
+}
+
+/// Reads and checks a pipeline file as [`config::load`] does. What earlier runs have written into
+/// its output directory is no content, and content images keep the numbers that they have in its
+/// newest run.
+///
+/// # Errors
+/// All problems of the pipeline.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    config::load_after(path, overrides, &past_runs)
 }
 
 /// Why one output of a configuration cannot be planned.
@@ -74,7 +101,7 @@ fn plan_output(
 ) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
     let budget = memory_budget(settings.compute.memory_gib);
-    // A picture that cannot be used is better told now than after the first levels.
+    // A picture that cannot be used is better reported now than after the first levels.
     let probed = |path: &Path| match image::probe(path)? {
         probe if probe.decode_bytes > budget => {
             let (width, height, needed) = (probe.width, probe.height, probe.decode_bytes);
@@ -128,5 +155,6 @@ pub fn run(
     limits: &Limits,
     watcher: &mut Watcher<'_>,
 ) -> Summary {
-    Scheduler::new(&plan.jobs, None, limits, watcher).run(engine)
+    let extent = Extent { jobs: plan.jobs.len(), work: plan.work(), done: 0.0 };
+    Scheduler::new(&plan.jobs, None, &Digests::default(), limits, watcher).run(extent, engine)
 }

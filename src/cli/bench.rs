@@ -47,7 +47,7 @@ pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
     }
     match DeviceName::parse(&arguments.devices) {
         Some(DeviceName::Cpu) => {
-            on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
+            on_the_cpu(arguments, &spec, deepest, super::devices::precision(asked)?)
         }
         Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
         None => Err(Failure::Settings(format!(

@@ -1,14 +1,40 @@
 //! What computes: the GPUs that a pipeline names, or all that answer, or the CPU.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use super::Failure;
-use super::run::precision;
-use crate::config::{Compute, Config, DeviceName, Devices, Precision};
-use crate::network::{Arithmetic, Weights};
+use crate::config::{self, Compute, Config, DeviceName, Devices, Precision};
+use crate::network::{Arithmetic, Weights, cpu};
 use crate::plan::Gpus;
 use crate::render::{Engine, Gpu, gpu, gpus};
 
 /// GPUs with less free memory are left alone by `"auto"`, bytes.
 const LEAST_MEMORY: u64 = 3 << 30;
+
+/// The weights that the pipeline names, or those inside. Variants share one network.
+pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
+    let paths: BTreeSet<Option<&PathBuf>> =
+        config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
+    match paths.into_iter().collect::<Vec<_>>().as_slice() {
+        [] | [None] => Ok(Weights::embedded()?),
+        [Some(path)] => Ok(Weights::open(path)?),
+        _ => Err(Failure::Settings(
+            "variants name different network.weights; a pipeline renders with one network".into(),
+        )),
+    }
+}
+
+pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
+    match precision {
+        config::Precision::Float32 => Ok(cpu::Precision::Float32),
+        config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
+        config::Precision::Tf32 => Err(Failure::Settings(
+            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
+                .into(),
+        )),
+    }
+}
 
 /// What a run computes on.
 pub(super) struct Chosen {
@@ -83,7 +109,7 @@ impl Chosen {
             return Ok(super::engine(weights, precision(asked)?, threads)?
                 .with_workers(self.compute.workers()));
         }
-        let engine = super::engine(weights, crate::network::cpu::Precision::Float32, threads)?;
+        let engine = super::engine(weights, cpu::Precision::Float32, threads)?;
         Ok(engine.on_gpus(self.gpus, arithmetic(asked)))
     }
 

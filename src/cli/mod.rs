@@ -8,12 +8,14 @@ mod bench;
 mod budget;
 mod devices;
 mod exit;
+mod paths;
 mod plan;
 mod progress;
 mod run;
 mod say;
 mod score;
 mod seams;
+mod signals;
 mod starter;
 mod status;
 mod status_line;
@@ -35,20 +37,27 @@ pub use exit::{Exit, Failure};
 
 /// Parses `arguments` (the program's name first), does what they say, and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version come this way too, and are no failure.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
-    };
-    match dispatch(&arguments) {
-        Ok(exit) => exit,
-        Err(failure) => {
+    let exit = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => dispatch(&arguments).unwrap_or_else(|failure| {
             failure.print();
             failure.exit()
+        }),
+        Err(error) if error.use_stderr() => {
+            let _ = error.print();
+            Exit::Usage
         }
+        // Help and version come this way too, and are no failure.
+        Err(help) => {
+            say::note(help.print());
+            Exit::Done
+        }
+    };
+    match (exit, say::failure()) {
+        (Exit::Done, Some(error)) => {
+            say::complain!("error: cannot write to standard output: {error}");
+            Exit::Internal
+        }
+        _ => exit,
     }
 }
 

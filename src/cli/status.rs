@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::StatusArguments;
-use super::progress::now;
+use super::paths::shown;
 use super::say::say;
 use super::status_line::overall;
 use super::style::{duration, loss};
 use super::{Exit, Failure};
-use crate::config;
+use crate::batch;
+use crate::event::now;
 use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
 
 /// Between two looks of `--watch`.
@@ -30,9 +31,9 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
                     .map_err(|error| Failure::Internal(error.to_string()))?
             );
         } else {
-            tell(&reading);
+            print(&reading);
         }
-        if !arguments.watch || reading.holder.is_none() {
+        if !arguments.watch || reading.owner.is_none() {
             return Ok(Exit::Done);
         }
         std::thread::sleep(WATCH_EVERY);
@@ -46,7 +47,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_file() {
         return journal::find(path).ok_or_else(no_run);
     }
-    let config = config::load(path, &[])?;
+    let config = batch::load(path, &[])?;
     let name = RunName::new(path, &config.variants[0].settings.output.directory);
     name.newest_directory().ok_or_else(no_run)
 }
@@ -97,12 +98,12 @@ impl<'a> Status<'a> {
         Self {
             directory: &reading.directory,
             begun: reading.begun,
-            process: reading.holder.as_ref().map(|holder| holder.pid),
-            host: reading.holder.as_ref().map(|holder| holder.host.as_str()),
+            process: reading.owner.as_ref().map(|owner| owner.pid),
+            host: reading.owner.as_ref().map(|owner| owner.host.as_str()),
             state: overall_state(reading),
             work: status.work(),
             done: status.done(),
-            seconds_left: status.left(),
+            seconds_left: status.seconds_left(),
             devices: &status.devices,
             jobs: status.jobs.iter().map(job).collect(),
         }
@@ -111,7 +112,7 @@ impl<'a> Status<'a> {
 
 /// What a job's state is, now that it is known whether anybody works on the run.
 fn state(job: &JobStatus, reading: &Reading) -> JobState {
-    match (job.state, &reading.holder) {
+    match (job.state, &reading.owner) {
         (JobState::Running, None) => JobState::Interrupted,
         (state, _) => state,
     }
@@ -119,7 +120,7 @@ fn state(job: &JobStatus, reading: &Reading) -> JobState {
 
 fn overall_state(reading: &Reading) -> &'static str {
     let states = || reading.status.jobs.values().map(|job| job.state);
-    match &reading.holder {
+    match &reading.owner {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
         None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
@@ -129,19 +130,24 @@ fn overall_state(reading: &Reading) -> &'static str {
     }
 }
 
-fn tell(reading: &Reading) {
+fn print(reading: &Reading) {
     let status = &reading.status;
     say!("{}", reading.directory.display());
-    let who = reading.holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"));
+    let who = reading.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
     say!("{}{who}  {}", overall_state(reading), overall(status));
     let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
     for job in status.jobs.values() {
-        say!("  {:<width$}  {:<11}  {}", job.name, state(job, reading).word(), details(job));
+        say!(
+            "  {:<width$}  {:<11}  {}",
+            job.name,
+            state(job, reading).word(),
+            details(job, reading)
+        );
     }
 }
 
-/// What is to be told of a job beside its state.
-fn details(job: &JobStatus) -> String {
+/// What there is to say of a job beside its state.
+fn details(job: &JobStatus, reading: &Reading) -> String {
     let mut parts = Vec::new();
     match job.state {
         JobState::Waiting => {}
@@ -178,8 +184,7 @@ fn details(job: &JobStatus) -> String {
         parts.push(duration(job.seconds));
     }
     parts.extend(job.reason.clone().filter(|_| !job.is_finished()));
-    parts.extend(
-        job.output.as_ref().filter(|_| job.is_finished()).map(|path| path.display().to_string()),
-    );
+    let output = job.output.as_ref().filter(|_| job.is_finished());
+    parts.extend(output.map(|output| shown(&reading.home, output)));
     parts.join("  ")
 }

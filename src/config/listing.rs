@@ -2,20 +2,19 @@
 //! changed.
 
 use std::fmt::{Debug, Display};
-use std::path::{Component, Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use super::schema::{self, Effect};
 use super::settings::LayerWeights;
+use crate::files::{FileId, Home, NamedFile};
 
 /// One checked setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// `table.key`; of styles `style.N.key`, counted from 0.
     pub key: String,
-    /// The value as TOML. Paths are relative to the pipeline file where they can be, so that a
-    /// moved folder lists the same.
+    /// The value as TOML. Paths are the files' identities: relative to the pipeline's folder, so
+    /// that it lists the same from everywhere and after it is moved.
     pub value: String,
     /// What the value changes.
     pub effect: Effect,
@@ -23,13 +22,13 @@ pub struct Listed {
 
 /// A list in the making. Settings that are `None` are not listed.
 pub(crate) struct Listing {
-    base: PathBuf,
+    home: Home,
     list: Vec<Listed>,
 }
 
 impl Listing {
-    pub(crate) fn new(base: &Path) -> Listing {
-        Listing { base: base.to_owned(), list: Vec::new() }
+    pub(crate) fn new(home: &Home) -> Listing {
+        Listing { home: home.clone(), list: Vec::new() }
     }
 
     pub(crate) fn into_list(self) -> Vec<Listed> {
@@ -72,8 +71,8 @@ impl Listing {
     /// A path; of a key that holds a path or a word, only the path names an input.
     pub(crate) fn path(&mut self, key: &str, path: Option<&Path>) {
         if let Some(path) = path {
-            let relative = relative(&self.base, path);
-            self.push(key, quote(&relative.to_string_lossy()));
+            let id = self.home.id(path);
+            self.push(key, quote(&id.as_path().to_string_lossy()));
             if let Some(last) = self.list.last_mut()
                 && last.effect == Effect::Pixels
             {
@@ -82,12 +81,9 @@ impl Listing {
         }
     }
 
-    pub(crate) fn paths(&mut self, key: &str, paths: &[PathBuf]) {
-        let base = self.base.clone();
-        self.texts(
-            key,
-            paths.iter().map(|path| relative(&base, path).to_string_lossy().into_owned()),
-        );
+    /// Files that a path, folder or glob names.
+    pub(crate) fn files(&mut self, key: &str, files: &[NamedFile]) {
+        self.texts(key, files.iter().map(|file| pattern(&file.id)));
     }
 
     pub(crate) fn layers(&mut self, key: &str, layers: Option<&LayerWeights>) {
@@ -100,7 +96,7 @@ impl Listing {
 }
 
 /// A basic TOML string.
-fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
@@ -113,31 +109,79 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// `path` as seen from `base`, if both are relative or both absolute and `base` goes up nowhere;
-/// else `path`.
-fn relative(base: &Path, path: &Path) -> PathBuf {
-    let common =
-        base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
-    let up: Vec<_> = base.components().skip(common).collect();
-    let named = up.iter().all(|part| matches!(part, Component::Normal(_)));
-    if base.is_absolute() != path.is_absolute() || !named {
-        return path.to_owned();
+/// A pattern that names one file: its path, or where that is not UTF-8 and TOML cannot hold it, a
+/// glob with `?` in the place of each byte that is no text and of each backslash.
+fn pattern(id: &FileId) -> String {
+    if let Some(text) = id.as_path().to_str() {
+        return text.to_owned();
     }
-    let down = path.components().skip(common).map(Component::as_os_str);
-    up.iter().map(|_| Component::ParentDir.as_os_str()).chain(down).collect()
+    let mut glob = String::new();
+    for chunk in id.as_path().as_os_str().as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '*' | '[' | ']' | '{' | '}' => glob.extend(['[', c, ']']),
+                '\\' => glob.push('?'),
+                c => glob.push(c),
+            }
+        }
+        glob.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    glob
+}
+
+/// The settings as JSON: an object for each table, an array of objects for the styles.
+pub fn json_of(list: &[Listed]) -> serde_json::Value {
+    let mut document = toml::Table::new();
+    for Listed { key, value, .. } in list {
+        // What is listed is TOML, so that nothing is left out here.
+        let Ok(mut parsed) = format!("value = {value}").parse::<toml::Table>() else { continue };
+        let Some(value) = parsed.remove("value") else { continue };
+        let parts: Vec<&str> = key.split('.').collect();
+        match parts[..] {
+            [table, key] => {
+                let table = document.entry(table).or_insert_with(|| toml::Table::new().into());
+                table.as_table_mut().and_then(|table| table.insert(key.into(), value));
+            }
+            [table, number, key] => {
+                let tables = document.entry(table).or_insert_with(|| toml::Value::Array(vec![]));
+                let (Some(tables), Ok(number)) = (tables.as_array_mut(), number.parse::<usize>())
+                else {
+                    continue;
+                };
+                if tables.len() <= number {
+                    tables.resize(number + 1, toml::Table::new().into());
+                }
+                tables[number].as_table_mut().and_then(|table| table.insert(key.into(), value));
+            }
+            _ => {}
+        }
+    }
+    serde_json::to_value(document).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn listed(key: &str, value: &str) -> Listed {
+        Listed { key: key.to_owned(), value: value.to_owned(), effect: Effect::Pixels }
+    }
+
     #[test]
-    fn paths_are_seen_from_the_pipeline() {
-        assert_eq!(relative(Path::new("a/b"), Path::new("a/c/d.png")), Path::new("../c/d.png"));
-        assert_eq!(relative(Path::new(""), Path::new("c/d.png")), Path::new("c/d.png"));
-        assert_eq!(relative(Path::new("a"), Path::new("/d.png")), Path::new("/d.png"));
-        assert_eq!(relative(Path::new("../a"), Path::new("d.png")), Path::new("d.png"));
-        assert_eq!(relative(Path::new("/x/a"), Path::new("/x/a/d.png")), Path::new("d.png"));
+    fn settings_as_json_have_the_shape_of_a_pipeline() {
+        let list = [
+            listed("style.0.image", "\"a.png\""),
+            listed("style.0.weight", "2.0"),
+            listed("style.1.image", "\"b.png\""),
+            listed("pyramid.evaluations", "[600, 200]"),
+            listed("objective.style-layers", "{ relu1_1 = 1.0 }"),
+        ];
+        let expected = serde_json::json!({
+            "style": [{ "image": "a.png", "weight": 2.0 }, { "image": "b.png" }],
+            "pyramid": { "evaluations": [600, 200] },
+            "objective": { "style-layers": { "relu1_1": 1.0 } },
+        });
+        assert_eq!(json_of(&list), expected);
     }
 
     #[test]

@@ -10,9 +10,13 @@
 //! is asked of it.
 
 mod choice;
+mod companions;
+mod content;
+mod glob;
 mod listing;
 mod load;
 mod name;
+mod outputs;
 mod overrides;
 mod paths;
 mod problem;
@@ -30,33 +34,41 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use choice::Choice;
-pub use listing::Listed;
+pub use companions::{
+    PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
+    pyramid_path,
+};
+pub use listing::{Listed, json_of, quote};
 pub use name::{BadName, Format, NameParts, NameTemplate};
+pub use outputs::{OutputFile, Written, written_files};
 pub use problem::{Problem, Problems};
 pub use schema::Effect;
 pub use settings::*;
 
+use crate::files::Home;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
 use tree::{Node, Table};
 
 /// A checked pipeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The pipeline file, as it was named.
     pub file: PathBuf,
+    /// Its folder: what the identities of files are relative to.
+    pub home: Home,
     /// Its variants in the order of the file; one without a name if the file has none.
     pub variants: Vec<Variant>,
+    /// What folders and globs hold that is left out and may be missed, a line each.
+    pub notes: Vec<String>,
+    /// What earlier runs have left.
+    pub past: PastRuns,
 }
 
 /// One way of painting the photographs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of
     /// its letters.
@@ -65,97 +77,70 @@ pub struct Variant {
     pub settings: Settings,
 }
 
-/// A picture that the pipeline makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputFile {
-    /// Index into [`Config::variants`].
-    pub variant: usize,
-    /// Index into that variant's [`Input::content`].
-    pub content: usize,
-    /// Where the picture goes.
-    pub path: PathBuf,
-}
-
-impl Config {
-    /// The folder of the pipeline file.
-    pub fn directory(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
-    }
-
-    /// Every picture, variant by variant in the order of the content. No two have the same path,
-    /// nor paths that differ only in the case of letters.
-    pub fn outputs(&self) -> Vec<OutputFile> {
-        let mut outputs = Vec::new();
-        for (variant, one) in self.variants.iter().enumerate() {
-            outputs.extend(one.paths().enumerate().map(|(content, path)| OutputFile {
-                variant,
-                content,
-                path,
-            }));
-        }
-        outputs
-    }
-}
-
-impl Variant {
-    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the
-    /// pipeline's folder.
-    pub fn listing(&self, base: &Path) -> Vec<Listed> {
-        self.settings.listing(base)
-    }
-
-    /// What `{style}` stands for: the stems of the styles' files, joined by `+`.
-    pub fn style_name(&self) -> String {
-        let stems: Vec<_> = self.settings.styles.iter().map(|style| stem(&style.image)).collect();
-        stems.join("+")
-    }
-
-    fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        let Output { directory, name, .. } = &self.settings.output;
-        let style = self.style_name();
-        let variant = self.name.as_deref().unwrap_or_default();
-        self.settings.input.content.iter().enumerate().map(move |(at, content)| {
-            let names =
-                NameParts { content: &stem(content), style: &style, variant, index: at + 1 };
-            paths::normalise(&directory.join(name.fill(&names)))
-        })
-    }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
 /// Reads and checks a pipeline file; `overrides` are `key=value` each.
+///
+/// It knows nothing of earlier runs, whose pictures may lie among the photographs:
+/// [`crate::batch::load`] does.
 ///
 /// # Errors
 ///
 /// All problems of the pipeline. What cannot be known because a text is torn or missing is not
 /// complained of.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    load_after(path, overrides, &|_, _| PastRuns::default())
+}
+
+/// [`load`], with what `past` says of earlier runs of a pipeline into an output directory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_after(
+    path: &Path,
+    overrides: &[String],
+    past: &dyn Fn(&Path, &Path) -> PastRuns,
+) -> Result<Config, Problems> {
     let mut loader = Loader::default();
     let name = path.display().to_string();
     let Some((mut tree, main)) = loader.load(path, None) else {
         return Err(Problems::new(name, loader.problems));
     };
     let overrides = overrides::read(&mut loader, overrides);
-    let Loader { mut problems, syntax, torn, .. } = loader;
+    let Loader { mut problems, syntax, torn, files, .. } = loader;
     overrides::apply(&mut tree, &overrides, true, &mut problems);
     let variants = variants::split(&mut tree, &mut problems);
-    let mut config = Config { file: path.to_owned(), variants: Vec::new() };
+    let home = Home::of(path);
+    let mut config = Config {
+        file: path.to_owned(),
+        home: home.clone(),
+        variants: Vec::new(),
+        notes: Vec::new(),
+        past: PastRuns::default(),
+    };
     let mut origins = Vec::new();
+    let mut past_runs = BTreeMap::new();
     for variants::Raw { name, table } in variants {
         let mut merged = tree.clone();
         tree::merge(&mut merged, table, &WAYS);
         overrides::apply(&mut merged, &overrides, false, &mut problems);
         shape::check(&merged, &mut problems);
-        let mut reader = Reader::new(&merged, &main, torn, &mut problems);
-        let settings = Settings::read(&mut reader, name.is_some());
+        let mut reader = Reader::new(&merged, &main, &home, torn, &mut problems);
+        let mut written = |output: &Path| {
+            let runs = past_runs.entry(output.to_path_buf()).or_insert_with(|| past(path, output));
+            runs.written.clone()
+        };
+        let settings = Settings::read(&mut reader, name.is_some(), &mut written);
+        config.notes.append(&mut reader.notes);
         origins.push(name_origin(&merged, &main));
         config.variants.push(Variant { name, settings });
     }
+    config.notes.sort();
+    config.notes.dedup();
+    // The runs of a pipeline lie in the output directory of its first variant.
+    let directory = config.variants.first().map(|first| &first.settings.output.directory);
+    config.past = directory.and_then(|path| past_runs.remove(path)).unwrap_or_default();
     if problems.is_empty() && syntax.is_empty() {
-        check_outputs(&config, &origins, &mut problems);
+        outputs::check(&config, &files, &origins, &mut problems);
     }
     if problems.is_empty() && syntax.is_empty() {
         Ok(config)
@@ -164,74 +149,13 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
     }
 }
 
+/// Finds what runs have written into an output directory.
+type FindWritten<'a> = dyn FnMut(&Path) -> WrittenNames + 'a;
+
 /// What decides the names of a variant's pictures: the template, else the content.
 fn name_origin(tree: &Table, main: &Arc<Source>) -> Origin {
     let value = |table: &str, key: &str| Some(tree.get(table)?.table()?.get(key)?.origin.clone());
     value("output", "name")
         .or_else(|| value("input", "content"))
         .unwrap_or_else(|| Origin::first_line(main))
-}
-
-/// How many clashes of names are told in full.
-const CLASHES_TOLD: usize = 5;
-
-/// Names must tell pictures apart on any file system, and no picture may take the place of one it
-/// is made from.
-fn check_outputs(config: &Config, origins: &[Origin], problems: &mut Vec<Problem>) {
-    let mut taken: BTreeMap<String, OutputFile> = BTreeMap::new();
-    let mut clashes = 0;
-    for output in config.outputs() {
-        let settings = &config.variants[output.variant].settings;
-        let content = &settings.input.content[output.content];
-        let origin = &origins[output.variant];
-        let from = |of: &OutputFile| describe(config, of);
-        let own =
-            settings.input.content.iter().chain(settings.styles.iter().map(|style| &style.image));
-        let shown = output.path.display().to_string();
-        let long = output.path.file_name().is_some_and(|name| name.len() > 240);
-        let problem = if let Some(other) = taken.get(&shown.to_lowercase()) {
-            let message =
-                format!("{} and {} would both become `{shown}`", from(other), from(&output));
-            Problem::new(message)
-                .help(
-                    "tell them apart in `output.name` by {content}, {style}, {variant} or {index}",
-                )
-                .at(origin, "not unique")
-        } else if own.into_iter().any(|input| *input == output.path) {
-            let message = format!(
-                "the picture of `{}` would take the place of the input `{shown}`",
-                content.display()
-            );
-            Problem::new(message)
-                .help("choose another `output.directory` or `output.name`")
-                .at(origin, "the name of an input")
-        } else if long {
-            let message = format!(
-                "the name of the picture of `{}` has more than 240 bytes",
-                content.display()
-            );
-            Problem::new(message).help("choose a shorter `output.name`").at(origin, "too long")
-        } else {
-            taken.insert(shown.to_lowercase(), output);
-            continue;
-        };
-        clashes += 1;
-        if clashes <= CLASHES_TOLD {
-            problems.push(problem);
-        }
-    }
-    if clashes > CLASHES_TOLD {
-        let message = format!("{} more pictures have no name of their own", clashes - CLASHES_TOLD);
-        problems.push(Problem::new(message).at(&origins[0], "these names"));
-    }
-}
-
-/// A picture in words: its photograph and its variant.
-fn describe(config: &Config, output: &OutputFile) -> String {
-    let Variant { name, settings } = &config.variants[output.variant];
-    let content = settings.input.content[output.content].display();
-    match name {
-        Some(name) => format!("`{content}` ({name})"),
-        None => format!("`{content}`"),
-    }
 }

@@ -1,6 +1,7 @@
 //! Names of finished pictures: a template with placeholders, checked once and filled for each
 //! picture.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -35,13 +36,15 @@ impl Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placeholder {
     Content,
+    Extension,
     Style,
     Variant,
     Index,
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 4] = [
+const PLACEHOLDERS: [(&str, Placeholder); 5] = [
     ("content", Placeholder::Content),
+    ("extension", Placeholder::Extension),
     ("style", Placeholder::Style),
     ("variant", Placeholder::Variant),
     ("index", Placeholder::Index),
@@ -62,17 +65,18 @@ pub struct NameTemplate {
     format: Format,
 }
 
-/// What the placeholders of a name stand for.
+/// What the placeholders of a name stand for. Names of files need not be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct NameParts<'a> {
-    /// Stem of the photograph's file.
-    pub content: &'a str,
+    /// Stem of the content image's file.
+    pub content: &'a OsStr,
+    /// Extension of the content image's file; empty if it has none.
+    pub extension: &'a OsStr,
     /// Stems of the styles' files, joined by `+`.
-    pub style: &'a str,
+    pub style: &'a OsStr,
     /// Name of the variant; empty if it has none.
     pub variant: &'a str,
-    /// Place of the photograph in the sorted list, counted from 1; written with at least four
-    /// digits.
+    /// Number of the content image, counted from 1; written with at least four digits.
     pub index: usize,
 }
 
@@ -195,15 +199,16 @@ impl NameTemplate {
     }
 
     /// The file name of one picture.
-    pub fn fill(&self, names: &NameParts<'_>) -> String {
-        let mut filled = String::new();
+    pub fn fill(&self, names: &NameParts<'_>) -> OsString {
+        let mut filled = OsString::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => filled.push_str(text),
-                Part::Fill(Placeholder::Content) => filled.push_str(names.content),
-                Part::Fill(Placeholder::Style) => filled.push_str(names.style),
-                Part::Fill(Placeholder::Variant) => filled.push_str(names.variant),
-                Part::Fill(Placeholder::Index) => filled.push_str(&format!("{:04}", names.index)),
+                Part::Text(text) => filled.push(text),
+                Part::Fill(Placeholder::Content) => filled.push(names.content),
+                Part::Fill(Placeholder::Extension) => filled.push(names.extension),
+                Part::Fill(Placeholder::Style) => filled.push(names.style),
+                Part::Fill(Placeholder::Variant) => filled.push(names.variant),
+                Part::Fill(Placeholder::Index) => filled.push(format!("{:04}", names.index)),
             }
         }
         filled
@@ -243,17 +248,37 @@ impl TryFrom<String> for NameTemplate {
 mod tests {
     use super::*;
 
-    const NAMES: NameParts<'static> =
-        NameParts { content: "cat", style: "night", variant: "soft", index: 7 };
+    fn names() -> NameParts<'static> {
+        NameParts {
+            content: OsStr::new("cat"),
+            extension: OsStr::new("JPG"),
+            style: OsStr::new("night"),
+            variant: "soft",
+            index: 7,
+        }
+    }
 
     #[test]
     fn placeholders_are_filled_and_written_again() {
         let template =
             NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
-        assert_eq!(template.fill(&NAMES), "0007_catnight-x-soft.v2.TIF");
+        assert_eq!(template.fill(&names()), "0007_catnight-x-soft.v2.TIF");
         assert_eq!(template.format(), Format::Tiff);
         assert_eq!(template.to_string(), "{index}_{content}{style}-x-{variant}.v2.TIF");
         assert_eq!(NameTemplate::parse("all.jpeg").expect("a name").format(), Format::Jpeg);
+        let template = NameTemplate::parse("{content}.{extension}.png").expect("a name");
+        assert_eq!(template.fill(&names()), "cat.JPG.png");
+        assert_eq!(template.to_string(), "{content}.{extension}.png");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_is_kept() {
+        use std::os::unix::ffi::OsStrExt;
+        let content = OsStr::from_bytes(b"caf\xe9");
+        let template = NameTemplate::parse("{content}-{style}.png").expect("a name");
+        let filled = template.fill(&NameParts { content, ..names() });
+        assert_eq!(filled.as_bytes(), b"caf\xe9-night.png");
     }
 
     #[test]
@@ -263,7 +288,7 @@ mod tests {
             "{content}-{style}-{variant}.png"
         );
         assert_eq!(NameTemplate::standard(true, false).to_string(), "{content}-{style}.png");
-        assert_eq!(NameTemplate::standard(false, false).fill(&NAMES), "cat.png");
+        assert_eq!(NameTemplate::standard(false, false).fill(&names()), "cat.png");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::schema::{self, Accepts};
 use super::settings::LayerWeights;
 use super::source::{Origin, Source};
 use super::tree::{Node, Table, Value};
+use crate::files::Home;
 use crate::network::Layer;
 
 /// Reads one variant's tree.
@@ -19,6 +20,10 @@ pub(crate) struct Reader<'a> {
     style: Option<usize>,
     /// Where problems point that are about what is not there.
     main: &'a std::sync::Arc<Source>,
+    /// The pipeline's folder: what the identities of files are relative to.
+    pub(crate) identities: &'a Home,
+    /// What is worth a line and no problem.
+    pub(crate) notes: Vec<String>,
     /// What was found so far, here and by whoever came before.
     pub(crate) problems: &'a mut Vec<Problem>,
     /// Set if some text could not be parsed: what is missing may be in the part that was not
@@ -30,10 +35,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(
         root: &'a Table,
         main: &'a std::sync::Arc<Source>,
+        identities: &'a Home,
         torn: bool,
         problems: &'a mut Vec<Problem>,
     ) -> Reader<'a> {
-        Reader { root, style: None, main, problems, torn }
+        Reader { root, style: None, main, identities, notes: Vec::new(), problems, torn }
     }
 
     /// The folder of the pipeline file.
@@ -358,6 +364,8 @@ impl<'a> Reader<'a> {
             );
         } else if text.is_empty() || text.contains('\0') {
             self.bad(path, Some(origin), format!("`{path}` is no path"), "not a folder");
+        } else if let Some(reason) = paths::unknown_home(&text) {
+            self.bad(path, Some(origin), reason, "not a folder that is known");
         }
         folder
     }

@@ -87,7 +87,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "output.name",
         Other(
-            "a file name ending in .png, .tiff, .tif, .jpg or .jpeg, with {content}, {style}, {variant} and {index}",
+            "a file name ending in .png, .tiff, .tif, .jpg or .jpeg, with {content}, {extension}, {style}, {variant} and {index}",
             NO_RANGE,
         ),
         Destination,

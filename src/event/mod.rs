@@ -5,9 +5,11 @@
 
 mod cancellation;
 
-use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::files::FileId;
 
 pub use cancellation::CancellationToken;
 
@@ -58,7 +60,9 @@ pub enum TargetOrigin {
     Shared,
 }
 
-/// One thing that happened. In JSON every event is an object whose `event` key names its kind.
+/// One thing that happened. In JSON every event is an object whose `event` key names its kind. Files
+/// are given by their identity: as seen from the pipeline's folder, wherever the program was started
+/// from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Event {
@@ -101,7 +105,7 @@ pub enum Event {
     /// A style's statistics are at hand.
     Targets {
         /// The style's file.
-        style: PathBuf,
+        style: FileId,
         /// Size at which the style was looked at, px.
         width: usize,
         /// Size at which the style was looked at, px.
@@ -223,21 +227,21 @@ pub enum Event {
         /// The job's number.
         job: usize,
         /// The file.
-        path: PathBuf,
+        path: FileId,
     },
     /// A picture of the work so far was written.
     Saved {
         /// The job's number.
         job: usize,
         /// The file.
-        path: PathBuf,
+        path: FileId,
     },
     /// One picture is finished.
     JobFinished {
         /// The job's number.
         job: usize,
         /// The finished picture.
-        path: PathBuf,
+        path: FileId,
         /// Its width, px.
         width: usize,
         /// Its height, px.
@@ -266,13 +270,39 @@ pub enum Event {
         /// The job's number.
         job: usize,
         /// Where the picture so far was written, if it was.
-        path: Option<PathBuf>,
+        path: Option<FileId>,
     },
     /// Something the user should know, though the work goes on.
     Warning {
         /// What it is.
         message: String,
     },
+}
+
+impl Event {
+    /// The number of the job that it is about.
+    pub fn job(&self) -> Option<usize> {
+        match self {
+            Event::JobStarted { job, .. }
+            | Event::JobResumed { job, .. }
+            | Event::LevelStarted { job, .. }
+            | Event::Evaluated { job, .. }
+            | Event::StepRejected { job, .. }
+            | Event::CoreHalved { job, .. }
+            | Event::TileFinished { job, .. }
+            | Event::RoundFinished { job, .. }
+            | Event::Checkpointed { job, .. }
+            | Event::Writing { job, .. }
+            | Event::Saved { job, .. }
+            | Event::JobFinished { job, .. }
+            | Event::JobFailed { job, .. }
+            | Event::Interrupted { job, .. } => Some(*job),
+            Event::RunStarted { .. }
+            | Event::Targets { .. }
+            | Event::DeviceLost { .. }
+            | Event::Warning { .. } => None,
+        }
+    }
 }
 
 /// A receiver of events. Closures over `&Event` are listeners.
@@ -309,6 +339,11 @@ impl Listener for Listeners<'_> {
             listener.on_event(event);
         }
     }
+}
+
+/// Now, as events and runs are dated: seconds since 1970.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// Who receives a job's events, and who may cancel it.

@@ -10,14 +10,14 @@ mod framing;
 mod levels;
 mod machine;
 mod memory;
+mod record;
 mod sources;
 mod spec;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
+use crate::files::{Home, NamedFile, name_text};
 use crate::image::OutputFormat;
 use crate::objective::Spec;
 
@@ -28,6 +28,7 @@ pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
+pub use record::JobRecord;
 pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
 
@@ -40,8 +41,7 @@ pub fn targets_directory(output: &Path) -> PathBuf {
 }
 
 /// Everything a run will do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
@@ -50,21 +50,24 @@ pub struct Plan {
 }
 
 /// One picture to make.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Job {
     /// Position in the run, from 0.
     pub index: usize,
-    /// The output's file name.
+    /// The output's file name, as text.
     pub name: String,
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// The pipeline's folder: what the identities of files are relative to.
+    pub home: Home,
     /// The variant's name, when the pipeline has variants.
     pub variant: Option<String>,
-    /// The photograph.
-    pub content: PathBuf,
+    /// The content image.
+    pub content: NamedFile,
+    /// What `{index}` stands for in the names of this content image's pictures.
+    pub number: usize,
     /// Where the finished picture goes.
-    pub output: PathBuf,
+    pub output: NamedFile,
     /// How the photograph meets the canvas.
     pub framing: Framing,
     /// The loss.
@@ -231,10 +234,20 @@ pub fn plan_job(
             }
         },
     )?;
-    let content = settings.input.content[output.content].clone();
-    let (pipeline, variant, output) =
-        (config.file.clone(), variant.name.clone(), output.path.clone());
-    Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
+    Ok(Job {
+        index,
+        name,
+        pipeline: config.file.clone(),
+        home: config.home.clone(),
+        variant: variant.name.clone(),
+        content: settings.input.content[output.content].clone(),
+        number: output.number,
+        output: config.home.output(output.path.clone()),
+        framing,
+        spec,
+        levels,
+        settings,
+    })
 }
 
 /// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the
@@ -306,5 +319,5 @@ fn what_would_do(needed: u64, fits: Option<usize>, narrowed: bool) -> String {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    name_text(path.file_name().unwrap_or(path.as_os_str()))
 }

@@ -1,6 +1,6 @@
 //! What can stop one picture from being made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::network::{NetworkError, WeightsError};
 
@@ -28,6 +28,15 @@ pub enum RenderError {
         planned: (usize, usize),
         /// Width and height now.
         found: (usize, usize),
+    },
+    /// An input has other bytes than those that the run began with.
+    #[error(
+        "{} was changed or replaced after the run read it first; run again to use it as it is now",
+        .path.display()
+    )]
+    InputChanged {
+        /// The file.
+        path: PathBuf,
     },
     /// What must last could not be written down.
     #[error(transparent)]
@@ -64,11 +73,23 @@ impl RenderError {
         match self {
             RenderError::Image(error) => io_error(error).is_some(),
             RenderError::ContentChanged { .. }
+            | RenderError::InputChanged { .. }
             | RenderError::NotFinite { .. }
             | RenderError::TileNotFinite { .. } => false,
             RenderError::Weights(_) => false,
             _ => true,
         }
+    }
+
+    /// Whether `output` is there all the same, whole and under its name: only what came after failed.
+    pub fn is_of_delivered(&self, output: &Path) -> bool {
+        use crate::files::Error::Unsynced;
+        use crate::image;
+        let (RenderError::File(error) | RenderError::Image(image::Error::File(error))) = self
+        else {
+            return false;
+        };
+        matches!(error, Unsynced { path, .. } if path == output)
     }
 
     /// Whether the disk is full, which no other picture would survive either.

@@ -1,32 +1,23 @@
 //! One job from the photograph to the finished file.
 
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
+use crate::config::{OutputProfile, StartFrom, partial_path, preview_path};
 use crate::event::{Event, Losses, Watcher};
-use crate::image::Limits;
+use crate::files::{self, NamedFile};
+use crate::image::Encoding;
 use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
-use crate::render::devices::engine::Engine;
+use crate::render::context::RenderContext;
 use crate::render::error::RenderError;
-use crate::render::finish::{Finish, partial_path};
+use crate::render::finish::Finish;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Resumed, Start};
 use crate::render::rounds::run::Scratch;
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
 use crate::render::store::stage::{Canvas, written_by_bands};
-use crate::render::store::targets::TargetStore;
-
-/// What a job is painted with, shared by all jobs of a run.
-pub struct RenderContext<'a> {
-    /// What computes.
-    pub engine: &'a mut Engine,
-    /// Statistics of paintings that are already there.
-    pub targets: &'a Mutex<TargetStore>,
-    /// How large pictures may be.
-    pub limits: &'a Limits,
-}
+use crate::render::store::unchanged::refuse_changed;
 
 /// A canvas that is ready to be written, and what it took.
 pub struct FinishedCanvas {
@@ -36,6 +27,8 @@ pub struct FinishedCanvas {
     pub evaluations: usize,
     /// Its losses.
     pub losses: Losses,
+    /// How its picture is encoded.
+    encoding: Encoding,
     /// The folder that a canvas in a file lies in, where no run directory keeps it.
     _files: Option<Scratch>,
 }
@@ -47,7 +40,7 @@ pub enum RenderOutcome {
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
-        path: PathBuf,
+        partial: NamedFile,
     },
 }
 
@@ -63,8 +56,11 @@ pub fn paint(
     checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
 ) -> Result<RenderOutcome, RenderError> {
-    // What cannot be written is told before the work and not after it.
+    // What cannot be written is reported before the work and not after it.
     let finish = Finish::new(job, photograph, context.engine.weights().sha256())?;
+    if let OutputProfile::File(path) = &job.settings.color.output_profile {
+        refuse_changed(path, context.digests)?;
+    }
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher
             .listener
@@ -94,27 +90,27 @@ pub fn paint(
                 Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?)
             }
             (None, None) => {
-                let size = (level.width, level.height);
-                Start::Canvas(
-                    starting_canvas(&job.settings.start, photograph, size, context.limits)
-                        .map(Canvas::Memory)?,
-                )
+                let (start, size) = (&job.settings.start, (level.width, level.height));
+                let canvas = starting_canvas(start, photograph, size, context.limits)?;
+                if let StartFrom::Image(path) = &start.from {
+                    refuse_changed(path, context.digests)?;
+                }
+                Start::Canvas(Canvas::Memory(canvas))
             }
         };
         let run = LevelRun::prepare(job, number, &finish, files.as_deref(), context, watcher)?;
         let result = run.climb(content, start, watcher, &mut progress)?;
         if progress.interrupted {
-            let path = partial_path(&job.output);
-            finish.write(&result, &path)?;
-            watcher
-                .listener
-                .on_event(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
-            return Ok(RenderOutcome::Interrupted { path });
+            let partial = job.output.beside(partial_path);
+            finish.write(&result, &partial)?;
+            let path = Some(partial.id.clone());
+            watcher.listener.on_event(&Event::Interrupted { job: job.index, path });
+            return Ok(RenderOutcome::Interrupted { partial });
         }
         // A level shows what the print will look like, long before it is there.
         if number + 1 < job.levels.len() {
-            let path = finish.write_preview(&result)?;
-            watcher.listener.on_event(&Event::Saved { job: job.index, path });
+            let preview = finish.write_preview(&result)?;
+            watcher.listener.on_event(&Event::Saved { job: job.index, path: preview.id });
         }
         progress.keep_level(job, number, &result, watcher)?;
         canvas = Some(result);
@@ -124,13 +120,23 @@ pub fn paint(
         canvas,
         evaluations: progress.evaluations,
         losses: progress.losses,
+        encoding: finish.into_encoding(),
         _files: scratch,
     }))
 }
 
-/// Writes a finished canvas, painted by the network of the hash `weights`, under the job's name,
-/// with its companions, which are returned; and removes the picture that an interruption left
-/// beside it.
+/// A picture under its final name.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// What was written beside it.
+    pub companions: Vec<NamedFile>,
+    /// What failed once the picture was there.
+    pub warnings: Vec<String>,
+}
+
+/// Writes a finished canvas under the job's name, with its companions; and removes the picture that
+/// an interruption, and the preview that the levels left beside it. The picture is delivered when it
+/// has its name: what fails from there on is a warning.
 ///
 /// # Errors
 /// When a file cannot be written. Nothing appears under the output's name then.
@@ -138,14 +144,30 @@ pub fn deliver(
     job: &Job,
     photograph: &ContentImage,
     painting: &FinishedCanvas,
-    weights: &str,
-) -> Result<Vec<PathBuf>, RenderError> {
-    let finish = Finish::new(job, photograph, weights)?;
-    let companions = finish.complete(&painting.canvas)?;
-    finish.drop_preview()?;
-    // It may well not be there, and a picture that is finished is not undone for it.
-    let _ = std::fs::remove_file(partial_path(&job.output));
-    Ok(companions)
+) -> Result<Delivery, RenderError> {
+    let finish = Finish::with_encoding(job, photograph, painting.encoding.clone());
+    let mut delivery = Delivery::default();
+    match finish.complete(&painting.canvas) {
+        Ok(companions) => delivery.companions = companions,
+        Err(error) if error.is_of_delivered(&job.output) => {
+            delivery.warnings.push(error.to_string());
+        }
+        Err(error) => return Err(error),
+    }
+    let mut gone = vec![partial_path(&job.output)];
+    if !job.settings.output.preview && job.levels.len() > 1 {
+        gone.push(preview_path(&job.output));
+    }
+    for path in gone {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                let error = files::Error::Io { action: "remove", path, source };
+                delivery.warnings.push(error.to_string());
+            }
+            _ => {}
+        }
+    }
+    Ok(delivery)
 }
 
 /// The photograph at a level's size: in a file of `files` where the level wants it there.

@@ -7,11 +7,11 @@ use crate::event::Event;
 use crate::event::Watcher;
 use crate::objective::StyleTargets;
 use crate::plan::{Execution, Job, Level};
+use crate::render::context::RenderContext;
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::finish::Finish;
-use crate::render::job::RenderContext;
 use crate::render::progress::{Progress, Start};
 use crate::render::rounds::visits::Kind;
 use crate::render::store::stage::Canvas;
@@ -47,7 +47,7 @@ impl<'a> LevelRun<'a> {
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits } = context;
+        let RenderContext { engine, targets, limits, .. } = context;
         let level = &job.levels[number];
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
         let network = job

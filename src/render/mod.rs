@@ -10,6 +10,7 @@
 //! - `level`, `job`: a level of the pyramid in any mode, and the climb from the first to the last.
 //! - `finish`, `recipe`: the finished canvas becomes a print and its companions.
 
+mod context;
 pub mod devices;
 mod error;
 pub mod exact;
@@ -21,6 +22,7 @@ mod recipe;
 pub mod rounds;
 pub mod store;
 
+pub use context::RenderContext;
 pub use devices::calibrate::calibrate;
 pub use devices::device_list::Lost;
 pub use devices::engine::Engine;
@@ -28,8 +30,8 @@ pub use devices::gpu::{Gpu, gpu, gpus};
 pub use devices::worker_pool::WorkerPool;
 pub use error::RenderError;
 pub use exact::sweep::{Evaluation, Sweep, TapLoss};
-pub use finish::{Finish, intermediate_path, partial_path, preview_path, pyramid_path};
-pub use job::{FinishedCanvas, RenderContext, RenderOutcome, deliver, paint};
+pub use finish::Finish;
+pub use job::{Delivery, FinishedCanvas, RenderOutcome, deliver, paint};
 pub use rounds::run::{Progress as RoundsProgress, ResumePoint, Rounds, store as store_tile};
 pub use rounds::visits::{Context, ImageStatistics, Kind, RoundContext, TileResult};
 pub use store::canvas::{picture_tensor, resized};

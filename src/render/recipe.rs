@@ -1,15 +1,12 @@
 //! How a picture was made, in words that go into its file: a pipeline that makes it again.
 
-use std::path::Path;
-
-use crate::config::{Effect, Listed};
+use crate::config::{Effect, Listed, quote};
 use crate::plan::{Execution, Job, Level};
 
-/// A pipeline as TOML: every setting that affects the picture, paths as seen from the original
-/// pipeline's folder. Its comments say what a pipeline cannot: program, file, the network's hash,
+/// A pipeline as TOML: every setting that affects the picture, files by their identity: as seen from
+/// the original pipeline's folder. Its comments say what a pipeline cannot: program, file, the network's hash,
 /// and what the memory decided.
 pub fn recipe(job: &Job, weights: &str) -> String {
-    let folder = job.pipeline.parent().unwrap_or(Path::new(""));
     let pipeline = job
         .pipeline
         .file_name()
@@ -30,13 +27,13 @@ pub fn recipe(job: &Job, weights: &str) -> String {
     let mut style = None;
     // Dotted keys first: what follows a style's head would belong to it.
     let (of_styles, others): (Vec<_>, Vec<_>) = settings
-        .listing(folder)
+        .listing(&job.home)
         .into_iter()
         .filter(made)
         .partition(|one| one.key.starts_with("style."));
-    // A brace in a file's name would be a placeholder.
-    if !job.name.contains(['{', '}']) {
-        text.push_str(&format!("output.name = {:?}\n", job.name));
+    // A brace would be a placeholder, and a backslash stands for what TOML cannot hold.
+    if !job.name.contains(['{', '}', '\\']) {
+        text.push_str(&format!("output.name = {}\n", quote(&job.name)));
     }
     others
         .iter()

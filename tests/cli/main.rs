@@ -6,9 +6,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+mod changes;
+mod collections;
 mod exits;
 mod folder;
+mod identity;
 mod inputs;
+mod names;
+mod originals;
 mod plan;
 mod runs;
 mod score;

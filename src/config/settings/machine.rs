@@ -3,15 +3,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::choice::choice;
 use crate::config::listing::Listing;
 use crate::config::reader::{Reader, shorten};
 
 /// One device by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceName {
     /// `cpu`: all cores through one pool.
     Cpu,
@@ -43,8 +40,7 @@ impl fmt::Display for DeviceName {
 }
 
 /// Which devices work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Devices {
     /// All GPUs if the program was built for them and they answer, else the CPU.
     #[default]
@@ -66,8 +62,7 @@ choice! {
 }
 
 /// `[compute]`: what computes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compute {
     /// `devices`: `"auto"` (default) or a list of names.
     pub devices: Devices,
@@ -133,8 +128,7 @@ fn read_devices(reader: &mut Reader<'_>) -> Option<Devices> {
 }
 
 /// `[watch]`: what is told along the way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watch {
     /// `print-every`: evaluations between two logged lines of losses; 0 (default): none.
     pub print_every: u32,
@@ -157,8 +151,7 @@ impl Watch {
 }
 
 /// `[checkpoint]`: how often work is made durable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// `every-seconds`: the longest time between two checkpoints, 0 to 86400; default 60; 0: after
     /// every evaluation.
@@ -176,8 +169,7 @@ impl Checkpoint {
 }
 
 /// How many jobs share the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ParallelJobs {
     /// As the planner finds fastest.
     #[default]
@@ -187,8 +179,7 @@ pub enum ParallelJobs {
 }
 
 /// `[batch]`: how a collection is worked through.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// `retries`: attempts after a job's first failure, 0 to 100; default 1.
     pub retries: u32,
@@ -217,8 +208,7 @@ impl Batch {
 }
 
 /// A time of day on the machine's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay {
     /// 0 to 23.
     pub hour: u8,
@@ -247,8 +237,7 @@ impl fmt::Display for TimeOfDay {
 }
 
 /// `[budget]`: when to stop for the night; with both given, whichever comes first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {
     /// `until`: the next time the clock shows this; `None` (default): no such time.
     pub until: Option<TimeOfDay>,

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::choice::{Choice, choice};
 use crate::config::listing::Listing;
 use crate::config::reader::Reader;
@@ -30,8 +28,7 @@ impl Preset {
 }
 
 /// Weights of layers; at least one layer, each weight finite and not negative.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, f64>", into = "BTreeMap<String, f64>")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights(pub BTreeMap<Layer, f64>);
 
 impl From<LayerWeights> for BTreeMap<String, f64> {
@@ -53,8 +50,7 @@ impl TryFrom<BTreeMap<String, f64>> for LayerWeights {
 }
 
 /// `[objective]`: what is minimised; what is `None` is as the preset has it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objective {
     /// `preset`: the settings that the other keys override; default `spst`.
     pub preset: Preset,
@@ -123,8 +119,7 @@ impl Choice for Pooling {
 }
 
 /// `[pyramid]`: levels and their evaluations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pyramid {
     /// `short-side-px`: the canvas's short side at the first level, in pixels, 64 to 65536; default
     /// 512. Each level has twice the side of the one before, up to the output's size.
@@ -174,8 +169,7 @@ choice! {
 }
 
 /// `[optimise]`: how the objective is minimised.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Optimise {
     /// `method`: default `lbfgs`.
     pub method: Method,
@@ -229,8 +223,7 @@ choice! {
 }
 
 /// Side of a tile's core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Core {
     /// The largest that the memory holds.
     #[default]
@@ -240,8 +233,7 @@ pub enum Core {
 }
 
 /// `[tiling]`: how large canvases are cut.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tiling {
     /// `mode`: default `auto`.
     pub mode: TilingMode,
@@ -249,7 +241,6 @@ pub struct Tiling {
     /// `margins` is `bitwise`.
     pub core: Core,
     /// `margins`: of exact mode, default `exact`; blocks and feathered mode do not use it.
-    #[serde(default)]
     pub margins: TilingMargins,
     /// `rounds`: of blocks or feathered mode, 1 to 10000; `None` (default): from the evaluations.
     pub rounds: Option<u32>,

@@ -25,16 +25,13 @@ pub use picture::{Input, Network, Start, StartFrom, Style};
 pub use size::Size;
 pub(crate) use size::WAYS;
 
-use std::path::Path;
-
-use serde::{Deserialize, Serialize};
-
+use super::FindWritten;
 use super::listing::{Listed, Listing};
 use super::reader::Reader;
+use crate::files::Home;
 
 /// Every setting of one variant, checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `[input]`: the photographs.
     pub input: Input,
@@ -73,13 +70,17 @@ impl Settings {
     ///
     /// Where a value is bad its default stands in, so that the other keys are checked as well; the
     /// result means nothing if the reader holds problems afterwards.
-    pub(crate) fn read(reader: &mut Reader<'_>, variant: bool) -> Settings {
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        variant: bool,
+        written: &mut FindWritten<'_>,
+    ) -> Settings {
         let objective = Objective::read(reader);
         let styles = Style::read_all(reader, &objective);
         let styled = !styles.is_empty() || objective.needs_style();
         let output = Output::read(reader, styled, variant);
         Settings {
-            input: Input::read(reader, &output.directory),
+            input: Input::read(reader, &output.directory, written),
             styles,
             output,
             color: Color::read(reader),
@@ -97,10 +98,10 @@ impl Settings {
         }
     }
 
-    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the
-    /// pipeline's folder.
-    pub fn listing(&self, base: &Path) -> Vec<Listed> {
-        let mut listing = Listing::new(base);
+    /// The settings as a list of keys and values, in a fixed order; files by their identity as seen
+    /// from `home`, the pipeline's folder.
+    pub fn listing(&self, home: &Home) -> Vec<Listed> {
+        let mut listing = Listing::new(home);
         self.list(&mut listing);
         listing.into_list()
     }

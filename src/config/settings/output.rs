@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 use super::Size;
 use super::size;
 use crate::config::choice::choice;
@@ -35,8 +33,7 @@ choice! {
 }
 
 /// Bits of each channel in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BitDepth {
     /// 256 levels.
     #[default]
@@ -88,8 +85,7 @@ choice! {
 }
 
 /// `[output]`: where finished pictures go, how large and in what format.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// `directory`: default `renders` beside the pipeline file. It need not exist.
     pub directory: PathBuf,
@@ -222,8 +218,7 @@ choice! {
 }
 
 /// The ICC profile of the finished picture.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum OutputProfile {
     /// sRGB.
     #[default]
@@ -235,8 +230,7 @@ pub enum OutputProfile {
 }
 
 /// `[color]`: colour spaces.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Color {
     /// `working-space`: default and only `srgb`.
     pub working_space: WorkingSpace,

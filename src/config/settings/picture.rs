@@ -2,27 +2,40 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::Objective;
+use crate::config::FindWritten;
 use crate::config::choice::Choice;
+use crate::config::content::{Exclusion, expand};
 use crate::config::listing::Listing;
-use crate::config::paths;
 use crate::config::reader::Reader;
+use crate::config::source::Origin;
+use crate::files::NamedFile;
 
 /// `[input]`: the photographs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// `content`: every picture that the paths, folders and globs name; sorted, each once.
     /// Required.
-    pub content: Vec<PathBuf>,
+    pub content: Vec<NamedFile>,
 }
 
 impl Input {
-    pub(super) fn read(reader: &mut Reader<'_>, output_directory: &Path) -> Input {
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        output: &Path,
+        written: &mut FindWritten<'_>,
+    ) -> Input {
         let content = match reader.strings("input.content") {
-            Some(patterns) => paths::expand(reader, &patterns, output_directory),
+            Some(patterns) => {
+                let (home, written) = (reader.identities.clone(), written(output));
+                let exclusion = Exclusion { output, written: &written };
+                let mut complain = |origin: &Origin, message, label| {
+                    reader.bad("input.content", Some(origin.clone()), message, label);
+                };
+                let mut found = expand(&patterns, &home, &exclusion, &mut complain);
+                reader.notes.append(&mut found.notes);
+                found.content
+            }
             None => {
                 reader.missing("input", "content", "`input.content` is missing");
                 Vec::new()
@@ -32,13 +45,12 @@ impl Input {
     }
 
     pub(super) fn list(&self, list: &mut Listing) {
-        list.paths("input.content", &self.content);
+        list.files("input.content", &self.content);
     }
 }
 
 /// `[[style]]`: one painting; several are blended by weight.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Style {
     /// `image`: the painting's file. Required.
     pub image: PathBuf,
@@ -80,8 +92,7 @@ impl Style {
 }
 
 /// What the canvas is before noise is mixed in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum StartFrom {
     /// The photograph.
     #[default]
@@ -93,8 +104,7 @@ pub enum StartFrom {
 }
 
 /// `[start]`: the canvas before the first evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Start {
     /// `from`, with `image`: what the canvas starts from; default `content`.
     pub from: StartFrom,
@@ -146,8 +156,7 @@ impl Start {
 }
 
 /// `[network]`: the weights.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
     /// `weights`: a safetensors file; `None`: the weights inside the program.
     pub weights: Option<PathBuf>,

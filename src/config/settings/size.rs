@@ -1,7 +1,5 @@
 //! The size of the finished picture: four ways to say it, of which a pipeline uses one.
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::listing::Listing;
 use crate::config::reader::{Reader, shorten};
 use crate::units::{Dpi, Mm, Paper, Px};
@@ -18,8 +16,7 @@ pub(crate) const WAYS: [&[&str]; 4] = [
 ];
 
 /// The size of the finished picture.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {
     /// `long-side-px`: the longer side in pixels, 16 to 200000.
     LongSide(Px),

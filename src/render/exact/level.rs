@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
-use crate::config::{Method, TilingMargins};
+use crate::config::{Method, TilingMargins, intermediate_path};
 use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
@@ -12,7 +12,6 @@ use crate::plan::Job;
 use crate::render::devices::worker_pool::tell_lost;
 use crate::render::error::RenderError;
 use crate::render::exact::sweep::Sweep;
-use crate::render::finish::intermediate_path;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start, Within};
 use crate::render::store::stage::Canvas;
@@ -147,9 +146,10 @@ impl LevelRun<'_> {
     ) -> Result<(), RenderError> {
         let every = self.job.settings.watch.save_every as usize;
         if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
-            let path = intermediate_path(&self.job.output, self.number, evaluation);
-            self.finish.write_tensor(&optimiser.best_point().to_device(&Device::Cpu)?, &path)?;
-            watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
+            let output = &self.job.output;
+            let file = output.beside(|path| intermediate_path(path, self.number, evaluation));
+            self.finish.write_tensor(&optimiser.best_point().to_device(&Device::Cpu)?, &file)?;
+            watcher.listener.on_event(&Event::Saved { job: self.job.index, path: file.id });
         }
         Ok(())
     }

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
+use crate::files::Digests;
 use crate::image::{self, Filter, Light, Limits, Picture, SourceInfo, Window, resize_rows};
-use crate::plan::Framing;
+use crate::plan::{Framing, Job};
 use crate::render::error::RenderError;
+use crate::render::store::unchanged::refuse_changed;
 
 /// A photograph and the part of it that a canvas shows.
 ///
@@ -37,6 +39,16 @@ impl ContentImage {
             });
         }
         Ok(Self::framed(picture, framing))
+    }
+
+    /// The content image of a job, which has to be the file of its digest.
+    ///
+    /// # Errors
+    /// As [`ContentImage::open`], and when the file has changed.
+    pub fn of(job: &Job, limits: &Limits, digests: &Digests) -> Result<Self, RenderError> {
+        let opened = Self::open(&job.content, &job.framing, limits)?;
+        refuse_changed(&job.content, digests)?;
+        Ok(opened)
     }
 
     /// `picture`, which measures what `framing` was made for, as `framing` shows it.

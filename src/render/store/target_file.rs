@@ -10,16 +10,13 @@
 //! - 1 (0.1.0): the first.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sha2::{Digest, Sha256};
 
-use crate::files::{self, Overwrite};
+use crate::files::{self, Overwrite, sha256};
 use crate::network::{Layer, Pooling};
 use crate::objective::{StyleTargets, TapStatistics};
 
@@ -51,7 +48,7 @@ impl Key {
     }
 
     fn file_name(&self) -> String {
-        format!("{}.targets", hex(&Sha256::digest(self.0.as_bytes())))
+        format!("{}.targets", sha256(self.0.as_bytes()))
     }
 }
 
@@ -83,7 +80,7 @@ pub fn read(directory: &Path, key: &Key, layers: &[Layer]) -> Found {
 pub fn write(directory: &Path, key: &Key, targets: &StyleTargets) -> Result<(), String> {
     let body = body(key, targets)?;
     let mut bytes = MAGIC.as_bytes().to_vec();
-    bytes.extend(hex(&Sha256::digest(&body)).into_bytes());
+    bytes.extend(sha256(&body).into_bytes());
     bytes.push(b'\n');
     bytes.extend(body);
     files::write(&directory.join(key.file_name()), &bytes, Overwrite::Allow)
@@ -121,7 +118,7 @@ fn body(key: &Key, targets: &StyleTargets) -> Result<Vec<u8>, String> {
 fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, String> {
     let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or("it is of another format")?;
     let (sum, body) = rest.split_at_checked(SUM).ok_or("it was cut short")?;
-    if sum != format!("{}\n", hex(&Sha256::digest(body))).as_bytes() {
+    if sum != format!("{}\n", sha256(body)).as_bytes() {
         return Err("its checksum is wrong".into());
     }
     let (_, header) = SafeTensors::read_metadata(body).map_err(|error| error.to_string())?;
@@ -154,26 +151,6 @@ fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, Stri
         taps.insert(*layer, statistics);
     }
     Ok(StyleTargets { taps })
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0u8; 1 << 16];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hex(&hash.finalize())),
-            count => hash.update(&block[..count]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! painting's file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor};
 
 use crate::config::Style;
 use crate::event::{Event, Listener, TargetOrigin};
+use crate::files::Digests;
 use crate::geometry::Rect;
 use crate::image::{self, Limits, Picture};
 use crate::network::{BLOCK, Layer, Moments, Network, NetworkError, Request};
@@ -22,20 +23,21 @@ use crate::render::devices::engine::Engine;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
 use crate::render::store::target_file::{self, Found, Key};
+use crate::render::store::unchanged::refuse_changed;
 use crate::tiling::{Grid, Margins, Pixels};
 
 /// Statistics that are already there, shared by all jobs of a run.
 #[derive(Default)]
 pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
-    /// SHA-256 of the paintings' files.
-    contents: HashMap<PathBuf, String>,
+    /// What the style images have to stay like.
+    digests: Digests,
 }
 
 impl TargetStore {
-    /// Nothing computed yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing computed yet; a style image has the bytes of its digest, if that is known.
+    pub fn new(digests: &Digests) -> Self {
+        Self { digests: digests.clone(), ..Self::default() }
     }
 
     /// The blend of the job's paintings' statistics for a canvas of `size` (width, height) px. Each
@@ -81,8 +83,9 @@ impl TargetStore {
         let layers: Vec<Layer> = job.spec.style_taps().map(|(layer, _)| layer).collect();
         let probe = image::probe(&style.image)?;
         let size = style_size((probe.width, probe.height), wanted.long, &layers);
+        let failed = |source| image::Error::Read { path: style.image.clone(), source };
         let key = Key::new(
-            self.content(&style.image)?,
+            self.digests.of(&style.image).map_err(failed)?,
             size,
             &layers,
             job.spec.pooling,
@@ -92,8 +95,14 @@ impl TargetStore {
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
-                let (targets, origin) =
-                    wanted.cached_or_computed(&directory, &key, size, &layers, listener)?;
+                let digests = &self.digests;
+                let (targets, origin) = wanted.cached_or_computed(
+                    &directory,
+                    &key,
+                    (size, &layers),
+                    digests,
+                    listener,
+                )?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -101,22 +110,13 @@ impl TargetStore {
         };
         let seconds = started.elapsed().as_secs_f64();
         listener.on_event(&Event::Targets {
-            style: style.image.clone(),
+            style: job.home.id(&style.image),
             width: size.0,
             height: size.1,
             origin,
             seconds,
         });
         Ok(targets)
-    }
-
-    fn content(&mut self, path: &Path) -> Result<&str, RenderError> {
-        if !self.contents.contains_key(path) {
-            let failed = |source| image::Error::Read { path: path.into(), source };
-            let digits = target_file::sha256_of(path).map_err(failed)?;
-            self.contents.insert(path.into(), digits);
-        }
-        Ok(&self.contents[path])
     }
 }
 
@@ -136,8 +136,8 @@ impl Wanted<'_> {
         &self,
         directory: &Path,
         key: &Key,
-        size: (usize, usize),
-        layers: &[Layer],
+        (size, layers): ((usize, usize), &[Layer]),
+        digests: &Digests,
         listener: &mut dyn Listener,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
         match target_file::read(directory, key, layers) {
@@ -153,6 +153,7 @@ impl Wanted<'_> {
         }
         let (targets, core) = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
+            refuse_changed(&self.style.image, digests)?;
             halving(&picture, size, layers, self.network)
         })?;
         if core < STYLE_CORE {
