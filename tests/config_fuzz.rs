@@ -4,7 +4,7 @@
 use std::fs;
 
 use impasto::config;
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 
 const WHOLE: &str = r#"
@@ -30,13 +30,14 @@ style-layers = { relu1_1 = 1.0, relu5_1 = 2 }
 content-layers = ["relu4_2"]
 [start]
 from = "noise"
+noise-ratio = 1
 seed = 7
 [pyramid]
 evaluations = [600, 200]
 [tiling]
 core-px = "auto"
 [compute]
-devices = ["cpu", "cuda:0"]
+devices = ["cuda:0", "cuda:1"]
 memory-gib = 3.5
 [budget]
 until = 07:00
@@ -47,6 +48,13 @@ optimise.method = "adam"
 name = "two"
 output = { dither = false }
 "#;
+
+fn shown(problem: &dyn Diagnostic) -> String {
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
+    let mut text = String::new();
+    handler.render_report(&mut text, problem).expect("problems can be shown");
+    text
+}
 
 /// Loads `bytes` as a pipeline and shows what is wrong with them.
 fn survives(bytes: &[u8], overrides: &[String]) {
@@ -60,19 +68,18 @@ fn survives(bytes: &[u8], overrides: &[String]) {
         Ok(config) => {
             assert!(!config.variants.is_empty());
             assert!(!config.outputs().is_empty());
+            assert!(config::json_of(&config.run.listing(&config.home)).is_object());
             for variant in &config.variants {
                 let listing = variant.settings.listing(&config.home);
                 assert!(!listing.is_empty() && config::json_of(&listing).is_object());
             }
+            config.warnings.iter().for_each(|warning| assert!(!shown(warning).is_empty()));
         }
         Err(problems) => {
-            assert!(!problems.is_empty());
-            let handler =
-                GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
-            let mut text = String::new();
-            handler.render_report(&mut text, &problems).expect("problems can be shown");
+            assert!(problems.iter().count() > 0);
+            let text = shown(&problems);
             assert!(problems.iter().all(|problem| {
-                text.contains(problem.message().split_whitespace().next().unwrap_or(""))
+                text.contains(problem.to_string().split_whitespace().next().unwrap_or(""))
             }));
         }
     }

@@ -17,7 +17,7 @@ mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config, OutputFile, OutputProfile, Problems, StartFrom};
+use crate::config::{self, Config, OutputFile, Problems, ProfileSource, Variant};
 use crate::event::{Losses, Watcher};
 use crate::files::Digests;
 use crate::image::{self, Limits};
@@ -90,7 +90,7 @@ pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, J
             Err(error) => failed.push((output, error)),
         }
     }
-    (Plan { pipeline: config.file.clone(), jobs }, failed)
+    (Plan { pipeline: config.file.clone(), run: config.run.clone(), jobs }, failed)
 }
 
 fn plan_output(
@@ -99,8 +99,9 @@ fn plan_output(
     index: usize,
     gpus: Option<Gpus>,
 ) -> Result<Job, JobError> {
-    let settings = &config.variants[output.variant].settings;
-    let budget = memory_budget(settings.compute.memory_gib);
+    let Variant { input, settings, .. } = &config.variants[output.variant];
+    let compute = &config.run.compute;
+    let budget = memory_budget(compute.memory_gib);
     // A picture that cannot be used is better reported now than after the first levels.
     let probed = |path: &Path| match image::probe(path)? {
         probe if probe.decode_bytes > budget => {
@@ -109,27 +110,15 @@ fn plan_output(
         }
         probe => Ok(Source::from(&probe)),
     };
-    let content = probed(&settings.input.content[output.content])?;
+    let content = probed(&input.content[output.content])?;
     let styles =
         settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
-    let start = match &settings.start.from {
-        StartFrom::Image(path) => Some(probed(path)?),
-        StartFrom::Content | StartFrom::Noise => None,
-    };
-    if let OutputProfile::File(path) = &settings.color.output_profile {
+    let start = settings.start.picture().map(probed).transpose()?;
+    if let ProfileSource::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let mut job = plan_job(
-        config,
-        output,
-        index,
-        &Sources { content, styles, start },
-        Machine { memory_bytes: budget, gpus },
-    )?;
-    // A job knows its own photograph; a thousand jobs with a thousand names each would be a long
-    // plan.
-    job.settings.input.content = vec![job.content.clone()];
-    Ok(job)
+    let machine = Machine { memory_bytes: budget, gpus, workers: compute.workers() };
+    Ok(plan_job(config, output, index, &Sources { content, styles, start }, machine)?)
 }
 
 /// What a machine that does not tell its memory is taken to have, bytes.
@@ -156,5 +145,6 @@ pub fn run(
     watcher: &mut Watcher<'_>,
 ) -> Summary {
     let extent = Extent { jobs: plan.jobs.len(), work: plan.work(), done: 0.0 };
-    Scheduler::new(&plan.jobs, None, &Digests::default(), limits, watcher).run(extent, engine)
+    let digests = Digests::default();
+    Scheduler::new(plan, None, &digests, limits, watcher).run(extent, engine)
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::job_match::JobMatch;
-use crate::config::{Config, Written, WrittenNames, intermediate_path, written_files};
+use crate::config::{Config, RunSettings, Written, WrittenNames, intermediate_path, written_files};
 use crate::files;
 use crate::journal::{self, JournalError, RunName, free_space, past_runs};
 use crate::plan::{Job, Plan};
@@ -60,7 +60,7 @@ pub fn obstacles(
     plan: &Plan,
     restart: bool,
 ) -> Result<Vec<PrepareError>, PrepareError> {
-    let output = &config.variants[0].settings.output.directory;
+    let output = &config.run.output.directory;
     let newest = RunName::new(&config.file, output).newest_directory();
     let newest = newest.filter(|directory| !restart && directory.join("plan.json").exists());
     let (jobs, used) = match newest {
@@ -82,7 +82,7 @@ pub fn obstacles(
     }
     let written = past_runs(&config.file, output).written;
     let checks = [
-        refuse_existing(&jobs, &written),
+        refuse_existing(&jobs, &plan.run, &written),
         files::check_writable(output).map_err(PrepareError::from),
         refuse_small_disk(output, &jobs, used),
     ];
@@ -94,11 +94,15 @@ pub fn obstacles(
 ///
 /// # Errors
 /// [`PrepareError::Exists`]; a folder in the place of a picture.
-pub(super) fn refuse_existing(jobs: &[Job], written: &WrittenNames) -> Result<(), PrepareError> {
+pub(super) fn refuse_existing(
+    jobs: &[Job],
+    settings: &RunSettings,
+    written: &WrittenNames,
+) -> Result<(), PrepareError> {
     let mut existing = Vec::new();
     for job in jobs {
         let overwrite = job.settings.output.overwrite;
-        for (kind, path) in job_files(job) {
+        for (kind, path) in job_files(job, settings) {
             let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
             if found.is_dir() && kind != Some(Written::Tiles) {
                 return Err(files::Error::Directory { path }.into());
@@ -114,14 +118,13 @@ pub(super) fn refuse_existing(jobs: &[Job], written: &WrittenNames) -> Result<()
 }
 
 /// Every file that a job writes beside its checkpoints; intermediate pictures have no kind.
-pub(super) fn job_files(job: &Job) -> Vec<(Option<Written>, PathBuf)> {
+pub(super) fn job_files(job: &Job, settings: &RunSettings) -> Vec<(Option<Written>, PathBuf)> {
     let files = written_files(&job.output, &job.settings.output).into_iter();
     let mut files: Vec<_> = files.map(|(kind, path)| (Some(kind), path)).collect();
-    let every = job.settings.watch.save_every as usize;
-    for (number, level) in job.levels.iter().enumerate().filter(|_| every > 0) {
-        let evaluations = (every..level.evaluations).step_by(every);
-        files
-            .extend(evaluations.map(|count| (None, intermediate_path(&job.output, number, count))));
+    let every = settings.watch.save_every as usize;
+    for (number, level) in job.levels.iter().enumerate() {
+        let path = |evaluation| intermediate_path(&job.output, number, evaluation);
+        files.extend(level.saved_evaluations(every).map(|evaluation| (None, path(evaluation))));
     }
     files
 }

@@ -36,7 +36,8 @@ pub struct Beginning<'a> {
 pub struct Collection {
     run: LockedRun,
     digests: Digests,
-    pending: Vec<Job>,
+    /// What is left to do.
+    pending: Plan,
     /// Numbers of all jobs that the pipeline asks for now.
     wanted: BTreeSet<usize>,
     /// Jobs whose content cannot be read to its end.
@@ -56,7 +57,7 @@ pub fn prepare(
     weights: &str,
     mut beginning: Beginning<'_>,
 ) -> Result<Collection, PrepareError> {
-    let output = &config.variants[0].settings.output.directory;
+    let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
     let mut digests = Digests::default();
     let (jobs, unreadable) = read_content(plan.jobs, &mut digests, beginning.on_read.take());
@@ -66,9 +67,10 @@ pub fn prepare(
     let newest = if beginning.restart { None } else { LockedRun::resume(&name, locking)? };
     let plan = Plan { jobs, ..plan };
     let (run, pending, wanted) = match newest {
-        Some(run) => resume(config, run, plan.jobs, &now)?,
-        None => begin(config, &name, plan, now, locking)?,
+        Some(run) => resume(config, run, &plan, &now)?,
+        None => begin(config, &name, &plan, now, locking)?,
     };
+    let pending = Plan { jobs: pending, ..plan };
     Ok(Collection { run, digests, pending, wanted, unreadable })
 }
 
@@ -104,27 +106,26 @@ type Prepared = (LockedRun, Vec<Job>, BTreeSet<usize>);
 fn begin(
     config: &Config,
     name: &RunName,
-    plan: Plan,
+    plan: &Plan,
     now: Fingerprint,
     locking: Locking,
 ) -> Result<Prepared, PrepareError> {
-    let output = &config.variants[0].settings.output.directory;
-    check(&plan.jobs, config, output, 0)?;
-    let run = LockedRun::begin(name, &plan, now, locking)?;
-    remove_leftovers(&plan.jobs)?;
+    check(&plan.jobs, config, &config.run.output.directory, 0)?;
+    let run = LockedRun::begin(name, plan, now, locking)?;
+    remove_leftovers(plan)?;
     let wanted = (0..plan.jobs.len()).collect();
-    Ok((run, plan.jobs, wanted))
+    Ok((run, plan.jobs.clone(), wanted))
 }
 
 fn resume(
     config: &Config,
     mut run: LockedRun,
-    planned: Vec<Job>,
+    planned: &Plan,
     now: &Fingerprint,
 ) -> Result<Prepared, PrepareError> {
     let mut changes = run.fingerprint().changes(now);
     let (mut pending, mut wanted, mut added) = (Vec::new(), BTreeSet::new(), Vec::new());
-    for job in &planned {
+    for job in &planned.jobs {
         let found = JobMatch::of(job, run.jobs(), run.status());
         let change = match &found {
             JobMatch::New => None,
@@ -158,7 +159,7 @@ fn resume(
     pending.sort_by_key(|job| job.index);
     clear_finished(&run, &wanted, &pending)?;
     // Another run of this pipeline may have ended while it wrote a picture that is finished by now.
-    remove_leftovers(&planned)?;
+    remove_leftovers(planned)?;
     check(&pending, config, run.directory(), used_space(run.directory()))?;
     if !records.is_empty() {
         let fingerprint = run.fingerprint().clone().with(now);
@@ -172,8 +173,8 @@ fn check(jobs: &[Job], config: &Config, directory: &Path, used: u64) -> Result<(
     if jobs.is_empty() {
         return Ok(());
     }
-    let output = &config.variants[0].settings.output.directory;
-    refuse_existing(jobs, &past_runs(&config.file, output).written)?;
+    let output = &config.run.output.directory;
+    refuse_existing(jobs, &config.run, &past_runs(&config.file, output).written)?;
     let must_not_replace = jobs.iter().any(|job| !job.settings.output.overwrite);
     files::probe(output, must_not_replace)?;
     refuse_small_disk(directory, jobs, used)
@@ -196,8 +197,9 @@ fn clear_finished(
 }
 
 /// Removes what dead processes have left of pictures that they were writing.
-fn remove_leftovers(jobs: &[Job]) -> Result<(), files::Error> {
-    let paths: Vec<PathBuf> = jobs.iter().flat_map(job_files).map(|(_, path)| path).collect();
+fn remove_leftovers(plan: &Plan) -> Result<(), files::Error> {
+    let written = plan.jobs.iter().flat_map(|job| job_files(job, &plan.run));
+    let paths: Vec<PathBuf> = written.map(|(_, path)| path).collect();
     files::remove_leftovers(&paths)
 }
 
@@ -213,7 +215,7 @@ fn renamed(job: &Job, old: &JobRecord) -> Option<Change> {
 impl Collection {
     /// What is left to do, in order.
     pub fn pending(&self) -> &[Job] {
-        &self.pending
+        &self.pending.jobs
     }
 
     /// Jobs whose content cannot be read to its end.

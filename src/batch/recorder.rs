@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::RunSettings;
 use crate::event::{CancellationToken, Event, Listener};
 use crate::journal::{Checkpoints, LockedRun, RunStatus};
 use crate::plan::Job;
@@ -10,6 +11,7 @@ use crate::render::RenderError;
 /// Writes events into the run's journal, if it has one, and passes them on.
 pub(super) struct Recorder<'a> {
     run: Option<&'a mut LockedRun>,
+    settings: &'a RunSettings,
     listener: &'a mut dyn Listener,
     cancellation: &'a CancellationToken,
     /// What ended the run for all jobs.
@@ -19,10 +21,11 @@ pub(super) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     pub(super) fn new(
         run: Option<&'a mut LockedRun>,
+        settings: &'a RunSettings,
         listener: &'a mut dyn Listener,
         cancellation: &'a CancellationToken,
     ) -> Self {
-        Self { run, listener, cancellation, fatal: None }
+        Self { run, settings, listener, cancellation, fatal: None }
     }
 
     /// Whether something ended the run for all jobs, such as a full disk.
@@ -48,7 +51,7 @@ impl<'a> Recorder<'a> {
 
     /// The checkpoints of a job, if they are kept.
     pub(super) fn checkpoints(&self, job: &Job) -> Option<Checkpoints> {
-        let every = Duration::from_secs(job.settings.checkpoint.every_seconds.into());
+        let every = Duration::from_secs(self.settings.checkpoint.every_seconds.into());
         self.run.as_ref().map(|run| run.checkpoints(job.index, every))
     }
 

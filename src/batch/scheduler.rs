@@ -15,11 +15,12 @@ use super::recorder::Recorder;
 use super::workers::{self, Assignment, Message, Outcome, Shared, parallel_jobs};
 use super::write_behind::{Painted, WriteBehind};
 use super::{FailedJob, Summary};
+use crate::config::RunSettings;
 use crate::event::{CancellationToken, Event, Listener, Losses, Watcher};
 use crate::files::{Digests, NamedFile};
 use crate::image::Limits;
 use crate::journal::LockedRun;
-use crate::plan::Job;
+use crate::plan::{Job, Plan};
 use crate::render::{
     ContentImage, Engine, FinishedCanvas, RenderContext, RenderError, RenderOutcome, TargetStore,
     paint,
@@ -39,6 +40,7 @@ pub(super) struct Extent {
 /// A run in progress.
 pub(super) struct Scheduler<'a> {
     jobs: &'a [Job],
+    settings: &'a RunSettings,
     limits: &'a Limits,
     digests: &'a Digests,
     cancellation: &'a CancellationToken,
@@ -54,22 +56,23 @@ pub(super) struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A run of `jobs`, recorded in `run` if there is one. Their files have to stay like `digests`,
-    /// where those are known.
+    /// The jobs of `plan`, recorded in `run` if there is one. Their files have to stay like
+    /// `digests`, where those are known.
     pub(super) fn new(
-        jobs: &'a [Job],
+        plan: &'a Plan,
         run: Option<&'a mut LockedRun>,
         digests: &'a Digests,
         limits: &'a Limits,
         watcher: &'a mut Watcher<'_>,
     ) -> Self {
-        let cancellation = watcher.cancellation;
+        let (jobs, settings, cancellation) = (&plan.jobs, &plan.run, watcher.cancellation);
         Self {
             jobs,
+            settings,
             limits,
             digests,
             cancellation,
-            recorder: Recorder::new(run, &mut *watcher.listener, cancellation),
+            recorder: Recorder::new(run, settings, &mut *watcher.listener, cancellation),
             queue: Queue::of(jobs.len()),
             prefetch: Prefetch::new(limits, digests),
             write_behind: WriteBehind::default(),
@@ -86,7 +89,7 @@ impl<'a> Scheduler<'a> {
         let Extent { jobs, work, done } = extent;
         self.on_event(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
         let targets = Mutex::new(TargetStore::new(self.digests));
-        let count = parallel_jobs(self.jobs, engine.threads());
+        let count = parallel_jobs(self.settings, self.jobs, engine.threads());
         if count > 1
             && let Err(error) = self.paint_at_once(count, engine, &targets)
         {
@@ -159,7 +162,8 @@ impl<'a> Scheduler<'a> {
         let content = self.prefetch.take(job)?;
         let mut checkpoints = self.recorder.checkpoints(job);
         let (limits, digests, cancellation) = (self.limits, self.digests, self.cancellation);
-        let mut context = RenderContext { engine, targets, limits, digests };
+        let settings = self.settings;
+        let mut context = RenderContext { engine, targets, limits, settings, digests };
         let mut watcher = Watcher { listener: self, cancellation };
         let painted = paint(job, &content, &mut context, checkpoints.as_mut(), &mut watcher)?;
         self.painted(turn, started, painted, content)
@@ -184,9 +188,8 @@ impl<'a> Scheduler<'a> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let (jobs, limits, digests) = (self.jobs, self.limits, self.digests);
-        let cancellation = self.cancellation;
-        let shared = Shared { jobs, targets, limits, digests, cancellation };
+        let Self { jobs, settings, limits, digests, cancellation, .. } = *self;
+        let shared = Shared { jobs, settings, targets, limits, digests, cancellation };
         workers::paint_at_once(engines, shared, |messages| self.schedule(messages));
         Ok(())
     }
@@ -292,7 +295,7 @@ impl<'a> Scheduler<'a> {
             return self.recorder.fail(error);
         }
         let job = &self.jobs[turn.place];
-        let retrying = turn.failures < job.settings.batch.retries && error.is_worth_retrying();
+        let retrying = turn.failures < self.settings.batch.retries && error.is_worth_retrying();
         self.recorder.on_event(&Event::JobFailed {
             job: job.index,
             name: job.name.clone(),

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::memory_budget;
 use super::queue::Turn;
-use crate::config::ParallelJobs;
+use crate::config::{OrAuto, RunSettings};
 use crate::event::{CancellationToken, Event, Listener, Watcher};
 use crate::files::Digests;
 use crate::image::Limits;
@@ -27,24 +27,22 @@ const SMALL: usize = 512 * 512;
 
 /// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or,
 /// where all are small, as many as there are threads and memory for.
-pub(super) fn parallel_jobs(jobs: &[Job], threads: usize) -> usize {
-    let Some(first) = jobs.first() else { return 1 };
-    let count = match first.settings.batch.parallel_jobs {
-        ParallelJobs::Count(count) => count as usize,
-        ParallelJobs::Auto
-            if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) =>
-        {
-            1
-        }
-        ParallelJobs::Auto => {
+pub(super) fn parallel_jobs(settings: &RunSettings, jobs: &[Job], threads: usize) -> usize {
+    if jobs.is_empty() {
+        return 1;
+    }
+    let count = match settings.batch.parallel_jobs {
+        OrAuto::Value(count) => count as usize,
+        OrAuto::Auto if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) => 1,
+        OrAuto::Auto => {
             let largest = jobs
                 .iter()
                 .flat_map(|job| &job.levels)
                 .map(|level| level.memory_bytes)
                 .max()
                 .unwrap_or(0);
-            threads
-                .min((memory_budget(first.settings.compute.memory_gib) / largest.max(1)) as usize)
+            let budget = memory_budget(settings.compute.memory_gib);
+            threads.min((budget / largest.max(1)) as usize)
         }
     };
     count.clamp(1, jobs.len())
@@ -54,6 +52,7 @@ pub(super) fn parallel_jobs(jobs: &[Job], threads: usize) -> usize {
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     pub(super) jobs: &'a [Job],
+    pub(super) settings: &'a RunSettings,
     pub(super) targets: &'a Mutex<TargetStore>,
     pub(super) limits: &'a Limits,
     pub(super) digests: &'a Digests,
@@ -137,10 +136,10 @@ fn paint_job(
     mut checkpoints: Option<Checkpoints>,
     listener: &mut dyn Listener,
 ) -> Result<(RenderOutcome, ContentImage), RenderError> {
-    let Shared { jobs, targets, limits, digests, cancellation } = shared;
+    let Shared { jobs, settings, targets, limits, digests, cancellation } = shared;
     let job = &jobs[turn.place];
     let content = ContentImage::of(job, limits, digests)?;
-    let mut context = RenderContext { engine, targets, limits, digests };
+    let mut context = RenderContext { engine, targets, limits, settings, digests };
     let mut watcher = Watcher { listener, cancellation };
     let painted = paint(job, &content, &mut context, checkpoints.as_mut(), &mut watcher)?;
     Ok((painted, content))

@@ -4,24 +4,18 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, Local, LocalResult, TimeDelta, TimeZone};
 
-use crate::config::{Config, TimeOfDay};
+use crate::config::{Budget, TimeOfDay};
 
 /// The longest budget in hours that is a moment at all: some clocks end soon after.
 const LONGEST_HOURS: f64 = 8760.0;
 
-/// When a run that starts now has to stop; of several variants' budgets, the first to end.
-pub fn deadline(config: &Config) -> Option<Instant> {
-    let now = Instant::now();
-    let seconds = config.variants.iter().flat_map(|variant| {
-        let budget = &variant.settings.budget;
-        let hours = budget
-            .hours
-            .map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
-        let until =
-            budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
-        [hours, until]
-    });
-    seconds.flatten().min().map(|seconds| now + seconds)
+/// When a run that starts now has to stop: by `hours` or `until`, whichever is first.
+pub fn deadline(budget: &Budget) -> Option<Instant> {
+    let hours =
+        budget.hours.map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
+    let until = budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
+    let wait = [hours, until].into_iter().flatten().min()?;
+    Some(Instant::now() + wait)
 }
 
 /// How long it is from `now` to the next time that the clock shows `time`.

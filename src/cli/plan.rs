@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, report_notes, report_unplanned};
+use super::run::{nothing_planned, report_unplanned, warn};
 use super::say::{complain, say};
 use super::style::{bytes, duration};
 use super::{Exit, Failure, devices};
@@ -16,10 +16,10 @@ use crate::render::calibrate;
 /// `impasto plan`.
 pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
-    report_notes(&config);
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
+    warn(&config, &plan);
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));

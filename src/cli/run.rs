@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use super::args::{Arguments, RunArguments};
+use super::args::RunArguments;
 use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
@@ -18,20 +18,20 @@ use crate::event::Watcher;
 use crate::files::{Home, name_text};
 use crate::image::Limits;
 use crate::journal::{Locking, RunStatus};
-use crate::plan::PlanError;
+use crate::plan::{Plan, PlanError};
 
 /// Reading the content images is reported when it takes longer than this, and again as often.
 const READING: Duration = Duration::from_secs(2);
 
 /// `impasto run`.
-pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
+pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
-    if !arguments.quiet {
-        report_notes(&config);
-    }
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
+    if !arguments.quiet {
+        warn(&config, &plan);
+    }
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
@@ -52,13 +52,13 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let cancellation = CancellationToken::new();
     signals::watch(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let deadline = budget::deadline(&config);
+    let deadline = budget::deadline(&config.run.budget);
     let limited = deadline
         .map_or_else(|| cancellation.clone(), |deadline| cancellation.with_deadline(deadline));
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
-    start_log(global.verbose, bars.clone());
+    start_log(arguments.verbose, arguments.quiet, bars.clone());
     let mut listeners = Listeners::new();
-    listeners.add(LossLog::new(collection.pending()));
+    listeners.add(LossLog::new(config.run.watch.print_every));
     match (arguments.json, arguments.quiet) {
         (true, _) => listeners.add(JsonLines),
         (_, true) => {}
@@ -68,12 +68,7 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
         _ => listeners.add(Bar::new(bars, collection.status(), config.home.clone())),
     }
     // What is too large to be decoded has been refused with the plan.
-    let limits = config
-        .variants
-        .iter()
-        .map(|variant| batch::memory_budget(variant.settings.compute.memory_gib))
-        .max();
-    let limits = limits.map_or_else(Limits::default, Limits::bytes);
+    let limits = Limits::bytes(batch::memory_budget(config.run.compute.memory_gib));
     let summary = collection.run(
         &mut engine,
         &limits,
@@ -180,11 +175,6 @@ fn report_reading(quiet: bool) -> impl FnMut(usize, usize) {
     }
 }
 
-/// What folders and globs hold that is not painted.
-pub(super) fn report_notes(config: &Config) {
-    config.notes.iter().for_each(|note| complain!("warning: {note}"));
-}
-
 /// The command that resumes this run.
 fn resume_command(arguments: &RunArguments) -> String {
     let mut words =
@@ -202,6 +192,15 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
+}
+
+/// Reports settings that have no effect, and what folders and globs hold that is not painted.
+pub(super) fn warn(config: &Config, plan: &Plan) {
+    config.notes.iter().for_each(|note| complain!("warning: {note}"));
+    for warning in &config.warnings {
+        complain!("{:?}", miette::Report::new(warning.clone()));
+    }
+    plan.warnings().iter().for_each(|words| complain!("warning: {words}"));
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
@@ -223,11 +222,12 @@ pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     }
 }
 
-/// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is
-/// set.
-pub fn start_log(verbose: u8, bars: Bars) {
+/// Starts the log on standard error: warnings and, unless `quiet`, the losses that
+/// `watch.print-every` asks for; more with `-v`. `RUST_LOG` decides when it is set.
+fn start_log(verbose: u8, quiet: bool, bars: Bars) {
     let level = match verbose {
-        0 => "warn",
+        0 if quiet => "warn",
+        0 => "warn,impasto::losses=info",
         1 => "impasto=info",
         2 => "impasto=debug",
         _ => "trace",

@@ -40,6 +40,12 @@ pub(super) fn note(written: io::Result<()>) {
     }
 }
 
+/// Prints bytes on standard output as they are.
+pub(super) fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
 /// What `complain!` calls.
 pub(super) fn error(line: Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");

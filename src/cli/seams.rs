@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::SeamsArguments;
 use super::say::say;
 use super::{Exit, Failure};
+use crate::files::path_text;
 use crate::image::{self, Limits};
 use crate::render::picture_tensor;
 use crate::report::seams::{Boundaries, LINES, Seams, measure};
@@ -12,13 +13,7 @@ use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    if arguments.core_px < 4 {
-        return Err(Failure::Settings(format!(
-            "--core-px is {}; accepted are sides of at least 4 px",
-            arguments.core_px
-        )));
-    }
-    let limits = Limits::default();
+    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {
@@ -42,7 +37,7 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
     if arguments.json {
         say!(
             "{:#}",
-            json!({ "image": arguments.image, "core-px": arguments.core_px, "grid": found.grid, "control": found.control })
+            json!({ "image": path_text(&arguments.image), "core-px": arguments.core_px, "grid": found.grid, "control": found.control })
         );
     } else {
         print_table(&found, arguments.content.is_some());

@@ -13,6 +13,7 @@ use super::style::{duration, loss};
 use super::{Exit, Failure};
 use crate::batch;
 use crate::event::now;
+use crate::files::path_text;
 use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
 
 /// Between two looks of `--watch`.
@@ -48,7 +49,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
         return journal::find(path).ok_or_else(no_run);
     }
     let config = batch::load(path, &[])?;
-    let name = RunName::new(path, &config.variants[0].settings.output.directory);
+    let name = RunName::new(path, &config.run.output.directory);
     name.newest_directory().ok_or_else(no_run)
 }
 
@@ -56,7 +57,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Status<'a> {
-    directory: &'a Path,
+    directory: String,
     begun: f64,
     /// The process that works on it, if one does.
     process: Option<u32>,
@@ -96,7 +97,7 @@ impl<'a> Status<'a> {
             status: status.clone().now(state(status, reading)),
         };
         Self {
-            directory: &reading.directory,
+            directory: path_text(&reading.directory),
             begun: reading.begun,
             process: reading.owner.as_ref().map(|owner| owner.pid),
             host: reading.owner.as_ref().map(|owner| owner.host.as_str()),

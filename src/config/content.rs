@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::companions::WrittenNames;
 use super::glob::{Complaint, MOST_MATCHES, Part, Walk, is_glob, split};
-use super::paths::{reason, resolve};
-use super::reader::shorten;
+use super::paths::{reason, resolve, text, unknown_home};
 use super::source::Origin;
+use super::text::shorten;
 use crate::files::{FileId, Home, NamedFile, canonical, canonical_name, path_text};
 
 /// Extensions by which folders and globs tell pictures from other files. Formats that cannot be
@@ -24,8 +24,9 @@ const PICTURES: [&str; 33] = [
 const MOST_NAMED: usize = 5;
 
 /// Files that are no content, though a folder or glob names them.
+#[derive(Clone, Copy)]
 pub(crate) struct Exclusion<'a> {
-    /// Where finished pictures go.
+    /// The canonical path of where finished pictures go.
     pub(crate) output: &'a Path,
     /// What runs have written there.
     pub(crate) written: &'a WrittenNames,
@@ -49,7 +50,7 @@ pub(crate) struct Expansion {
 pub(crate) fn expand(
     patterns: &[(String, Origin)],
     home: &Home,
-    exclusion: &Exclusion<'_>,
+    exclusion: Option<Exclusion<'_>>,
     complain: &mut dyn FnMut(&Origin, String, &'static str),
 ) -> Expansion {
     let (mut notes, mut by_name) = (Vec::new(), BTreeMap::new());
@@ -81,7 +82,7 @@ fn each_once(home: &Home, by_name: BTreeMap<FileId, PathBuf>) -> Vec<NamedFile> 
 fn matches(
     directory: &Path,
     text: &str,
-    exclusion: &Exclusion<'_>,
+    exclusion: Option<Exclusion<'_>>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, Complaint> {
     if text.is_empty() {
@@ -95,7 +96,8 @@ fn matches(
         Err(_) if is_glob(text) => split(directory, text)?,
         Err(error) => {
             let shown = shorten(&path.display().to_string());
-            return Err((format!("cannot find `{shown}`: {}", reason(&error)), "no such file"));
+            let why = unknown_home(text).unwrap_or_else(|| reason(&error));
+            return Err((format!("cannot find `{shown}`: {why}"), "no such file"));
         }
     };
     let mut walk = Walk::new(&parts);
@@ -107,23 +109,25 @@ fn matches(
     if let Some(reason) = walk.unreadable.remove(&base) {
         return Err((format!("cannot read `{}`: {reason}", base.display()), "not readable"));
     }
-    let (output, base) = (canonical(exclusion.output), canonical(&base));
+    let base = canonical(&base);
+    let asked_for = exclusion.is_some_and(|exclusion| base.starts_with(exclusion.output));
     let found = std::mem::take(&mut walk.found);
     let (pictures, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| is_picture(path));
     let count = pictures.len();
     let keep = |paths: Vec<PathBuf>| -> Vec<PathBuf> {
-        paths.into_iter().filter(|path| !exclusion.covers(path, &output, &base)).collect()
+        let is_left_out =
+            |path: &PathBuf| exclusion.is_some_and(|exclusion| exclusion.covers(path, asked_for));
+        paths.into_iter().filter(|path| !is_left_out(path)).collect()
     };
     let (kept, others) = (keep(pictures), keep(others));
     note(&shorten(text), &walk, &others, notes);
     match kept.is_empty() {
         true if count > 0 => {
             let pattern = shorten(text);
-            let message = match base.starts_with(&output) {
+            let message = match asked_for {
                 true => format!("`{pattern}` names only pictures that runs have painted"),
                 false => format!(
-                    "`{pattern}` names only what lies in the output directory `{}`, where no photographs are looked for",
-                    exclusion.output.display()
+                    "`{pattern}` names only files in `output.directory`, which are no photographs"
                 ),
             };
             Err((message, "no photographs"))
@@ -137,12 +141,13 @@ fn matches(
 }
 
 impl Exclusion<'_> {
-    /// Whether a file is left out that a pattern from `base` names; `output` and `base` canonical.
-    fn covers(&self, path: &Path, output: &Path, base: &Path) -> bool {
+    /// Whether a file is left out; `asked_for` if the pattern itself points into the output
+    /// directory.
+    fn covers(&self, path: &Path, asked_for: bool) -> bool {
         let name = canonical_name(path);
-        let Ok(below) = name.strip_prefix(output) else { return false };
+        let Ok(below) = name.strip_prefix(self.output) else { return false };
         let first = below.components().next().map(|first| first.as_os_str());
-        !base.starts_with(output) || first.is_some_and(|first| self.written.contains(first))
+        !asked_for || first.is_some_and(|first| self.written.contains(first))
     }
 }
 
@@ -183,6 +188,26 @@ fn extensions(paths: &[PathBuf]) -> String {
     named.join(", ") + more
 }
 
+/// A pattern that names one file: its path, or where that is not UTF-8 and TOML cannot hold it, a
+/// glob with `?` in the place of each byte that is no text and of each backslash.
+pub(crate) fn pattern(id: &FileId) -> String {
+    if id.as_path().to_str().is_some() {
+        return text(id.as_path());
+    }
+    let mut glob = String::new();
+    for chunk in id.as_path().as_os_str().as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '*' | '[' | ']' | '{' | '}' => glob.extend(['[', c, ']']),
+                '\\' => glob.push('?'),
+                c => glob.push(c),
+            }
+        }
+        glob.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    glob
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -194,8 +219,9 @@ mod tests {
         let home = Home::at(root);
         let mut names = WrittenNames::default();
         names.add(written.iter().map(OsString::from));
-        let exclusion = Exclusion { output: &root.join("out"), written: &names };
-        let paths = matches(root, text, &exclusion, &mut vec![]).map_err(|(message, _)| message)?;
+        let output = canonical(&root.join("out"));
+        let exclusion = Some(Exclusion { output: &output, written: &names });
+        let paths = matches(root, text, exclusion, &mut vec![]).map_err(|(message, _)| message)?;
         let by_name = paths.into_iter().map(|path| (home.id_of_name(&path), path)).collect();
         Ok(each_once(&home, by_name)
             .iter()
@@ -294,10 +320,8 @@ mod tests {
         let root = made(&["a.jpg", "b.txt", "c.xmp", "d.XMP"]);
         std::os::unix::fs::symlink("gone.jpg", root.path().join("broken.jpg")).expect("linked");
         std::fs::write(root.path().join(OsStr::from_bytes(b"caf\xe9.jpg")), "").expect("written");
-        let exclusion =
-            Exclusion { output: &root.path().join("out"), written: &WrittenNames::default() };
         let mut notes = vec![];
-        let found = matches(root.path(), ".", &exclusion, &mut notes).expect("pictures");
+        let found = matches(root.path(), ".", None, &mut notes).expect("pictures");
         assert_eq!(found.len(), 2);
         assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].contains("broken.jpg` is left out: it is a link"), "{notes:?}");

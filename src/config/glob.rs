@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::paths::{normalise, reason, resolve};
-use super::reader::shorten;
+use super::text::shorten;
 use crate::files::FolderKey;
 
 /// The most files that one pattern may name.

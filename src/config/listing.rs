@@ -1,12 +1,11 @@
-//! The checked settings as a flat list of keys and values, for fingerprints and for telling what
-//! changed.
+//! The checked settings as a flat list of keys and values, for fingerprints, for the recipes inside
+//! pictures, and to say what changed.
 
-use std::fmt::{Debug, Display};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::schema::{self, Effect};
-use super::settings::LayerWeights;
-use crate::files::{FileId, Home, NamedFile};
+use super::reader::SettingValue;
+use super::schema::{Effect, Key};
+use crate::files::Home;
 
 /// One checked setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +13,15 @@ pub struct Listed {
     /// `table.key`; of styles `style.N.key`, counted from 0.
     pub key: String,
     /// The value as TOML. Paths are the files' identities: relative to the pipeline's folder, so
-    /// that it lists the same from everywhere and after it is moved.
+    /// that the list is the same from everywhere and after a move.
     pub value: String,
     /// What the value changes.
     pub effect: Effect,
+    /// The file that the value names, if it names a single one.
+    pub file: Option<PathBuf>,
 }
 
-/// A list in the making. Settings that are `None` are not listed.
+/// A list in the making. A setting without a value is not listed.
 pub(crate) struct Listing {
     home: Home,
     list: Vec<Listed>,
@@ -35,98 +36,20 @@ impl Listing {
         self.list
     }
 
-    fn push(&mut self, key: &str, value: String) {
-        let of_style = key.strip_prefix("style.").and_then(|rest| rest.split_once('.'));
-        let effect = match of_style {
-            Some((_, name)) => schema::find(&format!("style.{name}")).effect,
-            None => schema::find(key).effect,
+    /// Adds the value of `key` in `table`: the table's name, and its number if there are several.
+    pub(crate) fn add(&mut self, table: &str, key: &Key, value: &impl SettingValue) {
+        let Some(text) = value.toml(&|path| self.home.id(path).as_path().to_owned()) else {
+            return;
         };
-        self.list.push(Listed { key: key.to_owned(), value, effect });
+        let file = value.file().map(Path::to_owned);
+        // Of a key that takes a path or a word, only the path names an input.
+        let effect = match (key.effect, &file) {
+            (Effect::Pixels, Some(_)) => Effect::Input,
+            (effect, _) => effect,
+        };
+        let key = format!("{table}.{}", key.name());
+        self.list.push(Listed { key, value: text, effect, file });
     }
-
-    /// A number or boolean: `Debug` writes them as TOML does, floats always as floats.
-    pub(crate) fn value(&mut self, key: &str, value: impl Debug) {
-        self.push(key, format!("{value:?}"));
-    }
-
-    pub(crate) fn values(&mut self, key: &str, values: &[impl Debug]) {
-        self.push(key, format!("{values:?}"));
-    }
-
-    pub(crate) fn optional(&mut self, key: &str, value: Option<impl Debug>) {
-        if let Some(value) = value {
-            self.value(key, value);
-        }
-    }
-
-    pub(crate) fn text(&mut self, key: &str, text: impl Display) {
-        self.push(key, quote(&text.to_string()));
-    }
-
-    pub(crate) fn texts(&mut self, key: &str, texts: impl Iterator<Item = String>) {
-        let texts: Vec<_> = texts.map(|text| quote(&text)).collect();
-        self.push(key, format!("[{}]", texts.join(", ")));
-    }
-
-    /// A path; of a key that holds a path or a word, only the path names an input.
-    pub(crate) fn path(&mut self, key: &str, path: Option<&Path>) {
-        if let Some(path) = path {
-            let id = self.home.id(path);
-            self.push(key, quote(&id.as_path().to_string_lossy()));
-            if let Some(last) = self.list.last_mut()
-                && last.effect == Effect::Pixels
-            {
-                last.effect = Effect::Input;
-            }
-        }
-    }
-
-    /// Files that a path, folder or glob names.
-    pub(crate) fn files(&mut self, key: &str, files: &[NamedFile]) {
-        self.texts(key, files.iter().map(|file| pattern(&file.id)));
-    }
-
-    pub(crate) fn layers(&mut self, key: &str, layers: Option<&LayerWeights>) {
-        if let Some(LayerWeights(layers)) = layers {
-            let items: Vec<_> =
-                layers.iter().map(|(layer, weight)| format!("{layer} = {weight:?}")).collect();
-            self.push(key, format!("{{ {} }}", items.join(", ")));
-        }
-    }
-}
-
-/// A basic TOML string.
-pub fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// A pattern that names one file: its path, or where that is not UTF-8 and TOML cannot hold it, a
-/// glob with `?` in the place of each byte that is no text and of each backslash.
-fn pattern(id: &FileId) -> String {
-    if let Some(text) = id.as_path().to_str() {
-        return text.to_owned();
-    }
-    let mut glob = String::new();
-    for chunk in id.as_path().as_os_str().as_encoded_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '*' | '[' | ']' | '{' | '}' => glob.extend(['[', c, ']']),
-                '\\' => glob.push('?'),
-                c => glob.push(c),
-            }
-        }
-        glob.extend(chunk.invalid().iter().map(|_| '?'));
-    }
-    glob
 }
 
 /// The settings as JSON: an object for each table, an array of objects for the styles.
@@ -164,7 +87,7 @@ mod tests {
     use super::*;
 
     fn listed(key: &str, value: &str) -> Listed {
-        Listed { key: key.to_owned(), value: value.to_owned(), effect: Effect::Pixels }
+        Listed { key: key.to_owned(), value: value.to_owned(), effect: Effect::Pixels, file: None }
     }
 
     #[test]
@@ -182,12 +105,5 @@ mod tests {
             "objective": { "style-layers": { "relu1_1": 1.0 } },
         });
         assert_eq!(json_of(&list), expected);
-    }
-
-    #[test]
-    fn texts_are_quoted_as_toml_reads_them() {
-        let text = "a \"b\" \\ \n \u{7f} é";
-        let table: toml::Table = format!("x = {}", quote(text)).parse().expect("TOML");
-        assert_eq!(table["x"].as_str(), Some(text));
     }
 }

@@ -1,13 +1,29 @@
-//! Pipeline files: from TOML to checked settings, with every problem told at once.
+//! Pipeline files: from TOML to checked settings, with every problem reported at once.
 //!
-//! The way of a setting: the text of a file, parsed with the place of every value (`source`,
-//! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` laid over it,
-//! and `--set key=value` over that (`overrides`); its keys known (`shape`, `schema`); read and
-//! checked by table ([`Settings`], `reader`). Nothing is created on disk.
+//! The path of a setting: the text of a file, parsed with the place of every value (`source`,
+//! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` laid over it
+//! (`variants`), and `--set key=value` over that (`overrides`); unknown keys reported (`unknown`);
+//! every key read by its row (`table`, `reader`, `values`, `settings`); combinations checked
+//! (`rules`). Nothing is created on disk.
 //!
 //! Owns the names of keys, their ranges and their defaults, save those that a preset or the planner
-//! decides: such settings are `None` here. Does not open pictures: that a file exists is all that
-//! is asked of it.
+//! decides: such settings are `None` here. Does not open pictures: it only checks that files exist.
+//!
+//! # How to add a setting
+//!
+//! 1. Add a row to its table in `settings/` (the head of `table.rs` explains rows). A new table is
+//!    one more `settings!` and one line in `tables!` of `settings/mod.rs`: in `RunSettings` if all
+//!    pictures of a run share it, in `Settings` if a variant may set it.
+//! 2. A new type implements `SettingValue`; a choice between words is made by `choice!`, and an enum
+//!    of a module below gets its words in `choice.rs`.
+//! 3. What it excludes, or where it has no effect, goes into `rules.rs`.
+//! 4. Add a line to `KEYS` in `tests/keys.rs`: a value, how it is listed, and a value that is
+//!    refused.
+//! 5. `UPDATE_DOCS=1 cargo test --release --lib config` writes its line into docs/pipeline.md.
+//!
+//! `--set`, variants, `extends`, suggestions for misspelt keys, the fingerprint of a run and the
+//! recipe inside a picture follow from the row. The code that needs the value takes the value, not
+//! the settings.
 
 mod choice;
 mod companions;
@@ -21,16 +37,19 @@ mod overrides;
 mod paths;
 mod problem;
 mod reader;
+mod rules;
 mod schema;
 mod settings;
-mod shape;
 mod source;
+mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tree;
+mod unknown;
+mod values;
 mod variants;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,18 +58,23 @@ pub use companions::{
     PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
     pyramid_path,
 };
-pub use listing::{Listed, json_of, quote};
-pub use name::{BadName, Format, NameParts, NameTemplate};
+pub use listing::{Listed, json_of};
+pub use name::{BadName, NameParts, NameTemplate};
 pub use outputs::{OutputFile, Written, written_files};
 pub use problem::{Problem, Problems};
+pub use rules::{LevelMode, without_effect};
 pub use schema::Effect;
 pub use settings::*;
+pub use text::quote;
+pub use values::OrAuto;
 
-use crate::files::Home;
+use crate::files::{Home, canonical};
+use content::Exclusion;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
-use tree::{Node, Table};
+use table::Section;
+use tree::Table;
 
 /// A checked pipeline.
 #[derive(Clone, Debug)]
@@ -59,21 +83,27 @@ pub struct Config {
     pub file: PathBuf,
     /// Its folder: what the identities of files are relative to.
     pub home: Home,
+    /// What all pictures share.
+    pub run: RunSettings,
     /// Its variants in the order of the file; one without a name if the file has none.
     pub variants: Vec<Variant>,
+    /// Settings that are sound and have no effect.
+    pub warnings: Vec<Problem>,
     /// What folders and globs hold that is left out and may be missed, a line each.
     pub notes: Vec<String>,
     /// What earlier runs have left.
     pub past: PastRuns,
 }
 
-/// One way of painting the photographs.
-#[derive(Clone, Debug, PartialEq)]
+/// Photographs, and how each of them becomes a picture.
+#[derive(Clone, Debug)]
 pub struct Variant {
     /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of
     /// its letters.
     pub name: Option<String>,
-    /// The settings.
+    /// The photographs.
+    pub input: Input,
+    /// How each of them becomes a picture.
     pub settings: Settings,
 }
 
@@ -84,8 +114,8 @@ pub struct Variant {
 ///
 /// # Errors
 ///
-/// All problems of the pipeline. What cannot be known because a text is torn or missing is not
-/// complained of.
+/// All problems of the pipeline. What cannot be known because a text is missing or could not be
+/// parsed is not reported.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
     load_after(path, overrides, &|_, _| PastRuns::default())
 }
@@ -106,39 +136,37 @@ pub fn load_after(
         return Err(Problems::new(name, loader.problems));
     };
     let overrides = overrides::read(&mut loader, overrides);
-    let Loader { mut problems, syntax, torn, files, .. } = loader;
+    let Loader { mut problems, syntax, incomplete, files, .. } = loader;
     overrides::apply(&mut tree, &overrides, true, &mut problems);
     let variants = variants::split(&mut tree, &mut problems);
     let home = Home::of(path);
-    let mut config = Config {
-        file: path.to_owned(),
-        home: home.clone(),
-        variants: Vec::new(),
-        notes: Vec::new(),
-        past: PastRuns::default(),
+    let run = {
+        let mut tree = tree.clone();
+        overrides::apply(&mut tree, &overrides, false, &mut problems);
+        read_run(&mut Reader::new(&tree, &main, &home, incomplete, &mut problems))
     };
-    let mut origins = Vec::new();
-    let mut past_runs = BTreeMap::new();
-    for variants::Raw { name, table } in variants {
+    let past = past(path, &run.output.directory);
+    let output = canonical(&run.output.directory);
+    let exclusion = Exclusion { output: &output, written: &past.written };
+    let (mut parts, mut origins, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for variants::VariantTable { name, table } in variants {
         let mut merged = tree.clone();
-        tree::merge(&mut merged, table, &WAYS);
+        tree::merge(&mut merged, table, &SIZE_KEYS);
         overrides::apply(&mut merged, &overrides, false, &mut problems);
-        shape::check(&merged, &mut problems);
-        let mut reader = Reader::new(&merged, &main, &home, torn, &mut problems);
-        let mut written = |output: &Path| {
-            let runs = past_runs.entry(output.to_path_buf()).or_insert_with(|| past(path, output));
-            runs.written.clone()
-        };
-        let settings = Settings::read(&mut reader, name.is_some(), &mut written);
-        config.notes.append(&mut reader.notes);
+        unknown::check(&merged, &mut problems);
+        let reader = Reader::new(&merged, &main, &home, incomplete, &mut problems);
+        let mut reader = reader.excluding(exclusion);
+        parts.push(read_variant(&mut reader, &run, name));
+        notes.append(&mut reader.notes);
         origins.push(name_origin(&merged, &main));
-        config.variants.push(Variant { name, settings });
     }
-    config.notes.sort();
-    config.notes.dedup();
-    // The runs of a pipeline lie in the output directory of its first variant.
-    let directory = config.variants.first().map(|first| &first.settings.output.directory);
-    config.past = directory.and_then(|path| past_runs.remove(path)).unwrap_or_default();
+    notes.sort();
+    notes.dedup();
+    let (warnings, mut problems): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(Problem::is_warning);
+    let warnings = problem::in_order(warnings);
+    let file = path.to_owned();
+    let config = Config { file, home, run, variants: parts, warnings, notes, past };
     if problems.is_empty() && syntax.is_empty() {
         outputs::check(&config, &files, &origins, &mut problems);
     }
@@ -149,8 +177,21 @@ pub fn load_after(
     }
 }
 
-/// Finds what runs have written into an output directory.
-type FindWritten<'a> = dyn FnMut(&Path) -> WrittenNames + 'a;
+fn read_run(reader: &mut Reader<'_>) -> RunSettings {
+    let mut run = RunSettings::read(reader);
+    if !reader.is_given(&OutputFolder::directory) {
+        run.output.directory = paths::normalise(&reader.folder().join(&run.output.directory));
+    }
+    rules::check_run(reader, &run);
+    run
+}
+
+fn read_variant(reader: &mut Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {
+    let (input, mut settings) = (Input::read(reader), Settings::read(reader));
+    rules::check_picture(reader, run, &settings, name.is_some());
+    settings.complete();
+    Variant { name, input, settings }
+}
 
 /// What decides the names of a variant's pictures: the template, else the content.
 fn name_origin(tree: &Table, main: &Arc<Source>) -> Origin {

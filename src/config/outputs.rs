@@ -15,7 +15,7 @@ use super::companions::{
 };
 use super::name::NameParts;
 use super::problem::Problem;
-use super::settings::{Companion, Output, OutputProfile, Settings, StartFrom};
+use super::settings::{Output, ViewerTiles};
 use super::source::Origin;
 use super::{Config, Variant};
 use crate::files::{
@@ -43,12 +43,12 @@ impl Config {
         let mut outputs = Vec::new();
         for (index, variant) in self.variants.iter().enumerate() {
             let numbers = self.numbers(variant);
-            let content = variant.settings.input.content.iter().zip(numbers).enumerate();
+            let content = variant.input.content.iter().zip(numbers).enumerate();
             outputs.extend(content.map(|(content, (file, number))| OutputFile {
                 variant: index,
                 content,
                 number,
-                path: variant.output(file, number),
+                path: variant.output(&self.run.output.directory, file, number),
             }));
         }
         outputs
@@ -60,7 +60,7 @@ impl Config {
         let known = |file: &NamedFile| {
             self.past.numbers.get(&(variant.name.clone(), file.id.clone())).copied()
         };
-        let known: Vec<Option<usize>> = variant.settings.input.content.iter().map(known).collect();
+        let known: Vec<Option<usize>> = variant.input.content.iter().map(known).collect();
         let of_variant = self.past.numbers.iter().filter(|((name, _), _)| *name == variant.name);
         let mut last = of_variant.map(|(_, number)| *number).max().unwrap_or(0);
         let mut next = || {
@@ -79,9 +79,9 @@ impl Variant {
     }
 
     /// Where the picture of a content image goes.
-    fn output(&self, content: &Path, number: usize) -> PathBuf {
-        let Output { directory, name, .. } = &self.settings.output;
-        let name = name.fill(&NameParts {
+    fn output(&self, directory: &Path, content: &Path, number: usize) -> PathBuf {
+        let template = self.settings.name_template(self.name.is_some());
+        let name = template.fill(&NameParts {
             content: stem(content),
             extension: content.extension().unwrap_or_default(),
             style: &self.style_name(),
@@ -127,7 +127,7 @@ pub fn written_files(output: &Path, settings: &Output) -> Vec<(Written, PathBuf)
         (Written::Partial, partial_path(output)),
         (Written::Preview, preview_path(output)),
     ];
-    if settings.pyramid == Companion::Dzi {
+    if settings.pyramid == ViewerTiles::Dzi {
         files.push((Written::Description, pyramid_path(output)));
         files.push((Written::Tiles, pyramid_folder(output)));
     }
@@ -186,7 +186,8 @@ impl Originals {
     fn new(config: &Config, sources: &[PathBuf], keys: &mut NameKeys) -> Self {
         let variants = config.variants.iter();
         let files: BTreeSet<&Path> = variants
-            .flat_map(|variant| read_files(&variant.settings))
+            .flat_map(read_files)
+            .chain(config.run.network.weights.as_deref())
             .chain(sources.iter().map(PathBuf::as_path))
             .collect();
         let mut originals =
@@ -215,16 +216,12 @@ impl Originals {
 }
 
 /// Every file that the pictures of a variant are made from.
-fn read_files(settings: &Settings) -> Vec<&Path> {
-    let mut files: Vec<&Path> = settings.input.content.iter().map(|file| &**file).collect();
+fn read_files(variant: &Variant) -> Vec<&Path> {
+    let Variant { input, settings, .. } = variant;
+    let mut files: Vec<&Path> = input.content.iter().map(|file| &**file).collect();
     files.extend(settings.styles.iter().map(|style| style.image.as_path()));
-    if let StartFrom::Image(path) = &settings.start.from {
-        files.push(path);
-    }
-    if let OutputProfile::File(path) = &settings.color.output_profile {
-        files.push(path);
-    }
-    files.extend(settings.network.weights.as_deref());
+    files.extend(settings.start.picture());
+    files.extend(settings.color.output_profile.path());
     files
 }
 
@@ -236,12 +233,17 @@ impl<'a> Check<'a> {
         Self { config, outputs, keys, originals, claims, lengths, readable }
     }
 
-    fn settings(&self, at: usize) -> &'a Settings {
-        &self.config.variants[self.outputs[at].variant].settings
+    fn variant(&self, at: usize) -> &'a Variant {
+        &self.config.variants[self.outputs[at].variant]
     }
 
     fn content(&self, at: usize) -> &'a Path {
-        &self.settings(at).input.content[self.outputs[at].content]
+        &self.variant(at).input.content[self.outputs[at].content]
+    }
+
+    /// Whether pictures are saved on the way.
+    fn saves(&self) -> bool {
+        self.config.run.watch.save_every > 0
     }
 
     /// Whether a picture can be made of this content image at all. Only one whose name is not its
@@ -255,7 +257,7 @@ impl<'a> Check<'a> {
     /// What is wrong with the names of an output; the names are its own from here on if nothing is.
     fn problem(&mut self, at: usize, origin: &Origin) -> Option<Problem> {
         let output = &self.outputs[at];
-        let files = written_files(&output.path, &self.settings(at).output);
+        let files = written_files(&output.path, &self.variant(at).settings.output);
         let mut claims = Vec::with_capacity(files.len());
         for (kind, path) in &files {
             let key = self.keys.of(path);
@@ -319,7 +321,7 @@ impl<'a> Check<'a> {
     /// A picture in words: its content image and its variant.
     fn describe(&self, at: usize) -> String {
         let content = self.content(at).display();
-        match &self.config.variants[self.outputs[at].variant].name {
+        match &self.variant(at).name {
             Some(name) => format!("`{content}` ({name})"),
             None => format!("`{content}`"),
         }
@@ -332,17 +334,16 @@ impl<'a> Check<'a> {
         files: &[(Written, PathBuf)],
         origin: &Origin,
     ) -> Option<Problem> {
-        let settings = self.settings(at);
         let mut longest: Vec<PathBuf> = files.iter().map(|(_, path)| path.clone()).collect();
         let picture = &self.outputs[at].path;
-        if settings.watch.save_every > 0 {
+        if self.saves() {
             longest.push(intermediate_path(picture, 98, 9999));
         }
         let length = |path: &PathBuf| {
             path.file_name().map_or(0, |name| temporary_length(&name.to_os_string()))
         };
         let longest = longest.iter().map(length).max()?;
-        let directory = &settings.output.directory;
+        let directory = &self.config.run.output.directory;
         let most = self.lengths.entry(directory.clone()).or_insert_with(|| longest_name(directory));
         let over = longest.checked_sub(*most).filter(|over| *over > 0)?;
         let own = picture.file_name().map_or(0, OsStr::len);
@@ -359,9 +360,7 @@ impl<'a> Check<'a> {
         let pictures: HashSet<NameKey> = self
             .claims
             .iter()
-            .filter(|(_, (at, kind))| {
-                *kind == Written::Picture && self.settings(*at).watch.save_every > 0
-            })
+            .filter(|(_, (_, kind))| *kind == Written::Picture && self.saves())
             .map(|(key, _)| key.clone())
             .collect();
         if pictures.is_empty() {

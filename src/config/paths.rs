@@ -38,6 +38,12 @@ pub(crate) fn folder_of(file: &Path) -> PathBuf {
     target.as_deref().unwrap_or(file).parent().unwrap_or(Path::new("")).to_path_buf()
 }
 
+/// A path as a pipeline file writes it. What is no UTF-8 is lost: no pipeline can say it.
+pub(crate) fn text(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.starts_with('~') { format!("./{text}") } else { text.into_owned() }
+}
+
 /// Takes out `.` and each `..` together with the folder before it, unless that folder is a link:
 /// then `..` leads elsewhere.
 pub(crate) fn normalise(path: &Path) -> PathBuf {
@@ -106,6 +112,7 @@ mod tests {
             assert_eq!(resolve(base, text), normalise(&base.join(text)), "{text}");
             assert_eq!(unknown_home(text), None, "{text}");
         }
+        assert_eq!(text(Path::new("~/a")), "./~/a");
         assert!(unknown_home("~somebody/a").is_some_and(|words| words.contains("./~")));
         assert_eq!(unknown_home("~/a"), None);
     }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Effect, OutputProfile, StartFrom, Variant};
-use crate::files::{Digests, FileId, Home};
+use crate::config::{Config, Effect, Listed, Settings};
+use crate::files::{Digests, FileId};
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
-pub const ALGORITHM: u32 = 2;
+pub const ALGORITHM: u32 = 3;
 
 /// What the pictures of a run depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Fingerprint {
         let mut variants = BTreeMap::new();
         for variant in &config.variants {
             let name = variant.name.clone().unwrap_or_default();
-            variants.insert(name, settings(variant, &config.home, digests)?);
+            variants.insert(name, settings(config, &variant.settings, digests)?);
         }
         let mut of_content = BTreeMap::new();
         for file in content {
@@ -122,31 +122,26 @@ impl Fingerprint {
     }
 }
 
-/// The settings that change pixels, and the hashes of files that settings name.
+/// The settings that change pixels, and the hashes of files that the picture's own settings name.
+/// Those of the run are the weights, which count by themselves.
 fn settings(
-    variant: &Variant,
-    home: &Home,
+    config: &Config,
+    settings: &Settings,
     digests: &mut Digests,
 ) -> Result<BTreeMap<String, String>, Unreadable> {
-    let settings = &variant.settings;
-    let listed = settings.listing(home).into_iter();
-    let mut keys: BTreeMap<String, String> = listed
-        .filter(|listed| listed.effect == Effect::Pixels)
-        .map(|listed| (listed.key, listed.value))
-        .collect();
-    let mut file = |key: String, path: &Path| -> Result<(), Unreadable> {
-        keys.insert(format!("the file of {key}"), short(&digest(digests, path)?));
-        Ok(())
-    };
-    for (index, style) in settings.styles.iter().enumerate() {
-        file(format!("style.{index}.image"), &style.image)?;
+    let mut keys = BTreeMap::new();
+    for Listed { key, value, effect, file } in settings.listing(&config.home) {
+        match (effect, file) {
+            (Effect::Pixels, _) => keys.insert(key, value),
+            (Effect::Input, Some(path)) => {
+                keys.insert(format!("the file of {key}"), short(&digest(digests, &path)?))
+            }
+            _ => None,
+        };
     }
-    if let StartFrom::Image(path) = &settings.start.from {
-        file("start.image".into(), path)?;
-    }
-    if let OutputProfile::File(path) = &settings.color.output_profile {
-        file("color.output-profile".into(), path)?;
-    }
+    let of_run = config.run.listing(&config.home).into_iter();
+    let of_run = of_run.filter(|listed| listed.effect == Effect::Pixels);
+    keys.extend(of_run.map(|listed| (listed.key, listed.value)));
     Ok(keys)
 }
 

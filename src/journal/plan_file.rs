@@ -1,7 +1,8 @@
 //! The plan's file, `plan.json`: written once, when a run begins, and never again.
 //!
 //! An object with `format`, `program`, `begun` (seconds since 1970), `home` (the pipeline's folder
-//! as seen from the run directory), `pipeline` (the pipeline's file name), `jobs` and `fingerprint`.
+//! as seen from the run directory), `pipeline` (the pipeline's file name), `run` (the settings that
+//! all jobs share), `jobs` and `fingerprint`.
 //! Files are given by their identity ([`FileId`]).
 //!
 //! Formats:
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
+use crate::config::json_of;
 use crate::event::now;
 use crate::files::{self, FileId, Home, Overwrite, name_text};
 use crate::plan::{JobRecord, Plan};
@@ -34,6 +36,8 @@ pub(super) struct PlanFile {
     home: FileId,
     /// The pipeline's file name.
     pipeline: String,
+    /// The settings that all jobs share, by table and key, as a pipeline has them.
+    run: serde_json::Value,
     /// What is to be done.
     pub(super) jobs: Vec<JobRecord>,
     /// What the pictures depend on.
@@ -50,6 +54,7 @@ impl PlanFile {
             begun: now(),
             home: Home::at(directory).id(home.as_path()),
             pipeline: plan.pipeline.file_name().map(name_text).unwrap_or_default(),
+            run: json_of(&plan.run.listing(&home)),
             jobs: plan.jobs.iter().map(JobRecord::from).collect(),
             fingerprint,
         }

@@ -45,7 +45,7 @@ impl Job {
 
     /// The most that the finished picture can take, bytes.
     pub fn picture_bytes(&self) -> u64 {
-        let bytes = u64::from(self.settings.output.bit_depth.bits()) / 8;
+        let bytes = u64::from(self.settings.output.bit_depth) / 8;
         4 * bytes * (self.framing.width * self.framing.height) as u64
     }
 }

@@ -6,13 +6,12 @@
 
 use serde::Serialize;
 
-use super::execution::{exact_margin, margins};
+use super::footprint::margins;
 use super::levels::{Execution, Level, Visits};
 use super::memory::VECTOR;
 use super::{Job, Plan};
-use crate::config::TilingMargins;
 use crate::geometry::Rect;
-use crate::network::Areas;
+use crate::network::{Areas, Margins};
 use crate::tiling::{Grid, Layout};
 
 /// How fast a machine computes, in seconds for a megapixel.
@@ -86,15 +85,14 @@ impl Estimate {
     pub fn of_job(job: &Job, speed: &Speed) -> Self {
         let levels: Vec<LevelEstimate> =
             job.levels.iter().map(|level| of_level(job, level, speed)).collect();
-        let paintings: f64 =
-            job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
+        let styles: f64 = job.levels.iter().map(|level| styles(job, level) * speed.forward).sum();
         let disk = Disk {
             finished_bytes: job.picture_bytes(),
             ..most(levels.iter().map(|level| level.disk))
         };
         let memory_bytes = job.levels.iter().map(|level| level.memory_bytes).max().unwrap_or(0);
         Self {
-            seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings,
+            seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + styles,
             memory_bytes,
             disk,
             levels,
@@ -136,27 +134,30 @@ fn exact(
 ) -> LevelEstimate {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
-    let margin = exact_margin(&job.settings, &job.spec);
-    let same_bits = job.settings.tiling.margins == TilingMargins::Bitwise;
-    let swept = |core, region, wanted| swept(job, region, core, wanted, same_bits);
-    let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(margin, width, height)));
+    let margins = margins(&job.settings, &job.spec);
+    let swept = |core, region, wanted| swept(job, region, core, wanted, margins.bitwise);
+    let reach = margins.gradient;
+    let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(reach, width, height)));
     let (ahead, back) =
         tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
     // One tile runs forward once; several run forward for the statistics and, but for those that
     // are kept, again over the same regions for the gradient.
-    let again =
-        if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let again = if grid.count() == 1 {
+        0.0
+    } else {
+        1.0 - keep.min(grid.count()) as f64 / grid.count() as f64
+    };
     let evaluation = ahead * (1.0 + again) * speed.forward + back * speed.backward();
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
-    // The photograph is looked at once.
-    let (photograph, _) =
+    // The content is swept once.
+    let (content, _) =
         tiles().map(|(core, region)| swept(core, region, NOWHERE)).fold((0.0, 0.0), sum);
-    let seconds = photograph * speed.forward + count * (evaluation + optimiser);
+    let seconds = content * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelEstimate {
-        tiles: grid.len(),
+        tiles: grid.count(),
         evaluations: level.evaluations,
         seconds,
         disk: Disk { checkpoint_bytes, ..Disk::default() },
@@ -166,13 +167,13 @@ fn exact(
 fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstimate {
     let size = (level.width, level.height);
     let blocks = matches!(level.execution, Execution::Blocks(_));
-    let margin = margins(&job.spec).features;
+    let margin = Margins::exact(job.spec.taps()).features;
     let mut seconds = 0.0;
     let mut working = 0.0f64;
     for round in 0..visits.rounds {
         let layout = Layout::new(size, visits.core, visits.overlap, !round.is_multiple_of(2));
         let mut free_pixels = 0.0;
-        for tile in 0..layout.len() {
+        for tile in 0..layout.count() {
             let free = layout.free(tile);
             let region = if blocks { free.grown(margin, size.0, size.1) } else { free };
             let optimiser =
@@ -185,16 +186,21 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstim
         working = working
             .max(VECTOR * 1e6 * (free_pixels + 2.0 * megapixels(Rect::whole(size.0, size.1))));
     }
-    // Before the first round and after each, canvas and photograph are swept forward.
+    // Before the first round and after each, canvas and content are swept forward.
     let layout = Layout::new(size, visits.core, visits.overlap, false);
     let measured = |tile: usize| {
         let (core, region) = (layout.core(tile), layout.core(tile).grown(margin, size.0, size.1));
-        swept(job, region, core, NOWHERE, false).0 + megapixels(region)
+        2.0 * swept(job, region, core, NOWHERE, false).0
     };
     seconds +=
-        (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
+        (visits.rounds + 1) as f64 * (0..layout.count()).map(measured).sum::<f64>() * speed.forward;
     let disk = Disk { working_bytes: working as u64, ..Disk::default() };
-    LevelEstimate { tiles: layout.len(), evaluations: visits.rounds * visits.visit, seconds, disk }
+    LevelEstimate {
+        tiles: layout.count(),
+        evaluations: visits.rounds * visits.visit,
+        seconds,
+        disk,
+    }
 }
 
 /// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history`
@@ -206,9 +212,9 @@ fn vectors_read(evaluations: usize, history: usize) -> f64 {
     4.0 * pairs + 12.0
 }
 
-/// Megapixels of the paintings at a level, as if they were square, with a tenth for the tiles'
+/// Megapixels of the style images at a level, as if they were square, with a tenth for the tiles'
 /// margins.
-fn paintings(job: &Job, level: &Level) -> f64 {
+fn styles(job: &Job, level: &Level) -> f64 {
     if job.spec.style_taps().next().is_none() {
         return 0.0;
     }
@@ -221,7 +227,7 @@ const NOWHERE: Rect = Rect { left: 0, top: 0, width: 0, height: 0 };
 
 /// Megapixels that a sweep over a region computes, forward and back, for features that count on
 /// `core` and the gradient at `wanted`, to rounding or to the same bits in any region.
-fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> (f64, f64) {
+fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, bitwise: bool) -> (f64, f64) {
     let Some(deepest) = job.spec.deepest() else { return (0.0, 0.0) };
     let inside = |rect: Rect| if rect.area() == 0 { rect } else { rect.relative_to(&region) };
     let (ahead, back) = Areas::new(
@@ -229,7 +235,7 @@ fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> 
         (region.width, region.height),
         inside(core),
         Some(inside(wanted)),
-        same_bits,
+        bitwise,
     )
     .swept();
     (1e-6 * ahead, 1e-6 * back)
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn time_is_that_of_the_sweeps() {
-        // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with
+        // 4 megapixels: the content once, ten evaluations; the style at the same size, with
         // its margins.
         let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
         assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));

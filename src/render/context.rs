@@ -1,7 +1,8 @@
-//! What all jobs of a run are painted with.
+//! What the jobs of a run share.
 
 use std::sync::Mutex;
 
+use crate::config::RunSettings;
 use crate::files::Digests;
 use crate::image::Limits;
 use crate::render::devices::engine::Engine;
@@ -15,6 +16,8 @@ pub struct RenderContext<'a> {
     pub targets: &'a Mutex<TargetStore>,
     /// How large pictures may be.
     pub limits: &'a Limits,
+    /// What all jobs share.
+    pub settings: &'a RunSettings,
     /// What the files that pictures are made from have to stay like.
     pub digests: &'a Digests,
 }

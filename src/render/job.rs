@@ -1,9 +1,10 @@
-//! One job from the photograph to the finished file.
+//! One job from the content image to the finished file.
 
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-use crate::config::{OutputProfile, StartFrom, partial_path, preview_path};
-use crate::event::{Event, Losses, Watcher};
+use crate::config::{partial_path, preview_path};
+use crate::event::{CancellationToken, Event, Losses, Watcher};
 use crate::files::{self, NamedFile};
 use crate::image::Encoding;
 use crate::journal::Checkpoints;
@@ -12,11 +13,11 @@ use crate::render::context::RenderContext;
 use crate::render::error::RenderError;
 use crate::render::finish::Finish;
 use crate::render::level::LevelRun;
-use crate::render::progress::{Progress, Resumed, Start};
+use crate::render::progress::{Progress, ResumePoint, Start};
 use crate::render::rounds::run::Scratch;
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
-use crate::render::store::stage::{Canvas, written_by_bands};
+use crate::render::store::stage::{Canvas, resized_file, written_by_bands};
 use crate::render::store::unchanged::refuse_changed;
 
 /// A canvas that is ready to be written, and what it took.
@@ -44,85 +45,215 @@ pub enum RenderOutcome {
     },
 }
 
-/// Climbs the pyramid of `job`, painted from `photograph`, from where `checkpoints` left it, and
-/// keeps in them what it takes to go on.
+/// Climbs the pyramid of `job`, painted from `content`, from where `checkpoints` left it, and keeps
+/// in them what a resumed run needs.
 ///
 /// # Errors
-/// When an input cannot be read, a file not be written, or the computation fails.
+/// When an input cannot be read or has changed, a file cannot be written, or the computation fails.
 pub fn paint(
     job: &Job,
-    photograph: &ContentImage,
+    content: &ContentImage,
     context: &mut RenderContext<'_>,
     checkpoints: Option<&mut Checkpoints>,
     watcher: &mut Watcher<'_>,
 ) -> Result<RenderOutcome, RenderError> {
     // What cannot be written is reported before the work and not after it.
-    let finish = Finish::new(job, photograph, context.engine.weights().sha256())?;
-    if let OutputProfile::File(path) = &job.settings.color.output_profile {
-        refuse_changed(path, context.digests)?;
+    let finish = Finish::new(job, context.settings, content, context.engine.weights().sha256())?;
+    if let Some(profile) = job.settings.color.output_profile.path() {
+        refuse_changed(profile, context.digests)?;
     }
-    for note in photograph.source().notes.iter().chain(finish.warnings()) {
-        watcher
-            .listener
-            .on_event(&Event::Warning { message: format!("{}: {note}", job.content.display()) });
+    for note in content.source().notes.iter().chain(finish.warnings()) {
+        let message = format!("{}: {note}", job.content.display());
+        watcher.listener.on_event(&Event::Warning { message });
     }
-    let mut progress = Progress::new(checkpoints);
-    let resumed = progress.resume(job, watcher)?;
-    let Resumed { level: first, mut canvas, mut within } =
-        resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
-    let kept = progress.checkpoints.is_some();
-    let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) {
-        Some(Scratch::beside(&job.output)?)
-    } else {
-        None
-    };
-    for (number, level) in job.levels.iter().enumerate().skip(first) {
-        // A level in rounds finds its canvases in files and leaves its own in one.
-        let files = match (&scratch, &progress.checkpoints) {
-            _ if !level.runs_in_rounds() => None,
-            (_, Some(checkpoints)) => Some(checkpoints.level_directory(number)?),
-            (scratch, None) => scratch.as_ref().map(|scratch| scratch.path().to_path_buf()),
-        };
-        let content = photograph_at(photograph, number, level, files.as_deref())?;
-        let start = match (within.take(), canvas.take()) {
-            (Some(within), _) => Start::Within(within),
-            (None, Some(below)) => {
-                Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?)
-            }
-            (None, None) => {
-                let (start, size) = (&job.settings.start, (level.width, level.height));
-                let canvas = starting_canvas(start, photograph, size, context.limits)?;
-                if let StartFrom::Image(path) = &start.from {
-                    refuse_changed(path, context.digests)?;
-                }
-                Start::Canvas(Canvas::Memory(canvas))
-            }
-        };
-        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), context, watcher)?;
-        let result = run.climb(content, start, watcher, &mut progress)?;
-        if progress.interrupted {
-            let partial = job.output.beside(partial_path);
-            finish.write(&result, &partial)?;
-            let path = Some(partial.id.clone());
-            watcher.listener.on_event(&Event::Interrupted { job: job.index, path });
-            return Ok(RenderOutcome::Interrupted { partial });
+    let (mut climb, first) = Climb::start(job, content, &finish, checkpoints, watcher)?;
+    for number in first..job.levels.len() {
+        if let ControlFlow::Break(so_far) = climb.level(number, context, watcher)? {
+            return interrupted(job, &finish, &so_far, watcher);
         }
-        // A level shows what the print will look like, long before it is there.
-        if number + 1 < job.levels.len() {
-            let preview = finish.write_preview(&result)?;
-            watcher.listener.on_event(&Event::Saved { job: job.index, path: preview.id });
-        }
-        progress.keep_level(job, number, &result, watcher)?;
-        canvas = Some(result);
     }
-    let canvas = canvas.expect("a pyramid has at least one level");
+    let Climb { below, progress, scratch, .. } = climb;
     Ok(RenderOutcome::Finished(FinishedCanvas {
-        canvas,
+        canvas: below.ok_or(RenderError::Broken("a picture has no level"))?,
         evaluations: progress.evaluations,
         losses: progress.losses,
         encoding: finish.into_encoding(),
         _files: scratch,
     }))
+}
+
+/// Leaves the picture so far beside the final name.
+fn interrupted(
+    job: &Job,
+    finish: &Finish<'_>,
+    canvas: &Canvas,
+    watcher: &mut Watcher<'_>,
+) -> Result<RenderOutcome, RenderError> {
+    let partial = job.output.beside(partial_path);
+    finish.write(canvas, &partial)?;
+    let path = Some(partial.id.clone());
+    watcher.listener.on_event(&Event::Interrupted { job: job.index, path });
+    Ok(RenderOutcome::Interrupted { partial })
+}
+
+/// A job on its way from level to level.
+struct Climb<'a> {
+    job: &'a Job,
+    content: &'a ContentImage,
+    finish: &'a Finish<'a>,
+    progress: Progress<'a>,
+    /// The result of the level below.
+    below: Option<Canvas>,
+    /// Where to begin in the next level, if the job was interrupted within it.
+    resumed: Option<Start>,
+    /// Where levels in rounds have their files, if the run has no directory.
+    scratch: Option<Scratch>,
+}
+
+impl<'a> Climb<'a> {
+    /// A job where its checkpoints left it, and the number of its next level.
+    fn start(
+        job: &'a Job,
+        content: &'a ContentImage,
+        finish: &'a Finish<'a>,
+        checkpoints: Option<&'a mut Checkpoints>,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(Self, usize), RenderError> {
+        let mut progress = Progress::new(checkpoints);
+        let at = progress.resume(job, watcher)?;
+        let ResumePoint { level: first, canvas: below, within } =
+            at.unwrap_or(ResumePoint { level: 0, canvas: None, within: None });
+        let in_rounds = job.levels.iter().any(Level::runs_in_rounds);
+        let scratch = match progress.checkpoints {
+            None if in_rounds => Some(Scratch::beside(&job.output)?),
+            _ => None,
+        };
+        let resumed = within.map(Start::Within);
+        Ok((Self { job, content, finish, progress, below, resumed, scratch }, first))
+    }
+
+    /// Computes a level. It breaks with the picture so far when a stop was requested.
+    fn level(
+        &mut self,
+        number: usize,
+        context: &mut RenderContext<'_>,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<ControlFlow<Canvas>, RenderError> {
+        let files = self.files(number)?;
+        let files = files.as_deref();
+        let start = match self.level_start(number, files, context, watcher.cancellation) {
+            Err(error) if error.is_cancelled() => {
+                return self.below.take().map(ControlFlow::Break).ok_or(error);
+            }
+            start => start?,
+        };
+        let content = self.level_content(number, files, watcher.cancellation);
+        let prepared = content.and_then(|content| {
+            let (job, finish) = (self.job, self.finish);
+            Ok((content, LevelRun::prepare(job, number, finish, files, context, watcher)?))
+        });
+        let (content, run) = match prepared {
+            Err(error) if error.is_cancelled() => {
+                return Ok(ControlFlow::Break(start.into_canvas()));
+            }
+            prepared => prepared?,
+        };
+        let canvas = run.climb(content, start, watcher, &mut self.progress)?;
+        if self.progress.interrupted {
+            return Ok(ControlFlow::Break(canvas));
+        }
+        // A level shows what the print will look like, long before it is there.
+        if number + 1 < self.job.levels.len() {
+            let preview = self.finish.write_preview(&canvas)?;
+            watcher.listener.on_event(&Event::Saved { job: self.job.index, path: preview.id });
+        }
+        self.progress.keep_level(self.job, number, &canvas, watcher)?;
+        self.below = Some(canvas);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Where a level in rounds finds its canvases and leaves its own.
+    fn files(&self, number: usize) -> Result<Option<PathBuf>, RenderError> {
+        if !self.job.levels[number].runs_in_rounds() {
+            return Ok(None);
+        }
+        Ok(match &self.progress.checkpoints {
+            Some(checkpoints) => Some(checkpoints.level_directory(number)?),
+            None => self.scratch.as_ref().map(|scratch| scratch.path().to_path_buf()),
+        })
+    }
+
+    /// What a level begins with: its own middle, the result of the level below, or the first canvas.
+    fn level_start(
+        &mut self,
+        number: usize,
+        files: Option<&Path>,
+        context: &RenderContext<'_>,
+        cancellation: &CancellationToken,
+    ) -> Result<Start, RenderError> {
+        if let Some(start) = self.resumed.take() {
+            return Ok(start);
+        }
+        let level = &self.job.levels[number];
+        let canvas = match &self.below {
+            Some(below) => enlarged(below, number, level, files, cancellation)?,
+            None => Canvas::Memory(self.first_canvas(level, context)?),
+        };
+        if let Some(below) = self.below.take()
+            && self.progress.checkpoints.is_none()
+        {
+            below.remove()?;
+        }
+        Ok(Start::Canvas(canvas))
+    }
+
+    /// The canvas before the first evaluation.
+    fn first_canvas(
+        &self,
+        level: &Level,
+        context: &RenderContext<'_>,
+    ) -> Result<candle_core::Tensor, RenderError> {
+        let (start, size) = (&self.job.settings.start, (level.width, level.height));
+        let canvas = starting_canvas(start, self.content, size, context.limits)?;
+        if let Some(picture) = start.picture() {
+            refuse_changed(picture, context.digests)?;
+        }
+        Ok(canvas)
+    }
+
+    /// The content at a level's size: in a file of `files` where the level wants it there.
+    fn level_content(
+        &self,
+        number: usize,
+        files: Option<&Path>,
+        cancellation: &CancellationToken,
+    ) -> Result<Canvas, RenderError> {
+        let Level { width, height, .. } = self.job.levels[number];
+        let Some(files) = files else {
+            return Ok(Canvas::Memory(self.content.tensor(width, height)?));
+        };
+        let path = files.join(format!("level-{}-content.canvas", number + 1));
+        let band = |top, rows| Ok(self.content.rows((width, height), top..top + rows));
+        Ok(Canvas::File(written_by_bands((width, height), &path, cancellation, band)?))
+    }
+}
+
+/// The canvas of the level below at a level's size.
+fn enlarged(
+    below: &Canvas,
+    number: usize,
+    level: &Level,
+    files: Option<&Path>,
+    cancellation: &CancellationToken,
+) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    match files {
+        Some(files) => {
+            let path = files.join(format!("level-{}-start.canvas", number + 1));
+            Ok(Canvas::File(resized_file(below, size, &path, cancellation)?))
+        }
+        None => Ok(Canvas::Memory(resized(&below.tensor()?, size.0, size.1)?)),
+    }
 }
 
 /// A picture under its final name.
@@ -134,31 +265,31 @@ pub struct Delivery {
     pub warnings: Vec<String>,
 }
 
-/// Writes a finished canvas under the job's name, with its companions; and removes the picture that
-/// an interruption, and the preview that the levels left beside it. The picture is delivered when it
+/// Writes a finished canvas under the job's name, with its companions, and removes the picture that
+/// an interruption and the preview that the levels left beside it. The picture is delivered when it
 /// has its name: what fails from there on is a warning.
 ///
 /// # Errors
 /// When a file cannot be written. Nothing appears under the output's name then.
 pub fn deliver(
     job: &Job,
-    photograph: &ContentImage,
-    painting: &FinishedCanvas,
+    content: &ContentImage,
+    finished: &FinishedCanvas,
 ) -> Result<Delivery, RenderError> {
-    let finish = Finish::with_encoding(job, photograph, painting.encoding.clone());
+    let finish = Finish::with_encoding(job, content, finished.encoding.clone());
     let mut delivery = Delivery::default();
-    match finish.complete(&painting.canvas) {
+    match finish.complete(&finished.canvas) {
         Ok(companions) => delivery.companions = companions,
         Err(error) if error.is_of_delivered(&job.output) => {
             delivery.warnings.push(error.to_string());
         }
         Err(error) => return Err(error),
     }
-    let mut gone = vec![partial_path(&job.output)];
+    let mut needless = vec![partial_path(&job.output)];
     if !job.settings.output.preview && job.levels.len() > 1 {
-        gone.push(preview_path(&job.output));
+        needless.push(preview_path(&job.output));
     }
-    for path in gone {
+    for path in needless {
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 let error = files::Error::Io { action: "remove", path, source };
@@ -168,41 +299,4 @@ pub fn deliver(
         }
     }
     Ok(delivery)
-}
-
-/// The photograph at a level's size: in a file of `files` where the level wants it there.
-fn photograph_at(
-    photograph: &ContentImage,
-    number: usize,
-    level: &Level,
-    files: Option<&Path>,
-) -> Result<Canvas, RenderError> {
-    let size = (level.width, level.height);
-    let Some(files) = files else { return Ok(Canvas::Memory(photograph.tensor(size.0, size.1)?)) };
-    let path = files.join(format!("level-{}-photograph.canvas", number + 1));
-    let file =
-        written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
-    Ok(Canvas::File(file))
-}
-
-/// The canvas of the level below at a level's size; below, it goes unless it is `kept`.
-fn enlarged(
-    below: Canvas,
-    number: usize,
-    level: &Level,
-    files: Option<&Path>,
-    kept: bool,
-) -> Result<Canvas, RenderError> {
-    let size = (level.width, level.height);
-    match files {
-        Some(files) => {
-            let start = below
-                .resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
-            if !kept {
-                below.remove()?;
-            }
-            Ok(Canvas::File(start))
-        }
-        None => Ok(Canvas::Memory(resized(&below.into_tensor()?, size.0, size.1)?)),
-    }
 }

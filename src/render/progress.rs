@@ -6,7 +6,7 @@ use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
 use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
-use crate::optimise::{Bits, Optimiser, State};
+use crate::optimise::{ExactF64, Optimiser, State};
 use crate::plan::Job;
 use crate::render::error::RenderError;
 use crate::render::store::stage::Canvas;
@@ -33,6 +33,16 @@ pub(super) enum Start {
     Within(Within),
 }
 
+impl Start {
+    /// The picture that it is.
+    pub(super) fn into_canvas(self) -> Canvas {
+        match self {
+            Start::Canvas(canvas) => canvas,
+            Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
+        }
+    }
+}
+
 /// The middle of a level in exact mode.
 pub(super) struct Within {
     /// The optimiser, as it was.
@@ -44,7 +54,7 @@ pub(super) struct Within {
 }
 
 /// Where a job goes on.
-pub(super) struct Resumed {
+pub(super) struct ResumePoint {
     /// The level to go on with, which may be one behind the last.
     pub(super) level: usize,
     /// The result of the level below, unless the work goes on within a level.
@@ -67,7 +77,7 @@ impl<'c> Progress<'c> {
         &mut self,
         job: &Job,
         watcher: &mut Watcher<'_>,
-    ) -> Result<Option<Resumed>, RenderError> {
+    ) -> Result<Option<ResumePoint>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
         let loaded = checkpoints
             .load(&mut |message| watcher.listener.on_event(&Event::Warning { message }))?;
@@ -116,8 +126,8 @@ impl<'c> Progress<'c> {
         optimiser: &Optimiser,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let State { numbers, vectors } = optimiser.state();
-        let stage = Stage::Exact { level, evaluation, best: Bits(best), optimiser: numbers };
+        let State { scalars, vectors } = optimiser.state();
+        let stage = Stage::Exact { level, evaluation, best: ExactF64(best), optimiser: scalars };
         self.keep(job, (level, evaluation), stage, vectors, watcher)
     }
 
@@ -178,7 +188,7 @@ fn resumed(
     level: usize,
     snapshot: Snapshot,
     checkpoints: &Checkpoints,
-) -> Option<Resumed> {
+) -> Option<ResumePoint> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
     let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
     let of_level = |number: usize, vectors: &[Tensor]| {
@@ -190,8 +200,8 @@ fn resumed(
         Stage::Exact { level, evaluation, best, optimiser } => {
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser =
-                Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole)?;
-            Some(Resumed {
+                Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole)?;
+            Some(ResumePoint {
                 level,
                 canvas: None,
                 within: Some(Within { optimiser, evaluation, best: best.0 }),
@@ -201,12 +211,12 @@ fn resumed(
             let canvas = CanvasFile::open(&checkpoints.path_of(&name))
                 .ok()
                 .filter(|canvas| planned(done) == Some(canvas.size()))?;
-            Some(Resumed { level, canvas: Some(Canvas::File(canvas)), within: None })
+            Some(ResumePoint { level, canvas: Some(Canvas::File(canvas)), within: None })
         }
         Stage::LevelDone { level: done, file: None } => {
             let whole = of_level(done, &vectors) && vectors.len() == 1;
             let canvas = vectors.pop().filter(|_| whole)?;
-            Some(Resumed { level, canvas: Some(Canvas::Memory(canvas)), within: None })
+            Some(ResumePoint { level, canvas: Some(Canvas::Memory(canvas)), within: None })
         }
     }
 }

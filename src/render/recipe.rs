@@ -1,12 +1,12 @@
 //! How a picture was made, in words that go into its file: a pipeline that makes it again.
 
-use crate::config::{Effect, Listed, quote};
+use crate::config::{Effect, Input, Listed, NameTemplate, RunSettings, quote};
 use crate::plan::{Execution, Job, Level};
 
-/// A pipeline as TOML: every setting that affects the picture, files by their identity: as seen from
-/// the original pipeline's folder. Its comments say what a pipeline cannot: program, file, the network's hash,
-/// and what the memory decided.
-pub fn recipe(job: &Job, weights: &str) -> String {
+/// A pipeline as TOML: every setting of the job and its run that affects the picture, files by their
+/// identity as seen from the original pipeline's folder. Its comments say what a pipeline cannot:
+/// program, file, the network's hash, and what the memory decided.
+pub fn recipe(job: &Job, run: &RunSettings, weights: &str) -> String {
     let pipeline = job
         .pipeline
         .file_name()
@@ -21,18 +21,16 @@ pub fn recipe(job: &Job, weights: &str) -> String {
         job.framing,
         levels.join("; ")
     );
-    let mut settings = job.settings.clone();
-    settings.input.content = vec![job.content.clone()];
+    let input = Input { content: vec![job.content.clone()] };
     let made = |one: &Listed| matches!(one.effect, Effect::Pixels | Effect::Input);
     let mut style = None;
     // Dotted keys first: what follows a style's head would belong to it.
-    let (of_styles, others): (Vec<_>, Vec<_>) = settings
-        .listing(&job.home)
-        .into_iter()
-        .filter(made)
-        .partition(|one| one.key.starts_with("style."));
-    // A brace would be a placeholder, and a backslash stands for what TOML cannot hold.
-    if !job.name.contains(['{', '}', '\\']) {
+    let listings =
+        [input.listing(&job.home), job.settings.listing(&job.home), run.listing(&job.home)];
+    let (of_styles, others): (Vec<_>, Vec<_>) =
+        listings.into_iter().flatten().filter(made).partition(|one| one.key.starts_with("style."));
+    // A brace would be a placeholder, and some names of files are none for `output.name`.
+    if !job.name.contains(['{', '}']) && NameTemplate::parse(&job.name).is_ok() {
         text.push_str(&format!("output.name = {}\n", quote(&job.name)));
     }
     others

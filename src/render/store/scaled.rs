@@ -1,7 +1,7 @@
 //! A picture at another size, of which parts are made when they are read.
 
 use crate::geometry::Rect;
-use crate::image::{self, Filter, Light, Picture, Window};
+use crate::image::{self, Light, Picture, Window};
 use crate::tiling::{CanvasError, Pixels};
 
 /// A picture seen at another size, in linear light as photographs are. Nothing is kept: what
@@ -38,7 +38,6 @@ impl Pixels for Scaled<'_> {
             Window::whole(from),
             to,
             rows,
-            Filter::Lanczos3,
             Light::Linear,
         );
         if rect.width == width {

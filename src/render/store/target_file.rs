@@ -24,7 +24,7 @@ const MAGIC: &str = "impasto-targets 1\n";
 /// Hexadecimal digits of a SHA-256 and the end of their line.
 const SUM: usize = 65;
 /// Raised whenever the statistics of the same painting come out otherwise.
-const ALGORITHM: u32 = 1;
+const ALGORITHM: u32 = 2;
 
 /// All that the statistics of a painting depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
