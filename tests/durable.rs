@@ -378,7 +378,7 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     std::fs::write(place.path("style.png"), style).unwrap();
     let photograph = std::fs::read(place.path("photos/0.png")).unwrap();
     picture(&place.path("photos/0.png"), 7, (96, 80));
-    refused(&[], &["the photograph photos/0.png"]);
+    refused(&[], &["the content image photos/0.png"]);
     std::fs::write(place.path("photos/0.png"), photograph).unwrap();
     // Another number of threads, another interval, another core and less memory: the same bytes.
     let overrides = [

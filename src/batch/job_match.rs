@@ -34,7 +34,7 @@ impl<'a> JobMatch<'a> {
         let Some(old) = old else { return JobMatch::New };
         let status = status.jobs.get(&old.index);
         let is_finished = status.is_some_and(JobStatus::is_finished);
-        if is_finished && !is_gone(&job.output) {
+        if is_finished && !is_gone(&job.home.locate(&old.output)) {
             return JobMatch::Finished(old);
         }
         let mut job = Job { levels: old.levels.clone(), index: old.index, ..job.clone() };

@@ -1,6 +1,6 @@
 //! Many jobs: planned, begun or resumed, worked through past failures.
 //!
-//! [`load`] reads a pipeline and what earlier runs have left, [`plan`] probes the photographs,
+//! [`load`] reads a pipeline and what earlier runs have left, [`plan`] probes the content images,
 //! [`prepare`] finds or makes the run directory and says what is left to do, and
 //! [`Collection::run`] does it. [`run`] does a plan without a run directory: nothing is kept then
 //! but the pictures.
@@ -66,7 +66,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
 /// Why one output of a configuration cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// Its photograph cannot be used.
+    /// Its content image cannot be used.
     #[error(transparent)]
     Image(#[from] image::Error),
     /// Its size makes no sense.
@@ -74,7 +74,7 @@ pub enum JobError {
     Plan(#[from] PlanError),
 }
 
-/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be
+/// Reads the headers of the content images and plans every output of `config`. Outputs that cannot be
 /// planned are returned beside the plan, each with its reason.
 pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
     plan_on(config, None)

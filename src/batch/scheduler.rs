@@ -87,7 +87,8 @@ impl<'a> Scheduler<'a> {
     pub(super) fn run(mut self, extent: Extent, engine: &mut Engine) -> Summary {
         self.warn_of_another_machine(engine);
         let Extent { jobs, work, done } = extent;
-        self.on_event(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
+        let (devices, arithmetic) = (engine.devices(), engine.arithmetic());
+        self.on_event(&Event::RunStarted { jobs, devices, arithmetic, work, done });
         let targets = Mutex::new(TargetStore::new(self.digests));
         let count = parallel_jobs(self.settings, self.jobs, engine.threads());
         if count > 1
@@ -311,21 +312,17 @@ impl<'a> Scheduler<'a> {
 
     /// Another processor's instructions round otherwise: a run that moves is worth a word.
     fn warn_of_another_machine(&mut self, engine: &Engine) {
-        let before = self.recorder.status().and_then(|status| status.devices.first().cloned());
-        let now = engine.devices().into_iter().next();
-        if let (Some(before), Some(now)) = (before, now)
-            && kind(&before) != kind(&now)
-        {
-            self.recorder.warn(format!(
-                "the run began on {before} and continues on {now}: the last bits of colours may differ"
-            ));
+        let Some(before) = self.recorder.status().filter(|status| !status.arithmetic.is_empty())
+        else {
+            return;
+        };
+        if before.arithmetic != engine.arithmetic() {
+            let (before, now) = (before.devices.join(", "), engine.devices().join(", "));
+            let words = "the last bits of colours may differ";
+            self.recorder
+                .warn(format!("the run began on {before} and continues on {now}: {words}"));
         }
     }
-}
-
-/// What of a device's description decides how it rounds: all but the number of threads.
-fn kind(device: &str) -> &str {
-    device.split_once(',').map_or(device, |(kind, _)| kind)
 }
 
 impl Listener for Scheduler<'_> {

@@ -42,8 +42,8 @@ pub(super) fn note(written: io::Result<()>) {
 
 /// Prints bytes on standard output as they are.
 pub(super) fn bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    note(out.write_all(bytes).and_then(|()| out.flush()));
 }
 
 /// What `complain!` calls.

@@ -32,6 +32,8 @@ mod glob;
 mod listing;
 mod load;
 mod name;
+mod originals;
+mod output_check;
 mod outputs;
 mod overrides;
 mod paths;
@@ -168,7 +170,7 @@ pub fn load_after(
     let file = path.to_owned();
     let config = Config { file, home, run, variants: parts, warnings, notes, past };
     if problems.is_empty() && syntax.is_empty() {
-        outputs::check(&config, &files, &origins, &mut problems);
+        output_check::check(&config, &files, &origins, &mut problems);
     }
     if problems.is_empty() && syntax.is_empty() {
         Ok(config)

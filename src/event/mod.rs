@@ -72,6 +72,8 @@ pub enum Event {
         jobs: usize,
         /// What computes them, in words.
         devices: Vec<String>,
+        /// What decides how they round.
+        arithmetic: String,
         /// Megapixel-evaluations of the whole run: the unit of its progress.
         work: f64,
         /// Megapixel-evaluations that an earlier start of the run has done.

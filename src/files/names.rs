@@ -5,7 +5,7 @@
 //! be one on some file system, so that what is checked here also holds where the files are moved to.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
@@ -97,15 +97,15 @@ fn existing(folder: &Path) -> (FolderKey, Vec<String>) {
     (FolderKey::Path(PathBuf::new()), missing)
 }
 
-fn folded(name: &std::ffi::OsStr) -> String {
+fn folded(name: &OsStr) -> String {
     name_text(name).to_lowercase().nfc().collect()
 }
 
 /// Bytes that a file's name may have where no file system says otherwise.
 const USUAL_LENGTH: usize = 255;
 
-/// Bytes that the name of a file in `folder` may have; file systems that count UTF-16 units have
-/// room for as many bytes at least.
+/// Bytes that the name of a file in `folder` may have, or UTF-16 units where those are more; see
+/// [`temporary_length`].
 pub fn longest_name(folder: &Path) -> usize {
     #[cfg(unix)]
     {
@@ -121,9 +121,12 @@ pub fn longest_name(folder: &Path) -> usize {
     }
 }
 
-/// Bytes of the name that a file of this name has while it is written: `.NAME.XXXXXX.tmp`.
-pub fn temporary_length(name: &OsString) -> usize {
-    name.len() + ".".len() + ".XXXXXX".len() + ".tmp".len()
+/// Length of the name that a file of this name has while it is written: `.NAME.XXXXXX.tmp`. It is in
+/// bytes, or in UTF-16 units where those are more, which some file systems count (NTFS, HFS+ with
+/// accents apart from their letters).
+pub fn temporary_length(name: &OsStr) -> usize {
+    let units = name_text(name).nfd().map(char::len_utf16).sum();
+    name.len().max(units) + ".".len() + ".XXXXXX".len() + ".tmp".len()
 }
 
 #[cfg(test)]
@@ -169,13 +172,17 @@ mod tests {
     #[test]
     fn a_temporary_name_is_as_long_as_it_is_said() {
         let root = tempfile::tempdir().expect("a folder");
-        let name = OsString::from("picture.png");
-        let file = super::super::AtomicFile::create(&root.path().join(&name), Default::default())
+        let name = OsStr::new("picture.png");
+        let file = super::super::AtomicFile::create(&root.path().join(name), Default::default())
             .expect("made");
         let entry =
             std::fs::read_dir(root.path()).expect("read").next().expect("one").expect("one");
-        assert_eq!(entry.file_name().len(), temporary_length(&name));
+        assert_eq!(entry.file_name().len(), temporary_length(name));
         drop(file);
+        let length =
+            |name: &str| temporary_length(OsStr::new(name)) - ".".len() - ".XXXXXX.tmp".len();
+        assert_eq!(length("é画"), 5, "bytes");
+        assert_eq!(length("\u{390}"), 3, "a letter and two accents, and two bytes");
         assert!((100..=255).contains(&longest_name(&root.path().join("not/there"))));
     }
 }

@@ -108,7 +108,7 @@ impl Fingerprint {
     /// How a content image has changed from `self` to `now`, if it is in both.
     pub fn content_change(&self, now: &Fingerprint, id: &FileId) -> Option<Change> {
         let (old, new) = (self.content.get(id)?, now.content.get(id)?);
-        let what = format!("the photograph {id}");
+        let what = format!("the content image {id}");
         (old != new).then(|| Change { what, old: Some(short(old)), new: Some(short(new)) })
     }
 

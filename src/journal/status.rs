@@ -123,6 +123,8 @@ pub struct RunStatus {
     pub current: Option<usize>,
     /// What computes, in words.
     pub devices: Vec<String>,
+    /// What decides how they round; empty before the first start.
+    pub arithmetic: String,
 }
 
 impl RunStatus {
@@ -188,7 +190,10 @@ impl RunStatus {
     /// Takes an event into account that happened `at`, in seconds since 1970.
     pub fn on_event(&mut self, at: f64, event: &Event) {
         match event {
-            Event::RunStarted { devices, .. } => self.devices.clone_from(devices),
+            Event::RunStarted { devices, arithmetic, .. } => {
+                self.devices.clone_from(devices);
+                self.arithmetic.clone_from(arithmetic);
+            }
             Event::JobStarted { job, name, levels, work } => {
                 self.current = Some(*job);
                 let job = self.job(*job, at);

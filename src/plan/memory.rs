@@ -131,7 +131,7 @@ impl Pictures<'_> {
     /// by what is mirrored.
     pub fn held(&self) -> u64 {
         let [left, top, width, height] = self.framing.crop;
-        let [w, h] = self.framing.photograph.map(|side| side as f64);
+        let [w, h] = self.framing.content.map(|side| side as f64);
         let beyond = |start: f64, length: f64, side: f64| {
             (-start).max(0.0) + (start + length - side).max(0.0)
         };

@@ -76,13 +76,13 @@ pub struct Job {
     pub number: usize,
     /// Where the finished picture goes.
     pub output: NamedFile,
-    /// How the photograph meets the canvas.
+    /// How the content image meets the canvas.
     pub framing: Framing,
     /// The loss.
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
-    /// How the photograph becomes the picture.
+    /// How the content image becomes the picture.
     pub settings: Settings,
 }
 

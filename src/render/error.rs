@@ -7,7 +7,7 @@ use crate::network::{NetworkError, WeightsError};
 /// Why a picture could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// A photograph or painting could not be read, or the result not written.
+    /// A content or style image could not be read, or the result not written.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
     /// A file could not be written.
@@ -19,10 +19,10 @@ pub enum RenderError {
     /// A sweep failed.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The photograph changed between planning and rendering.
+    /// The content image changed between planning and rendering.
     #[error("{} measured {}x{} px when the run was planned and measures {}x{} px now", .path.display(), .planned.0, .planned.1, .found.0, .found.1)]
     ContentChanged {
-        /// The photograph.
+        /// The content image.
         path: PathBuf,
         /// Width and height in the plan.
         planned: (usize, usize),

@@ -24,20 +24,20 @@ use crate::tiling::{Pixels, Planes};
 const PREVIEW_SIDE: u32 = 1600;
 
 /// Canvas pixels that are on their way at once; 12 bytes each, and as many again where the
-/// photograph's colours are kept.
+/// content image's colours are kept.
 const BAND_PIXELS: usize = 1 << 20;
 
 /// How the pictures of a job are written: made before the first level, so that what cannot be
 /// written is told before the work and not after it.
 pub struct Finish<'a> {
     job: &'a Job,
-    photograph: &'a ContentImage,
+    content: &'a ContentImage,
     encoding: Encoding,
     warnings: Vec<String>,
 }
 
 impl<'a> Finish<'a> {
-    /// For the pictures of `job` in a run of `settings`, painted from `photograph` by the network
+    /// For the pictures of `job` in a run of `settings`, painted from `content` by the network
     /// of the hash `weights`.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl<'a> Finish<'a> {
     pub fn new(
         job: &'a Job,
         settings: &RunSettings,
-        photograph: &'a ContentImage,
+        content: &'a ContentImage,
         weights: &str,
     ) -> Result<Self, RenderError> {
         let mut warnings: Vec<String> = job.framing.warning().into_iter().collect();
@@ -54,7 +54,7 @@ impl<'a> Finish<'a> {
             .expect("an output's extension is checked with the settings");
         let mut encoding = Encoding::new(format);
         if output.metadata != MetadataFrom::None {
-            encoding = encoding.carry(photograph.source());
+            encoding = encoding.carry(content.source());
             encoding.place = output.metadata == MetadataFrom::All;
             encoding.recipe = recipe(job, settings, weights);
         }
@@ -68,21 +68,21 @@ impl<'a> Finish<'a> {
         encoding.dpi = output.resolution().map(|dpi| dpi.0);
         encoding.dither = output.dither;
         encoding.intent = job.settings.color.intent;
-        encoding.profile = profile(&job.settings.color.output_profile, photograph, &mut warnings)?;
-        encoding.alpha = photograph.has_alpha();
+        encoding.profile = profile(&job.settings.color.output_profile, content, &mut warnings)?;
+        encoding.alpha = content.has_alpha();
         if encoding.alpha && format == OutputFormat::Jpeg {
-            warnings.push("a JPEG has no transparency: the photograph's is laid over white; PNG and TIFF keep it".into());
+            warnings.push("a JPEG has no transparency: the content image's is laid over white; PNG and TIFF keep it".into());
         }
         if let Some(reason) = encoding.problem(job.framing.width as u32, job.framing.height as u32)
         {
             return Err(image::Error::Encoding { path: job.output.path.clone(), reason }.into());
         }
-        Ok(Self { job, photograph, encoding, warnings })
+        Ok(Self { job, content, encoding, warnings })
     }
 
     /// For the pictures of `job`, encoded as it was decided when the work began.
-    pub fn with_encoding(job: &'a Job, photograph: &'a ContentImage, encoding: Encoding) -> Self {
-        Self { job, photograph, encoding, warnings: Vec::new() }
+    pub fn with_encoding(job: &'a Job, content: &'a ContentImage, encoding: Encoding) -> Self {
+        Self { job, content, encoding, warnings: Vec::new() }
     }
 
     /// How pictures are encoded.
@@ -174,10 +174,10 @@ impl<'a> Finish<'a> {
                 pixels.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
                 image::content_colours(
                     &mut pixels,
-                    &self.photograph.rows((width, height), rows.clone()),
+                    &self.content.rows((width, height), rows.clone()),
                 );
             }
-            let alpha = self.photograph.alpha_rows((width, height), rows);
+            let alpha = self.content.alpha_rows((width, height), rows);
             let plane = pixels.len() / 3;
             let colours = [&pixels[..plane], &pixels[plane..2 * plane], &pixels[2 * plane..]];
             sinks.write_rows(Rows { colours, alpha: alpha.as_deref() })?;
@@ -215,19 +215,19 @@ fn size(canvas: &dyn Pixels) -> (u32, u32) {
     (width as u32, height as u32)
 }
 
-/// The profile of the output. A photograph's own is used where colours can be written to it.
+/// The profile of the output. The content image's own is used where colours can be written to it.
 fn profile(
     wanted: &ProfileSource,
-    photograph: &ContentImage,
+    content: &ContentImage,
     warnings: &mut Vec<String>,
 ) -> Result<OutputProfile, RenderError> {
     match wanted {
         ProfileSource::Srgb => Ok(OutputProfile::Srgb),
         ProfileSource::File(path) => Ok(OutputProfile::from_file(path)?),
         ProfileSource::Input => {
-            let own = photograph.source().icc.clone().map(OutputProfile::from_icc);
+            let own = content.source().icc.clone().map(OutputProfile::from_icc);
             Ok(own.unwrap_or(Ok(OutputProfile::Srgb)).unwrap_or_else(|reason| {
-                warnings.push(format!("the photograph's own profile is not used for the picture, which is sRGB: {reason}"));
+                warnings.push(format!("the content image's own profile is not used for the picture, which is sRGB: {reason}"));
                 OutputProfile::Srgb
             }))
         }

@@ -295,7 +295,7 @@ fn a_collection_goes_on_past_failures_and_ends_with_a_table() {
     assert!(folder.call(&["status", "out"]).exits(0).out.contains("4/4 pictures"));
     // A photograph that was painted from is another matter.
     folder.write("third.png", &whole);
-    folder.call(&arguments(&keys)).exits(6).says(&["the photograph third.png"]);
+    folder.call(&arguments(&keys)).exits(6).says(&["the content image third.png"]);
 }
 
 /// A small file system of its own, where the tests may mount one.

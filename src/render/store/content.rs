@@ -30,7 +30,7 @@ impl ContentImage {
     pub fn open(path: &Path, framing: &Framing, limits: &Limits) -> Result<Self, RenderError> {
         let picture = image::decode(path, limits)?;
         let found = (picture.width as usize, picture.height as usize);
-        let [width, height] = framing.photograph;
+        let [width, height] = framing.content;
         if found != (width, height) {
             return Err(RenderError::ContentChanged {
                 path: path.into(),
