@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 pub use digest::{hex, sha256, sha256_of_file};
-pub use digests::{Check, Digests};
+pub use digests::Digests;
 pub use identity::{
     FileId, Home, NamedFile, canonical, canonical_name, name_text, path_text, relative,
 };

@@ -8,7 +8,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use impasto::batch::{self, Beginning, PrepareError, Summary};
+use impasto::batch::{self, PrepareError, PrepareOptions, Summary};
 use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
@@ -84,7 +84,7 @@ impl Place {
         let (plan, unplanned) = batch::plan(&config);
         assert!(unplanned.is_empty(), "{unplanned:?}");
         let mut collection =
-            batch::prepare(&config, plan, engine.weights().sha256(), Beginning::default())?;
+            batch::prepare(&config, plan, engine.weights().sha256(), PrepareOptions::default())?;
         let stop = CancellationToken::new();
         let mut listener = |event: &Event| hear(event, &stop);
         Ok(collection.run(
@@ -443,7 +443,7 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
         &config,
         batch::plan(&config).0,
         engine.weights().sha256(),
-        Beginning::default(),
+        PrepareOptions::default(),
     )
     .unwrap();
     assert!(collection.pending().is_empty());

@@ -1,4 +1,4 @@
-//! Many jobs: planned, begun or resumed, worked through past failures.
+//! Many jobs: planned, started or resumed, and done one after the other past failures.
 //!
 //! [`load`] reads a pipeline and what earlier runs have left, [`plan`] probes the content images,
 //! [`prepare`] finds or makes the run directory and says what is left to do, and
@@ -26,7 +26,7 @@ use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job
 use crate::render::{Engine, RenderError};
 
 pub use obstacles::{PrepareError, obstacles};
-pub use prepare::{Beginning, Collection, prepare};
+pub use prepare::{Collection, PrepareOptions, prepare};
 use scheduler::{Extent, Scheduler};
 
 /// What became of a run's jobs.
@@ -121,7 +121,7 @@ fn plan_output(
     Ok(plan_job(config, output, index, &Sources { content, styles, start }, machine)?)
 }
 
-/// What a machine that does not tell its memory is taken to have, bytes.
+/// Assumed where a machine does not report its memory, bytes.
 const UNKNOWN_MEMORY: u64 = 8 << 30;
 
 /// `gib` GiB; for 0, four fifths of the memory that the machine has free now.

@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use super::job_match::JobMatch;
-use crate::config::{Config, RunSettings, Written, WrittenNames, intermediate_path, written_files};
+use crate::config::{Config, JobFile, RunSettings, WrittenNames, intermediate_path, written_files};
 use crate::files;
 use crate::journal::{self, JournalError, RunName, free_space, past_runs};
 use crate::plan::{Job, Plan};
 
-/// Why a run can neither be begun nor resumed.
+/// Why a run can neither start nor resume.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// The run directory.
@@ -104,10 +104,10 @@ pub(super) fn refuse_existing(
         let overwrite = job.settings.output.overwrite;
         for (kind, path) in job_files(job, settings) {
             let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
-            if found.is_dir() && kind != Some(Written::Tiles) {
+            if found.is_dir() && kind != Some(JobFile::Tiles) {
                 return Err(files::Error::Directory { path }.into());
             }
-            let is_own = kind != Some(Written::Picture)
+            let is_own = kind != Some(JobFile::Picture)
                 && path.file_name().is_some_and(|name| written.contains(name));
             if !overwrite && !is_own {
                 existing.push(path);
@@ -118,7 +118,7 @@ pub(super) fn refuse_existing(
 }
 
 /// Every file that a job writes beside its checkpoints; intermediate pictures have no kind.
-pub(super) fn job_files(job: &Job, settings: &RunSettings) -> Vec<(Option<Written>, PathBuf)> {
+pub(super) fn job_files(job: &Job, settings: &RunSettings) -> Vec<(Option<JobFile>, PathBuf)> {
     let files = written_files(&job.output, &job.settings.output).into_iter();
     let mut files: Vec<_> = files.map(|(kind, path)| (Some(kind), path)).collect();
     let every = settings.watch.save_every as usize;

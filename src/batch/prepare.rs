@@ -1,4 +1,4 @@
-//! From a plan to a run: begun, or resumed where it ended.
+//! From a plan to a run: a new one, or the newest, resumed where it ended.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use crate::journal::{
 use crate::plan::{Job, JobRecord, Plan};
 use crate::render::{Engine, RenderError};
 
-/// How a run is begun or resumed.
+/// How [`prepare`] starts or resumes a run.
 #[derive(Default)]
-pub struct Beginning<'a> {
+pub struct PrepareOptions<'a> {
     /// Begin a new run beside those that are there, instead of resuming the newest.
     pub restart: bool,
     /// What to do where the file system has no locks.
@@ -45,7 +45,7 @@ pub struct Collection {
 }
 
 /// Resumes the newest run of the configuration's pipeline, or begins one when there is none or
-/// `beginning` says so. Nothing is made on disk before everything is checked. `weights` is their
+/// `options` says so. Nothing is made on disk before everything is checked. `weights` is their
 /// SHA-256.
 ///
 /// # Errors
@@ -55,16 +55,16 @@ pub fn prepare(
     config: &Config,
     plan: Plan,
     weights: &str,
-    mut beginning: Beginning<'_>,
+    mut options: PrepareOptions<'_>,
 ) -> Result<Collection, PrepareError> {
     let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
     let mut digests = Digests::default();
-    let (jobs, unreadable) = read_content(plan.jobs, &mut digests, beginning.on_read.take());
+    let (jobs, unreadable) = read_content(plan.jobs, &mut digests, options.on_read.take());
     let now = Fingerprint::take(config, jobs.iter().map(|job| &job.content), weights, &mut digests)
         .map_err(|(path, source)| PrepareError::Unreadable { path, source })?;
-    let locking = beginning.locking;
-    let newest = if beginning.restart { None } else { LockedRun::resume(&name, locking)? };
+    let locking = options.locking;
+    let newest = if options.restart { None } else { LockedRun::resume(&name, locking)? };
     let plan = Plan { jobs, ..plan };
     let (run, pending, wanted) = match newest {
         Some(run) => resume(config, run, &plan, &now)?,
@@ -101,7 +101,7 @@ fn read_content(
 }
 
 /// A locked run, the jobs that are left, and the numbers of all that the pipeline asks for.
-type Prepared = (LockedRun, Vec<Job>, BTreeSet<usize>);
+type PreparedRun = (LockedRun, Vec<Job>, BTreeSet<usize>);
 
 fn begin(
     config: &Config,
@@ -109,7 +109,7 @@ fn begin(
     plan: &Plan,
     now: Fingerprint,
     locking: Locking,
-) -> Result<Prepared, PrepareError> {
+) -> Result<PreparedRun, PrepareError> {
     check(&plan.jobs, config, &config.run.output.directory, 0)?;
     let run = LockedRun::begin(name, plan, now, locking)?;
     remove_leftovers(plan)?;
@@ -122,7 +122,7 @@ fn resume(
     mut run: LockedRun,
     planned: &Plan,
     now: &Fingerprint,
-) -> Result<Prepared, PrepareError> {
+) -> Result<PreparedRun, PrepareError> {
     let mut changes = run.fingerprint().changes(now);
     let (mut pending, mut wanted, mut added) = (Vec::new(), BTreeSet::new(), Vec::new());
     for job in &planned.jobs {

@@ -1,4 +1,4 @@
-//! Jobs that are still to be done, in order, and those that failed and are tried again.
+//! Jobs that are still to be done, in order, and those that failed and are retried.
 
 use std::collections::VecDeque;
 
@@ -36,7 +36,7 @@ impl Queue {
     }
 
     /// Gives a job that has failed another turn, after all others.
-    pub(super) fn again(&mut self, turn: Turn) {
+    pub(super) fn retry(&mut self, turn: Turn) {
         self.0.push_back(Turn { failures: turn.failures + 1, ..turn });
     }
 }

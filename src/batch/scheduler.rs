@@ -1,4 +1,4 @@
-//! The scheduler of a run: takes job after job and goes on past failures.
+//! The scheduler of a run: takes job after job and continues past failures.
 //!
 //! It owns the order of things and nothing else: turns are in the [`Queue`], what happens goes
 //! through the [`Recorder`], content is read ahead by [`Prefetch`], pictures are written behind by
@@ -12,8 +12,8 @@ use std::time::Instant;
 use super::prefetch::Prefetch;
 use super::queue::{Queue, Turn};
 use super::recorder::Recorder;
-use super::workers::{self, Assignment, Message, Outcome, Shared, parallel_jobs};
-use super::write_behind::{Painted, WriteBehind};
+use super::workers::{self, Assignment, Message, Outcome, WorkerContext, parallel_jobs};
+use super::write_behind::{PaintedJob, WriteBehind};
 use super::{FailedJob, Summary};
 use crate::config::RunSettings;
 use crate::event::{CancellationToken, Event, Listener, Losses, Watcher};
@@ -190,7 +190,7 @@ impl<'a> Scheduler<'a> {
         }
         let engines = engine.shares(count)?;
         let Self { jobs, settings, limits, digests, cancellation, .. } = *self;
-        let shared = Shared { jobs, settings, targets, limits, digests, cancellation };
+        let shared = WorkerContext { jobs, settings, targets, limits, digests, cancellation };
         workers::paint_at_once(engines, shared, |messages| self.schedule(messages));
         Ok(())
     }
@@ -251,14 +251,14 @@ impl<'a> Scheduler<'a> {
         self.settle(true);
         self.on_event(&Event::Writing { job: job.index, path: job.output.id.clone() });
         let (evaluations, losses) = (canvas.evaluations, canvas.losses);
-        let painted = Painted { turn, evaluations, losses, started };
+        let painted = PaintedJob { turn, evaluations, losses, started };
         self.write_behind.begin(job, content, canvas, painted)
     }
 
     /// Reports what came of the picture that was being written, if it is known or `wait` says so.
     fn settle(&mut self, wait: bool) {
         let Some((painted, result)) = self.write_behind.settle(wait) else { return };
-        let Painted { turn, evaluations, losses, started } = painted;
+        let PaintedJob { turn, evaluations, losses, started } = painted;
         let job = &self.jobs[turn.place];
         let delivery = match result {
             Ok(delivery) => delivery,
@@ -304,7 +304,7 @@ impl<'a> Scheduler<'a> {
             retrying,
         });
         if retrying {
-            self.queue.again(turn);
+            self.queue.retry(turn);
         } else {
             self.failed.insert(turn.place, error);
         }

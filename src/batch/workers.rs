@@ -50,7 +50,7 @@ pub(super) fn parallel_jobs(settings: &RunSettings, jobs: &[Job], threads: usize
 
 /// What every worker of a run works with.
 #[derive(Clone, Copy)]
-pub(super) struct Shared<'a> {
+pub(super) struct WorkerContext<'a> {
     pub(super) jobs: &'a [Job],
     pub(super) settings: &'a RunSettings,
     pub(super) targets: &'a Mutex<TargetStore>,
@@ -87,7 +87,7 @@ pub(super) enum Message {
 /// question is among them is then done.
 pub(super) fn paint_at_once<R>(
     engines: Vec<Engine>,
-    shared: Shared<'_>,
+    shared: WorkerContext<'_>,
     schedule: impl FnOnce(Receiver<Message>) -> R,
 ) -> R {
     let (sender, messages) = mpsc::channel();
@@ -112,7 +112,7 @@ impl Listener for Reporter {
 }
 
 /// Asks for jobs and paints them, until there are none.
-fn work(mut engine: Engine, shared: Shared<'_>, sender: &Sender<Message>) {
+fn work(mut engine: Engine, shared: WorkerContext<'_>, sender: &Sender<Message>) {
     loop {
         let (reply, assigned) = mpsc::channel();
         if sender.send(Message::Idle(reply)).is_err() {
@@ -131,12 +131,12 @@ fn work(mut engine: Engine, shared: Shared<'_>, sender: &Sender<Message>) {
 
 fn paint_job(
     engine: &mut Engine,
-    shared: Shared<'_>,
+    shared: WorkerContext<'_>,
     turn: Turn,
     mut checkpoints: Option<Checkpoints>,
     listener: &mut dyn Listener,
 ) -> Result<(RenderOutcome, ContentImage), RenderError> {
-    let Shared { jobs, settings, targets, limits, digests, cancellation } = shared;
+    let WorkerContext { jobs, settings, targets, limits, digests, cancellation } = shared;
     let job = &jobs[turn.place];
     let content = ContentImage::of(job, limits, digests)?;
     let mut context = RenderContext { engine, targets, limits, settings, digests };

@@ -12,11 +12,11 @@ use crate::render::{ContentImage, Delivery, FinishedCanvas, RenderError, deliver
 /// At most one picture that is being written.
 #[derive(Default)]
 pub(super) struct WriteBehind {
-    writing: Option<(Painted, JoinHandle<Result<Delivery, RenderError>>)>,
+    writing: Option<(PaintedJob, JoinHandle<Result<Delivery, RenderError>>)>,
 }
 
 /// A painted job whose picture is being written, or was.
-pub(super) struct Painted {
+pub(super) struct PaintedJob {
     /// The job's turn.
     pub(super) turn: Turn,
     /// Evaluations in all levels.
@@ -37,7 +37,7 @@ impl WriteBehind {
         job: &Job,
         content: ContentImage,
         canvas: FinishedCanvas,
-        painted: Painted,
+        painted: PaintedJob,
     ) -> Result<(), RenderError> {
         let own = job.clone();
         let write = move || deliver(&own, &content, &canvas);
@@ -59,7 +59,7 @@ impl WriteBehind {
     pub(super) fn settle(
         &mut self,
         wait: bool,
-    ) -> Option<(Painted, Result<Delivery, RenderError>)> {
+    ) -> Option<(PaintedJob, Result<Delivery, RenderError>)> {
         let (_, thread) = self.writing.as_ref()?;
         if !wait && !thread.is_finished() {
             return None;

@@ -13,7 +13,7 @@ use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
 use super::{budget, devices, signals, table};
-use crate::batch::{self, Beginning, Collection, JobError, Summary};
+use crate::batch::{self, Collection, JobError, PrepareOptions, Summary};
 use crate::config::{Config, OutputFile};
 use crate::event::CancellationToken;
 use crate::event::Listeners;
@@ -41,12 +41,12 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let weights = devices::weights(&config)?;
     let mut report_reading = report_reading(arguments.quiet || arguments.json);
-    let beginning = Beginning {
+    let options = PrepareOptions {
         restart: arguments.restart,
         locking: if arguments.no_lock { Locking::IfPossible } else { Locking::Required },
         on_read: Some(&mut report_reading),
     };
-    let mut collection = batch::prepare(&config, plan, weights.sha256(), beginning)?;
+    let mut collection = batch::prepare(&config, plan, weights.sha256(), options)?;
     if collection.pending().is_empty() {
         return Ok(nothing_left(&collection, unplanned.len(), arguments));
     }

@@ -14,7 +14,7 @@ use super::{Exit, Failure};
 use crate::batch;
 use crate::event::now;
 use crate::files::path_text;
-use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
+use crate::journal::{self, JobState, JobStatus, JournalError, RunName, RunSnapshot};
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -23,18 +23,18 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let directory = directory(&arguments.run)?;
     loop {
-        let reading = journal::open(&directory)?;
+        let snapshot = journal::open(&directory)?;
         if arguments.json {
-            let status = Status::new(&reading);
+            let status = Status::new(&snapshot);
             say!(
                 "{}",
                 serde_json::to_string_pretty(&status)
                     .map_err(|error| Failure::Internal(error.to_string()))?
             );
         } else {
-            print(&reading);
+            print(&snapshot);
         }
-        if !arguments.watch || reading.owner.is_none() {
+        if !arguments.watch || snapshot.owner.is_none() {
             return Ok(Exit::Done);
         }
         std::thread::sleep(WATCH_EVERY);
@@ -85,8 +85,8 @@ struct JobReport {
 }
 
 impl<'a> Status<'a> {
-    fn new(reading: &'a Reading) -> Self {
-        let status = &reading.status;
+    fn new(snapshot: &'a RunSnapshot) -> Self {
+        let status = &snapshot.status;
         let job = |(job, status): (&usize, &JobStatus)| JobReport {
             job: *job,
             seconds_left: status
@@ -94,14 +94,14 @@ impl<'a> Status<'a> {
                 .filter(|_| !status.is_finished())
                 .map(|speed| speed * (status.work - status.done).max(0.0)),
             checkpoint_age: status.checkpoint.map(|at| (now() - at).max(0.0)),
-            status: status.clone().now(state(status, reading)),
+            status: status.clone().now(state(status, snapshot)),
         };
         Self {
-            directory: path_text(&reading.directory),
-            begun: reading.begun,
-            process: reading.owner.as_ref().map(|owner| owner.pid),
-            host: reading.owner.as_ref().map(|owner| owner.host.as_str()),
-            state: overall_state(reading),
+            directory: path_text(&snapshot.directory),
+            begun: snapshot.begun,
+            process: snapshot.owner.as_ref().map(|owner| owner.pid),
+            host: snapshot.owner.as_ref().map(|owner| owner.host.as_str()),
+            state: overall_state(snapshot),
             work: status.work(),
             done: status.done(),
             seconds_left: status.seconds_left(),
@@ -112,16 +112,16 @@ impl<'a> Status<'a> {
 }
 
 /// What a job's state is, now that it is known whether anybody works on the run.
-fn state(job: &JobStatus, reading: &Reading) -> JobState {
-    match (job.state, &reading.owner) {
+fn state(job: &JobStatus, snapshot: &RunSnapshot) -> JobState {
+    match (job.state, &snapshot.owner) {
         (JobState::Running, None) => JobState::Interrupted,
         (state, _) => state,
     }
 }
 
-fn overall_state(reading: &Reading) -> &'static str {
-    let states = || reading.status.jobs.values().map(|job| job.state);
-    match &reading.owner {
+fn overall_state(snapshot: &RunSnapshot) -> &'static str {
+    let states = || snapshot.status.jobs.values().map(|job| job.state);
+    match &snapshot.owner {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
         None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
@@ -131,24 +131,24 @@ fn overall_state(reading: &Reading) -> &'static str {
     }
 }
 
-fn print(reading: &Reading) {
-    let status = &reading.status;
-    say!("{}", reading.directory.display());
-    let who = reading.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
-    say!("{}{who}  {}", overall_state(reading), overall(status));
+fn print(snapshot: &RunSnapshot) {
+    let status = &snapshot.status;
+    say!("{}", snapshot.directory.display());
+    let who = snapshot.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
+    say!("{}{who}  {}", overall_state(snapshot), overall(status));
     let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
     for job in status.jobs.values() {
         say!(
             "  {:<width$}  {:<11}  {}",
             job.name,
-            state(job, reading).word(),
-            details(job, reading)
+            state(job, snapshot).word(),
+            details(job, snapshot)
         );
     }
 }
 
 /// What there is to say of a job beside its state.
-fn details(job: &JobStatus, reading: &Reading) -> String {
+fn details(job: &JobStatus, snapshot: &RunSnapshot) -> String {
     let mut parts = Vec::new();
     match job.state {
         JobState::Waiting => {}
@@ -186,6 +186,6 @@ fn details(job: &JobStatus, reading: &Reading) -> String {
     }
     parts.extend(job.reason.clone().filter(|_| !job.is_finished()));
     let output = job.output.as_ref().filter(|_| job.is_finished());
-    parts.extend(output.map(|output| shown(&reading.home, output)));
+    parts.extend(output.map(|output| shown(&snapshot.home, output)));
     parts.join("  ")
 }

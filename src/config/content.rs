@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::companions::WrittenNames;
-use super::glob::{Complaint, MOST_MATCHES, Part, Walk, is_glob, split};
+use super::glob::{Complaint, MOST_MATCHES, PatternPart, Walk, is_glob, split};
 use super::paths::{reason, resolve, text, unknown_home};
 use super::source::Origin;
 use super::text::shorten;
 use crate::files::{FileId, Home, NamedFile, canonical, canonical_name, path_text};
 
-/// Extensions by which folders and globs tell pictures from other files. Formats that cannot be
+/// Extensions by which folders and globs distinguish pictures from other files. Formats that cannot be
 /// decoded are among them: leaving a photograph out without a word would be worse than the error
 /// that says how to convert it.
 const PICTURES: [&str; 33] = [
@@ -90,7 +90,7 @@ fn matches(
     }
     let path = resolve(directory, text);
     let (base, parts) = match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => (path, vec![Part::new("*")?]),
+        Ok(metadata) if metadata.is_dir() => (path, vec![PatternPart::new("*")?]),
         // A file is taken at its word even if its name looks like a glob.
         Ok(_) => return Ok(vec![path]),
         Err(_) if is_glob(text) => split(directory, text)?,

@@ -28,7 +28,10 @@ pub(crate) fn is_glob(text: &str) -> bool {
 
 /// The folder that a glob begins in, as far as its parts are no globs or there is such a folder, and
 /// the parts from there on.
-pub(crate) fn split(directory: &Path, text: &str) -> Result<(PathBuf, Vec<Part>), Complaint> {
+pub(crate) fn split(
+    directory: &Path,
+    text: &str,
+) -> Result<(PathBuf, Vec<PatternPart>), Complaint> {
     let mut texts: Vec<&str> = text.split(std::path::is_separator).collect();
     let mut fixed = 0;
     while fixed + 1 < texts.len() {
@@ -48,16 +51,16 @@ pub(crate) fn split(directory: &Path, text: &str) -> Result<(PathBuf, Vec<Part>)
     };
     let mut parts = Vec::new();
     for part in rest.into_iter().filter(|part| !part.is_empty() && *part != ".") {
-        parts.push(Part::new(part)?);
+        parts.push(PatternPart::new(part)?);
     }
-    if matches!(parts.last(), Some(Part::AnyDepth)) {
-        parts.push(Part::new("*")?);
+    if matches!(parts.last(), Some(PatternPart::AnyDepth)) {
+        parts.push(PatternPart::new("*")?);
     }
     Ok((base, parts))
 }
 
 /// A part of a glob: what the names of one level match.
-pub(crate) enum Part {
+pub(crate) enum PatternPart {
     /// `**`: any number of folders.
     AnyDepth,
     /// The folder above.
@@ -67,24 +70,27 @@ pub(crate) enum Part {
     Name { text: String, matcher: GlobMatcher },
 }
 
-impl Part {
-    pub(crate) fn new(text: &str) -> Result<Part, Complaint> {
+impl PatternPart {
+    pub(crate) fn new(text: &str) -> Result<PatternPart, Complaint> {
         match text {
-            "**" => return Ok(Part::AnyDepth),
-            ".." => return Ok(Part::Above),
+            "**" => return Ok(PatternPart::AnyDepth),
+            ".." => return Ok(PatternPart::Above),
             _ => {}
         }
         let glob = GlobBuilder::new(text).case_insensitive(true).literal_separator(true).build();
         let bad = |error: globset::Error| {
             (format!("`{}` is no glob: {}", shorten(text), error.kind()), "not a glob")
         };
-        Ok(Part::Name { text: text.to_owned(), matcher: glob.map_err(bad)?.compile_matcher() })
+        Ok(PatternPart::Name {
+            text: text.to_owned(),
+            matcher: glob.map_err(bad)?.compile_matcher(),
+        })
     }
 }
 
 /// A walk through the folders that a glob names.
 pub(crate) struct Walk<'a> {
-    parts: &'a [Part],
+    parts: &'a [PatternPart],
     /// Folders that have been read, and for which part.
     seen: HashSet<(FolderKey, usize)>,
     /// Files that match, in no order.
@@ -96,7 +102,7 @@ pub(crate) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(parts: &'a [Part]) -> Self {
+    pub(crate) fn new(parts: &'a [PatternPart]) -> Self {
         let (seen, found, broken, unreadable) = Default::default();
         Self { parts, seen, found, broken, unreadable }
     }
@@ -108,11 +114,11 @@ impl<'a> Walk<'a> {
             self.found.len() <= MOST_MATCHES && self.seen.insert((FolderKey::of(folder), at));
         let Some(part) = parts.get(at).filter(|_| fresh) else { return };
         match part {
-            Part::Above => self.folder(&normalise(&folder.join("..")), at + 1),
-            Part::Name { text, .. } if !is_last && folder.join(text).is_dir() => {
+            PatternPart::Above => self.folder(&normalise(&folder.join("..")), at + 1),
+            PatternPart::Name { text, .. } if !is_last && folder.join(text).is_dir() => {
                 self.folder(&folder.join(text), at + 1);
             }
-            Part::Name { text, matcher } => {
+            PatternPart::Name { text, matcher } => {
                 let hidden = text.starts_with('.');
                 for (name, path) in self.entries(folder, hidden) {
                     if matcher.is_match(&name) {
@@ -120,7 +126,7 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            Part::AnyDepth => {
+            PatternPart::AnyDepth => {
                 self.folder(folder, at + 1);
                 for (_, path) in self.entries(folder, false) {
                     if path.is_dir() {

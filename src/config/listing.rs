@@ -9,7 +9,7 @@ use crate::files::Home;
 
 /// One checked setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedSetting {
     /// `table.key`; of styles `style.N.key`, counted from 0.
     pub key: String,
     /// The value as TOML. Paths are the files' identities: relative to the pipeline's folder, so
@@ -24,7 +24,7 @@ pub struct Listed {
 /// A list in the making. A setting without a value is not listed.
 pub(crate) struct Listing {
     home: Home,
-    list: Vec<Listed>,
+    list: Vec<ListedSetting>,
 }
 
 impl Listing {
@@ -32,7 +32,7 @@ impl Listing {
         Listing { home: home.clone(), list: Vec::new() }
     }
 
-    pub(crate) fn into_list(self) -> Vec<Listed> {
+    pub(crate) fn into_list(self) -> Vec<ListedSetting> {
         self.list
     }
 
@@ -48,14 +48,14 @@ impl Listing {
             (effect, _) => effect,
         };
         let key = format!("{table}.{}", key.name());
-        self.list.push(Listed { key, value: text, effect, file });
+        self.list.push(ListedSetting { key, value: text, effect, file });
     }
 }
 
 /// The settings as JSON: an object for each table, an array of objects for the styles.
-pub fn json_of(list: &[Listed]) -> serde_json::Value {
+pub fn json_of(list: &[ListedSetting]) -> serde_json::Value {
     let mut document = toml::Table::new();
-    for Listed { key, value, .. } in list {
+    for ListedSetting { key, value, .. } in list {
         // What is listed is TOML, so that nothing is left out here.
         let Ok(mut parsed) = format!("value = {value}").parse::<toml::Table>() else { continue };
         let Some(value) = parsed.remove("value") else { continue };
@@ -86,8 +86,13 @@ pub fn json_of(list: &[Listed]) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    fn listed(key: &str, value: &str) -> Listed {
-        Listed { key: key.to_owned(), value: value.to_owned(), effect: Effect::Pixels, file: None }
+    fn listed(key: &str, value: &str) -> ListedSetting {
+        ListedSetting {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            effect: Effect::Pixels,
+            file: None,
+        }
     }
 
     #[test]

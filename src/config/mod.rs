@@ -60,9 +60,9 @@ pub use companions::{
     PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
     pyramid_path,
 };
-pub use listing::{Listed, json_of};
+pub use listing::{ListedSetting, json_of};
 pub use name::{BadName, NameParts, NameTemplate};
-pub use outputs::{OutputFile, Written, written_files};
+pub use outputs::{JobFile, OutputFile, written_files};
 pub use problem::{Problem, Problems};
 pub use rules::{LevelMode, without_effect};
 pub use schema::Effect;

@@ -28,7 +28,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 5] = [
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Fill(Placeholder),
 }
@@ -37,7 +37,7 @@ enum Part {
 /// format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
     format: OutputFormat,
 }
 
@@ -99,26 +99,26 @@ impl NameTemplate {
                 .ok_or(BadName::Brace)?;
             let known = PLACEHOLDERS.iter().find(|(word, _)| *word == name);
             let (_, placeholder) = known.ok_or_else(|| BadName::Placeholder(shorten(name)))?;
-            parts.extend([Part::Text(before.to_owned()), Part::Fill(*placeholder)]);
+            parts.extend([TemplatePart::Text(before.to_owned()), TemplatePart::Fill(*placeholder)]);
             rest = after;
         }
         let format = OutputFormat::from_path(Path::new(text))
             .filter(|_| !stem.is_empty())
             .ok_or(BadName::Extension)?;
-        parts.push(Part::Text(format!("{rest}.{extension}")));
-        parts.retain(|part| *part != Part::Text(String::new()));
+        parts.push(TemplatePart::Text(format!("{rest}.{extension}")));
+        parts.retain(|part| *part != TemplatePart::Text(String::new()));
         Ok(NameTemplate { parts, format })
     }
 
-    /// The template of a pipeline that names none: as many placeholders as tell its pictures apart.
+    /// The template of a pipeline that names none: as many placeholders as its pictures need to have different names.
     pub(super) fn standard(styled: bool, variant: bool) -> NameTemplate {
-        let text = |text: &str| Part::Text(text.to_owned());
-        let mut parts = vec![Part::Fill(Placeholder::Content)];
+        let text = |text: &str| TemplatePart::Text(text.to_owned());
+        let mut parts = vec![TemplatePart::Fill(Placeholder::Content)];
         if styled {
-            parts.extend([text("-"), Part::Fill(Placeholder::Style)]);
+            parts.extend([text("-"), TemplatePart::Fill(Placeholder::Style)]);
         }
         if variant {
-            parts.extend([text("-"), Part::Fill(Placeholder::Variant)]);
+            parts.extend([text("-"), TemplatePart::Fill(Placeholder::Variant)]);
         }
         parts.push(text(".png"));
         NameTemplate { parts, format: OutputFormat::Png }
@@ -126,12 +126,12 @@ impl NameTemplate {
 
     /// Whether `{style}` is in the name.
     pub(super) fn uses_style(&self) -> bool {
-        self.parts.contains(&Part::Fill(Placeholder::Style))
+        self.parts.contains(&TemplatePart::Fill(Placeholder::Style))
     }
 
     /// Whether `{variant}` is in the name.
     pub(super) fn uses_variant(&self) -> bool {
-        self.parts.contains(&Part::Fill(Placeholder::Variant))
+        self.parts.contains(&TemplatePart::Fill(Placeholder::Variant))
     }
 
     /// The format that the extension chooses.
@@ -144,12 +144,14 @@ impl NameTemplate {
         let mut filled = OsString::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => filled.push(text),
-                Part::Fill(Placeholder::Content) => filled.push(names.content),
-                Part::Fill(Placeholder::Extension) => filled.push(names.extension),
-                Part::Fill(Placeholder::Style) => filled.push(names.style),
-                Part::Fill(Placeholder::Variant) => filled.push(names.variant),
-                Part::Fill(Placeholder::Index) => filled.push(format!("{:04}", names.index)),
+                TemplatePart::Text(text) => filled.push(text),
+                TemplatePart::Fill(Placeholder::Content) => filled.push(names.content),
+                TemplatePart::Fill(Placeholder::Extension) => filled.push(names.extension),
+                TemplatePart::Fill(Placeholder::Style) => filled.push(names.style),
+                TemplatePart::Fill(Placeholder::Variant) => filled.push(names.variant),
+                TemplatePart::Fill(Placeholder::Index) => {
+                    filled.push(format!("{:04}", names.index))
+                }
             }
         }
         filled
@@ -186,8 +188,8 @@ impl SettingValue for NameTemplate {
 impl fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
-            Part::Fill(placeholder) => {
+            TemplatePart::Text(text) => f.write_str(text),
+            TemplatePart::Fill(placeholder) => {
                 let word = PLACEHOLDERS
                     .iter()
                     .find(|(_, known)| known == placeholder)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::outputs::Written;
+use super::outputs::JobFile;
 use super::{Config, Variant};
 use crate::files::{FileNumber, NameKey, NameKeys, canonical};
 
@@ -38,10 +38,10 @@ impl Originals {
     }
 
     /// The original whose place a file would take.
-    pub(super) fn taken_by(&self, kind: Written, path: &Path, key: &NameKey) -> Option<&Path> {
+    pub(super) fn replaced_by(&self, kind: JobFile, path: &Path, key: &NameKey) -> Option<&Path> {
         let number = || FileNumber::of(path).and_then(|number| self.numbers.get(&number));
         let inside = || {
-            let folder = (kind == Written::Tiles).then(|| canonical(path))?;
+            let folder = (kind == JobFile::Tiles).then(|| canonical(path))?;
             self.paths.iter().find(|original| original.starts_with(&folder))
         };
         self.names.get(key).or_else(number).or_else(inside).map(PathBuf::as_path)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::companions::{intermediate_path, picture_of_intermediate};
 use super::originals::Originals;
-use super::outputs::{OutputFile, Written, written_files};
+use super::outputs::{JobFile, OutputFile, written_files};
 use super::problem::Problem;
 use super::source::Origin;
 use super::{Config, Variant};
@@ -50,7 +50,7 @@ struct Check<'a> {
     keys: NameKeys,
     originals: Originals,
     /// What is written, by which output and as what.
-    claims: HashMap<NameKey, (usize, Written)>,
+    claims: HashMap<NameKey, (usize, JobFile)>,
     /// The longest name that a file may have.
     longest: usize,
     readable: HashMap<PathBuf, bool>,
@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
         let mut claims = Vec::with_capacity(files.len());
         for (kind, path) in &files {
             let key = self.keys.of(path);
-            if let Some(original) = self.originals.taken_by(*kind, path, &key) {
+            if let Some(original) = self.originals.replaced_by(*kind, path, &key) {
                 let original = original.to_path_buf();
                 return self
                     .is_readable(at)
@@ -118,10 +118,10 @@ impl<'a> Check<'a> {
         None
     }
 
-    fn of_original(&self, at: usize, kind: Written, original: &Path, origin: &Origin) -> Problem {
+    fn of_original(&self, at: usize, kind: JobFile, original: &Path, origin: &Origin) -> Problem {
         let shown = original.display();
         let place = match kind {
-            Written::Tiles => format!("replace the folder of the input `{shown}`"),
+            JobFile::Tiles => format!("replace the folder of the input `{shown}`"),
             _ => format!("take the place of the input `{shown}`"),
         };
         let message = format!("the {kind} of `{}` would {place}", self.content(at).display());
@@ -133,13 +133,13 @@ impl<'a> Check<'a> {
     fn of_another(
         &self,
         (one, other): (usize, usize),
-        kinds: (Written, Written),
+        kinds: (JobFile, JobFile),
         path: &Path,
         origin: &Origin,
     ) -> Problem {
         let (shown, one, other) = (path.display(), self.describe(one), self.describe(other));
         let message = match kinds {
-            (Written::Picture, Written::Picture) => {
+            (JobFile::Picture, JobFile::Picture) => {
                 format!("{one} and {other} would both become `{shown}`")
             }
             (first, second) => {
@@ -160,7 +160,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether the names of an output are too long, while they are written too.
-    fn length(&self, at: usize, files: &[(Written, PathBuf)], origin: &Origin) -> Option<Problem> {
+    fn length(&self, at: usize, files: &[(JobFile, PathBuf)], origin: &Origin) -> Option<Problem> {
         let mut written: Vec<PathBuf> = files.iter().map(|(_, path)| path.clone()).collect();
         let picture = &self.outputs[at].path;
         if self.saves() {
@@ -183,7 +183,7 @@ impl<'a> Check<'a> {
         let pictures: HashSet<NameKey> = self
             .claims
             .iter()
-            .filter(|(_, (_, kind))| *kind == Written::Picture && self.saves())
+            .filter(|(_, (_, kind))| *kind == JobFile::Picture && self.saves())
             .map(|(key, _)| key.clone())
             .collect();
         if pictures.is_empty() {

@@ -81,7 +81,7 @@ impl Variant {
 
 /// What a file is that a job writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum JobFile {
     /// The finished picture.
     Picture,
     /// The picture of an interrupted job.
@@ -94,29 +94,29 @@ pub enum Written {
     Tiles,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for JobFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Written::Picture => "picture",
-            Written::Partial => "partial picture",
-            Written::Preview => "preview",
-            Written::Description => "Deep Zoom description",
-            Written::Tiles => "folder of Deep Zoom tiles",
+            JobFile::Picture => "picture",
+            JobFile::Partial => "partial picture",
+            JobFile::Preview => "preview",
+            JobFile::Description => "Deep Zoom description",
+            JobFile::Tiles => "folder of Deep Zoom tiles",
         })
     }
 }
 
 /// The files that a job of these settings writes, but for its intermediate pictures. A preview is
 /// also written after each level of a pyramid that is not the last.
-pub fn written_files(output: &Path, settings: &Output) -> Vec<(Written, PathBuf)> {
+pub fn written_files(output: &Path, settings: &Output) -> Vec<(JobFile, PathBuf)> {
     let mut files = vec![
-        (Written::Picture, output.to_path_buf()),
-        (Written::Partial, partial_path(output)),
-        (Written::Preview, preview_path(output)),
+        (JobFile::Picture, output.to_path_buf()),
+        (JobFile::Partial, partial_path(output)),
+        (JobFile::Preview, preview_path(output)),
     ];
     if settings.pyramid == ViewerTiles::Dzi {
-        files.push((Written::Description, pyramid_path(output)));
-        files.push((Written::Tiles, pyramid_folder(output)));
+        files.push((JobFile::Description, pyramid_path(output)));
+        files.push((JobFile::Tiles, pyramid_folder(output)));
     }
     files
 }

@@ -167,7 +167,7 @@ macro_rules! tables {
 
             /// The settings as a list of keys and values, in a fixed order; files by their
             /// identity as seen from `home`, the pipeline's folder.
-            pub fn listing(&self, home: &$crate::files::Home) -> Vec<$crate::config::Listed> {
+            pub fn listing(&self, home: &$crate::files::Home) -> Vec<$crate::config::ListedSetting> {
                 let mut list = $crate::config::listing::Listing::new(home);
                 $($crate::config::table::Section::list(&self.$field, &mut list);)+
                 list.into_list()

@@ -1,4 +1,4 @@
-//! What happens while the work goes on, told to whoever listens.
+//! What happens during the work, reported to listeners.
 //!
 //! The library never prints: the terminal's progress bar, the JSON lines, the log and the journal
 //! are all listeners of these events. One thread owns the listeners; workers report to it.
@@ -17,10 +17,10 @@ pub use cancellation::CancellationToken;
 /// that is not finite: it is null there and comes back as not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
-    /// Distance to the photograph's features.
+    /// Distance to the content image's features.
     #[serde(deserialize_with = "number")]
     pub content: f64,
-    /// Distance to the painting's Gram matrices, means and deviations.
+    /// Distance to the style images' Gram matrices, means and deviations.
     #[serde(deserialize_with = "number")]
     pub style: f64,
     /// Total variation.
@@ -91,11 +91,11 @@ pub enum Event {
         /// Megapixel-evaluations of this job.
         work: f64,
     },
-    /// A picture goes on from a checkpoint.
+    /// A picture resumes from a checkpoint.
     JobResumed {
         /// The job's number.
         job: usize,
-        /// The level that it goes on in, from 0.
+        /// The level that it resumes in, from 0.
         level: usize,
         /// Evaluations done in that level.
         evaluation: usize,
@@ -104,7 +104,7 @@ pub enum Event {
         /// Megapixel-evaluations done.
         done: f64,
     },
-    /// A style's statistics are at hand.
+    /// A style's statistics are available.
     Targets {
         /// The style's file.
         style: FileId,
@@ -211,7 +211,7 @@ pub enum Event {
         /// Seconds of the round, its measurement included.
         seconds: f64,
     },
-    /// What a job needs to go on from here is durable.
+    /// What a job needs to resume from here is durable.
     Checkpointed {
         /// The job's number.
         job: usize,
@@ -255,7 +255,7 @@ pub enum Event {
         /// Seconds from start to end.
         seconds: f64,
     },
-    /// One picture could not be made; the others go on.
+    /// One picture could not be made; the others continue.
     JobFailed {
         /// The job's number.
         job: usize,
@@ -274,7 +274,7 @@ pub enum Event {
         /// Where the picture so far was written, if it was.
         path: Option<FileId>,
     },
-    /// Something the user should know, though the work goes on.
+    /// Something the user should know; the work continues.
     Warning {
         /// What it is.
         message: String,
@@ -324,7 +324,7 @@ impl<F: FnMut(&Event)> Listener for F {
 pub struct Listeners<'a>(Vec<Box<dyn Listener + 'a>>);
 
 impl<'a> Listeners<'a> {
-    /// Nobody yet.
+    /// No listener.
     pub fn new() -> Self {
         Self::default()
     }

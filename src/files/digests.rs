@@ -13,15 +13,6 @@ use super::identity::canonical;
 #[derive(Clone, Debug, Default)]
 pub struct Digests(Arc<HashMap<PathBuf, String>>);
 
-/// What [`Digests::check`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// The file is as it was, or nobody knows how it was.
-    Same,
-    /// Its bytes are others.
-    Changed,
-}
-
 impl Digests {
     /// The digest of a file, computed now if it is the first time.
     ///
@@ -41,16 +32,16 @@ impl Digests {
         self.0.get(&canonical(path)).map(String::as_str)
     }
 
-    /// Whether a file still has the bytes of its digest. Asked after the file was decoded, it says
-    /// whether those were the bytes that were decoded: a file that is replaced while it is read has
-    /// other bytes afterwards.
+    /// Whether a file has other bytes than those of its digest; a file without a digest has not.
+    /// Asked after the file was decoded, it says whether those were the bytes that were decoded: a
+    /// file that is replaced while it is read has other bytes afterwards.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn check(&self, path: &Path) -> io::Result<Check> {
+    pub fn has_changed(&self, path: &Path) -> io::Result<bool> {
         match self.known(path) {
-            Some(known) if sha256_of_file(path)? != known => Ok(Check::Changed),
-            _ => Ok(Check::Same),
+            Some(known) => Ok(sha256_of_file(path)? != known),
+            None => Ok(false),
         }
     }
 }
@@ -65,12 +56,12 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"abc").expect("written");
         let mut digests = Digests::default();
-        assert_eq!(digests.check(&path).expect("read"), Check::Same, "nobody knows it");
+        assert!(!digests.has_changed(&path).expect("read"), "it has no digest");
         let before = digests.of(&path).expect("read").to_owned();
-        assert_eq!(digests.check(&path).expect("read"), Check::Same);
+        assert!(!digests.has_changed(&path).expect("read"));
         std::fs::write(&path, b"abd").expect("written");
         assert_eq!(digests.of(&path).expect("read"), before, "computed once");
         let other_path = folder.path().join(".").join("a");
-        assert_eq!(digests.check(&other_path).expect("read"), Check::Changed);
+        assert!(digests.has_changed(&other_path).expect("read"));
     }
 }

@@ -1,6 +1,6 @@
 //! When two names may be one file, and how long a name may be.
 //!
-//! File systems differ: some do not tell `A.png` from `a.png`, some compose accents otherwise, and a
+//! File systems differ: some do not distinguish `A.png` from `a.png`, some compose accents otherwise, and a
 //! folder may be reached by several paths. A [`NameKey`] is the same for two names whenever they may
 //! be one on some file system, so that what is checked here also holds where the files are moved to.
 
@@ -17,7 +17,7 @@ use super::identity::{canonical, canonical_name, name_text};
 pub enum FolderKey {
     /// The system's own number of it.
     Number(FileNumber),
-    /// Its canonical path, where the system tells no number.
+    /// Its canonical path, where the system has no numbers.
     Path(PathBuf),
 }
 
@@ -39,8 +39,8 @@ pub struct FileNumber {
 }
 
 impl FileNumber {
-    /// The number of the file that a path leads to; nothing where there is none or the system does
-    /// not tell.
+    /// The number of the file that a path leads to; nothing where there is none or the system has no
+    /// numbers.
     #[cfg(unix)]
     pub fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
@@ -48,8 +48,8 @@ impl FileNumber {
         Some(Self { device: found.dev(), inode: found.ino() })
     }
 
-    /// The number of the file that a path leads to; nothing where there is none or the system does
-    /// not tell.
+    /// The number of the file that a path leads to; nothing where there is none or the system has no
+    /// numbers.
     #[cfg(not(unix))]
     pub fn of(_: &Path) -> Option<Self> {
         None

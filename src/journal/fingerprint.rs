@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Effect, Listed, Settings};
+use crate::config::{Config, Effect, ListedSetting, Settings};
 use crate::files::{Digests, FileId};
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
@@ -50,7 +50,7 @@ impl fmt::Display for Change {
 }
 
 /// A file that cannot be read, and the system's reason.
-pub type Unreadable = (PathBuf, io::Error);
+pub type UnreadableFile = (PathBuf, io::Error);
 
 impl Fingerprint {
     /// The fingerprint of pictures of `content` under `config`, with weights of this SHA-256. The
@@ -63,7 +63,7 @@ impl Fingerprint {
         content: impl IntoIterator<Item = &'a crate::files::NamedFile>,
         weights: &str,
         digests: &mut Digests,
-    ) -> Result<Self, Unreadable> {
+    ) -> Result<Self, UnreadableFile> {
         let mut variants = BTreeMap::new();
         for variant in &config.variants {
             let name = variant.name.clone().unwrap_or_default();
@@ -128,9 +128,9 @@ fn settings(
     config: &Config,
     settings: &Settings,
     digests: &mut Digests,
-) -> Result<BTreeMap<String, String>, Unreadable> {
+) -> Result<BTreeMap<String, String>, UnreadableFile> {
     let mut keys = BTreeMap::new();
-    for Listed { key, value, effect, file } in settings.listing(&config.home) {
+    for ListedSetting { key, value, effect, file } in settings.listing(&config.home) {
         match (effect, file) {
             (Effect::Pixels, _) => keys.insert(key, value),
             (Effect::Input, Some(path)) => {
@@ -145,7 +145,7 @@ fn settings(
     Ok(keys)
 }
 
-fn digest(digests: &mut Digests, path: &Path) -> Result<String, Unreadable> {
+fn digest(digests: &mut Digests, path: &Path) -> Result<String, UnreadableFile> {
     digests.of(path).map(str::to_owned).map_err(|error| (path.to_path_buf(), error))
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `n` counts lines from 0, `at` is seconds since 1970, and `crc` is the CRC-32 of the line's bytes
-//! before `,"crc"`. The first line tells the format. A process that dies leaves at worst a torn
+//! before `,"crc"`. The first line gives the format. A process that dies leaves at worst a torn
 //! end, which is dropped; anything else that is wrong is an error, for then events are missing that
 //! were once there. A line with a right checksum that this program does not understand is one of a
 //! newer program, and an error wherever it is.
@@ -92,14 +92,14 @@ pub struct BadLine {
 }
 
 /// Why a line could not be parsed.
-enum Unparsed {
+enum LineError {
     /// It is not as it was written.
     Damaged(&'static str),
     /// It is as it was written, and this program does not know what it says.
     Unknown,
 }
 
-/// What a journal tells.
+/// The content of a journal.
 #[derive(Debug, Default)]
 pub struct Replay {
     /// Where every job stands.
@@ -108,7 +108,7 @@ pub struct Replay {
     pub added: Vec<JobRecord>,
     /// The fingerprint with the latest of them.
     pub fingerprint: Option<Fingerprint>,
-    /// The format that the first line tells.
+    /// The format that the first line gives.
     pub format: Option<u32>,
     /// Whole lines.
     pub lines: u64,
@@ -127,7 +127,7 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let at = |reason, is_newer| BadLine { line: number as u64 + 1, reason, is_newer };
         match (parse(line), &bad) {
-            (Err(Unparsed::Unknown), _) => {
+            (Err(LineError::Unknown), _) => {
                 return Err(at("it was written by a newer impasto", true));
             }
             (Ok(_), Some(bad)) => return Err(bad.clone()),
@@ -136,8 +136,8 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
                 let reason = "it has another number than its place; lines are missing";
                 return Err(at(reason, false));
             }
-            (Err(Unparsed::Damaged(reason)), None) => bad = Some(at(reason, false)),
-            (Err(Unparsed::Damaged(_)), Some(_)) => continue,
+            (Err(LineError::Damaged(reason)), None) => bad = Some(at(reason, false)),
+            (Err(LineError::Damaged(_)), Some(_)) => continue,
         }
         if bad.is_none() {
             replay.whole += line.len();
@@ -161,9 +161,9 @@ impl Replay {
 }
 
 /// One line, its newline included.
-fn parse(line: &[u8]) -> Result<Line, Unparsed> {
-    let body = body(line).map_err(Unparsed::Damaged)?;
-    serde_json::from_str(&format!("{body}}}")).map_err(|_| Unparsed::Unknown)
+fn parse(line: &[u8]) -> Result<Line, LineError> {
+    let body = body(line).map_err(LineError::Damaged)?;
+    serde_json::from_str(&format!("{body}}}")).map_err(|_| LineError::Unknown)
 }
 
 /// What a line's checksum is of, if it is right.

@@ -6,7 +6,7 @@
 //! there without an event is done again.
 //!
 //! Only [`LockedRun`] can write, and only the process that has the lock has one. Reading needs no
-//! lock: [`open`] serves `status` while a run goes on. Each format is owned by one file, which says
+//! lock: [`open`] serves `status` during a run. Each format is owned by one file, which says
 //! its version and its history: the plan by `plan_file`, the events by `log`, manifests of
 //! checkpoints by [`checkpoint`], vectors by `checkpoint::vector`.
 
@@ -26,10 +26,10 @@ mod thinning;
 pub use checkpoint::Checkpoints;
 pub use directory::{RunName, find, free_space, runs};
 pub use error::JournalError;
-pub use fingerprint::{ALGORITHM, Change, Fingerprint, Unreadable};
+pub use fingerprint::{ALGORITHM, Change, Fingerprint, UnreadableFile};
 pub use lock::{Locking, current_owner};
 pub use log::{BadLine, Line, Record, Replay, replay};
 pub use owner::Owner;
 pub use past::past_runs;
-pub use run::{LockedRun, Reading, open};
+pub use run::{LockedRun, RunSnapshot, open};
 pub use status::{JobState, JobStatus, RunStatus};

@@ -21,7 +21,7 @@ use crate::plan::{JobRecord, Plan};
 
 /// What can be read of a run without its lock.
 #[derive(Debug)]
-pub struct Reading {
+pub struct RunSnapshot {
     /// The run directory.
     pub directory: PathBuf,
     /// The pipeline's folder: what the identities of files are relative to.
@@ -40,7 +40,7 @@ pub struct Reading {
 ///
 /// # Errors
 /// When there is no run, or its files are damaged or of another version.
-pub fn open(directory: &Path) -> Result<Reading, JournalError> {
+pub fn open(directory: &Path) -> Result<RunSnapshot, JournalError> {
     // Whether it is being worked on is asked first: what is read afterwards is then at least as
     // new.
     let owner = current_owner(directory);
@@ -59,7 +59,7 @@ pub fn open(directory: &Path) -> Result<Reading, JournalError> {
     };
     let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
     status.retain(|job| counts.contains(&job));
-    Ok(Reading { directory: directory.into(), home, jobs, status, begun, owner })
+    Ok(RunSnapshot { directory: directory.into(), home, jobs, status, begun, owner })
 }
 
 /// A run directory that this process, and no other, may write.

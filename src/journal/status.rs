@@ -20,7 +20,7 @@ pub enum JobState {
     Waiting,
     /// It is being painted, or was when its process died.
     Running,
-    /// It was stopped and will go on.
+    /// It was stopped, and a later run resumes it.
     Interrupted,
     /// Its picture is there.
     Finished,

@@ -100,9 +100,9 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
 
 /// Width and height of the picture without its bleed, px, and the part of the content image that it
 /// shows.
-type Trimmed = ((usize, usize), [f64; 4]);
+type TrimmedPrint = ((usize, usize), [f64; 4]);
 
-fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
+fn trimmed((w, h): (f64, f64), output: &Output) -> TrimmedPrint {
     match output.print_size() {
         Size::LongSide(side) => scaled(w, h, f64::from(side.0) / w.max(h)),
         Size::Scale(factor) => scaled(w, h, factor),
@@ -124,11 +124,11 @@ fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
     }
 }
 
-fn scaled(w: f64, h: f64, factor: f64) -> Trimmed {
+fn scaled(w: f64, h: f64, factor: f64) -> TrimmedPrint {
     ((pixels(w * factor), pixels(h * factor)), [0.0, 0.0, w, h])
 }
 
-fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Trimmed {
+fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> TrimmedPrint {
     match output.fit {
         Fit::Contain => scaled(w, h, (width / w).min(height / h)),
         Fit::Exact => ((pixels(width), pixels(height)), [0.0, 0.0, w, h]),

@@ -38,10 +38,10 @@ pub use record::JobRecord;
 pub use sources::{Source, Sources};
 pub use spec::resolve_spec;
 
-/// Side of the tiles' cores in which paintings are swept, px.
+/// Side of the tiles' cores in which style images are swept, px.
 pub const STYLE_CORE: usize = 512;
 
-/// Where the statistics of paintings are kept for all runs into an output directory.
+/// Where the statistics of style images are kept for all runs into an output directory.
 pub fn targets_directory(output: &Path) -> PathBuf {
     output.join(".impasto").join("targets")
 }

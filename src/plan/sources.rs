@@ -34,7 +34,7 @@ impl From<&Probe> for Source {
 pub struct Sources {
     /// The content image.
     pub content: Source,
-    /// The paintings, in the order of the settings.
+    /// The style images, in the order of the settings.
     pub styles: Vec<Source>,
     /// The picture that the canvas starts from, where it is not the content image.
     pub start: Option<Source>,

@@ -28,7 +28,7 @@ const PREVIEW_SIDE: u32 = 1600;
 const BAND_PIXELS: usize = 1 << 20;
 
 /// How the pictures of a job are written: made before the first level, so that what cannot be
-/// written is told before the work and not after it.
+/// written is reported before the work and not after it.
 pub struct Finish<'a> {
     job: &'a Job,
     content: &'a ContentImage,

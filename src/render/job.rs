@@ -300,3 +300,59 @@ pub fn deliver(
     }
     Ok(delivery)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Limits;
+    use crate::plan::{Source, Sources, plan_job};
+
+    #[test]
+    fn what_fails_when_the_picture_has_its_name_is_a_warning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        let photo =
+            ::image::RgbImage::from_fn(192, 128, |x, y| ::image::Rgb([x as u8, y as u8, 9]));
+        photo.save(file("photo.png")).expect("saved");
+        let keys = "input.content = 'photo.png'\nstyle.image = 'photo.png'\noutput.scale = 1.0\n\
+                    pyramid.short-side-px = 64";
+        std::fs::write(file("pipeline.toml"), keys).expect("written");
+        let config = crate::config::load(&file("pipeline.toml"), &[]).expect("a pipeline");
+        let source = Source::plain(192, 128);
+        let sources = Sources { content: source, styles: vec![source], start: None };
+        let job = plan_job(&config, &config.outputs()[0], 0, &sources, 8 << 30).expect("a job");
+        assert_eq!(job.levels.len(), 2, "a preview is left after the first level");
+
+        let content = ContentImage::open(&job.content, &job.framing, &Limits::default());
+        let content = content.expect("decoded");
+        let encoding =
+            Finish::new(&job, &config.run, &content, "00").expect("writable").into_encoding();
+        let pixels = candle_core::Tensor::zeros(
+            (3, 128, 192),
+            candle_core::DType::F32,
+            &candle_core::Device::Cpu,
+        );
+        let canvas = Canvas::Memory(pixels.expect("a canvas"));
+        let (evaluations, losses) = (1, Losses::default());
+        let finished = FinishedCanvas { canvas, evaluations, losses, encoding, _files: None };
+        // What cannot be removed as a file.
+        std::fs::create_dir(preview_path(&job.output)).expect("made");
+        let delivery = deliver(&job, &content, &finished).expect("delivered");
+        assert!(job.output.is_file());
+        let [warning] = &delivery.warnings[..] else { panic!("{:?}", delivery.warnings) };
+        assert!(warning.contains("preview"), "{warning}");
+
+        // Before it has its name, it fails.
+        let again = deliver(&job, &content, &finished).expect_err("a picture is in the way");
+        assert!(!again.is_of_delivered(&job.output), "{again}");
+        let unsynced = |path: &Path| files::Error::Unsynced {
+            path: path.to_path_buf(),
+            source: std::io::ErrorKind::Other.into(),
+        };
+        assert!(RenderError::from(unsynced(&job.output)).is_of_delivered(&job.output));
+        let of_picture = RenderError::Image(unsynced(&job.output).into());
+        assert!(of_picture.is_of_delivered(&job.output));
+        let of_preview = RenderError::from(unsynced(&preview_path(&job.output)));
+        assert!(!of_preview.is_of_delivered(&job.output), "its picture follows");
+    }
+}

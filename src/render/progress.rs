@@ -53,11 +53,11 @@ pub(super) struct Within {
     pub(super) best: f64,
 }
 
-/// Where a job goes on.
+/// Where a job resumes.
 pub(super) struct ResumePoint {
-    /// The level to go on with, which may be one behind the last.
+    /// The level to resume, which may be one behind the last.
     pub(super) level: usize,
-    /// The result of the level below, unless the work goes on within a level.
+    /// The result of the level below, unless the work resumes within a level.
     pub(super) canvas: Option<Canvas>,
     /// The middle of that level.
     pub(super) within: Option<Within>,
@@ -69,7 +69,7 @@ impl<'c> Progress<'c> {
         Self { checkpoints, ..Self::default() }
     }
 
-    /// Takes the job up where its last checkpoint left it, if there is one, and tells so.
+    /// Resumes the job from its last checkpoint, if there is one, and reports it.
     ///
     /// # Errors
     /// When checkpoints cannot be read.
@@ -85,7 +85,7 @@ impl<'c> Progress<'c> {
         let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
         let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
             let message = format!(
-                "{}: the checkpoint does not fit the plan; the picture is begun again",
+                "{}: the checkpoint does not fit the plan; the picture starts from the beginning",
                 job.name
             );
             watcher.listener.on_event(&Event::Warning { message });

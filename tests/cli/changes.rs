@@ -85,3 +85,18 @@ fn a_style_image_that_is_replaced_paints_nothing_from_there_on() {
     let targets = std::fs::read_dir(folder.path("out/.impasto/targets")).unwrap().count();
     assert_eq!(targets, 1, "those of the first level");
 }
+
+#[test]
+fn a_starting_image_that_is_replaced_fails_the_pictures_from_there_on() {
+    let folder = folder();
+    std::fs::copy(folder.path("photo.png"), folder.path("start.png")).unwrap();
+    let pipeline = std::fs::read_to_string(folder.path("pipeline.toml")).unwrap();
+    let start = "\n[start]\nfrom = \"image\"\nimage = \"start.png\"\n";
+    folder.write("pipeline.toml", pipeline + start);
+    let (code, said) = run_with(&folder, || {
+        std::fs::copy(folder.path("other-photo.png"), folder.path("start.png")).map(drop).unwrap();
+    });
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("start.png was changed or replaced"), "{said}");
+    assert_eq!(folder.names("out"), ["a-painting.png"]);
+}

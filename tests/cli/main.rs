@@ -18,5 +18,6 @@ mod originals;
 mod plan;
 mod runs;
 mod score;
+mod standard_output;
 mod watching;
 mod weights;

@@ -183,49 +183,88 @@ fn a_finished_run_has_nothing_to_do() {
         .one_line(&["photo-painting.png already exists", "output.overwrite"]);
 }
 
+/// A run of many evaluations that gets `signals` one after the other as soon as it works.
+#[cfg(unix)]
+fn signalled(mut run: std::process::Command, signals: &[&str]) -> (Option<i32>, String) {
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.contains("evaluation 1/")).expect("an evaluation");
+    let number = child.id().to_string();
+    for signal in signals {
+        std::process::Command::new("kill").args([signal, number.as_str()]).status().unwrap();
+    }
+    let out = child.wait_with_output().unwrap();
+    (out.status.code(), String::from_utf8(out.stdout).unwrap())
+}
+
 #[cfg(unix)]
 #[test]
-fn ctrl_c_tells_how_to_go_on_and_a_second_one_leaves_at_once() {
+fn a_signal_prints_how_to_resume_and_a_second_one_ends_at_once() {
     let expected = {
         let folder = Folder::new();
         folder.call(&arguments(&["pyramid.evaluations=60"])).exits(0);
         pictures(&folder)
     };
-    for signals in [1, 2] {
+    let signals: [&[&str]; 4] = [&["-INT"], &["-TERM"], &["-HUP"], &["-INT", "-INT"]];
+    for signals in signals.into_iter().filter(|signals| !signals.contains(&"-HUP") || hangs_up()) {
         let folder = Folder::new();
         let keys = arguments(&[
             "pyramid.evaluations=60",
             "output.name={content}-{style}.png",
             "checkpoint.every-seconds=86400",
         ]);
-        let mut child =
-            folder.process(&keys).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        BufReader::new(child.stderr.take().unwrap())
-            .lines()
-            .find(|line| line.as_ref().unwrap().contains("evaluation 1/"))
-            .unwrap()
-            .unwrap();
-        for _ in 0..signals {
-            std::process::Command::new("kill")
-                .arg("-INT")
-                .arg(child.id().to_string())
-                .status()
-                .unwrap();
-        }
-        let out = child.wait_with_output().unwrap();
-        assert_eq!(out.status.code(), Some(130));
-        let said = String::from_utf8(out.stdout).unwrap();
-        if signals == 1 {
+        let (code, printed) = signalled(folder.process(&keys), signals);
+        assert_eq!(code, Some(130), "{signals:?}: {printed}");
+        if signals.len() == 1 {
             assert!(
-                said.contains(
+                printed.contains(
                     "resume with: impasto run pipeline.toml --set pyramid.evaluations=60 --set 'output.name={content}-{style}.png'"
                 ),
-                "{said}"
+                "{signals:?}: {printed}"
             );
         }
         folder.call(&arguments(&["pyramid.evaluations=60"])).exits(0);
-        assert_eq!(pictures(&folder), expected, "{signals} signals");
+        assert_eq!(pictures(&folder), expected, "{signals:?}");
     }
+}
+
+/// Whether children of this process receive SIGHUP: under `nohup` they do not.
+#[cfg(unix)]
+fn hangs_up() -> bool {
+    let mut child = std::process::Command::new("sleep").arg("20").spawn().unwrap();
+    let number = child.id().to_string();
+    std::process::Command::new("kill").args(["-HUP", &number]).status().unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let hung_up = child.try_wait().unwrap().is_some();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hung_up
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_under_nohup_survives_its_terminal() {
+    let folder = Folder::new();
+    let run = folder.process(&arguments(&["pyramid.evaluations=60"]));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(run.get_program());
+    shell.args(run.get_args()).current_dir(folder.path("."));
+    let (code, printed) = signalled(shell, &["-HUP"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(folder.path(RESULT).exists());
+}
+
+#[test]
+fn a_journal_grows_with_the_time_and_not_with_the_evaluations() {
+    let folder = Folder::new();
+    let started = Instant::now();
+    folder.call(&arguments(&["pyramid.evaluations=300", "output.long-side-px=32"])).exits(0);
+    let seconds = started.elapsed().as_secs() as usize;
+    let events = std::fs::read_to_string(run_directory(&folder).join("events.jsonl")).unwrap();
+    let lines = events.matches("\"evaluated\"").count();
+    assert!((2..=seconds / 2 + 3).contains(&lines), "{lines} in {seconds} s:\n{events}");
+    let status = folder.call(&["status", "out"]).exits(0);
+    assert!(status.out.contains("300 evaluations"), "{status:?}");
 }
 
 #[test]

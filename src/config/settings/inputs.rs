@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::choice::choice;
-use crate::config::listing::{Listed, Listing};
+use crate::config::listing::{ListedSetting, Listing};
 use crate::config::table::{Section, settings};
 use crate::files::{Home, NamedFile};
 
@@ -21,7 +21,7 @@ settings! {
 impl Input {
     /// The list of its keys and values; files by their identity as seen from `home`, the pipeline's
     /// folder.
-    pub fn listing(&self, home: &Home) -> Vec<Listed> {
+    pub fn listing(&self, home: &Home) -> Vec<ListedSetting> {
         let mut list = Listing::new(home);
         self.list(&mut list);
         list.into_list()

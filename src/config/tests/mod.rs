@@ -64,7 +64,7 @@ fn messages<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> 
 }
 
 /// Every setting of the first variant and its run.
-fn listed(config: &Config) -> Vec<Listed> {
+fn listed(config: &Config) -> Vec<ListedSetting> {
     let (home, variant) = (&config.home, &config.variants[0]);
     let parts =
         [variant.input.listing(home), variant.settings.listing(home), config.run.listing(home)];

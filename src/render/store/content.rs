@@ -1,4 +1,4 @@
-//! The photograph as the canvas shows it: a part of it, and its mirror image where the part reaches
+//! The content image as the canvas shows it: a part of it, and its mirror image where the part reaches
 //! beyond its borders.
 
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::plan::{Framing, Job};
 use crate::render::error::RenderError;
 use crate::render::store::unchanged::refuse_changed;
 
-/// A photograph and the part of it that a canvas shows.
+/// A content image and the part of it that a canvas shows.
 ///
 /// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed
 /// reaches beyond the photograph, it is continued by its mirror image, as print shops do it: edges

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::files::{Check, Digests};
+use crate::files::Digests;
 use crate::image;
 use crate::render::error::RenderError;
 
@@ -11,9 +11,9 @@ use crate::render::error::RenderError;
 /// # Errors
 /// When it has other bytes, or cannot be read.
 pub fn refuse_changed(path: &Path, digests: &Digests) -> Result<(), RenderError> {
-    match digests.check(path) {
-        Ok(Check::Same) => Ok(()),
-        Ok(Check::Changed) => Err(RenderError::InputChanged { path: path.to_path_buf() }),
+    match digests.has_changed(path) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(RenderError::InputChanged { path: path.to_path_buf() }),
         Err(source) => Err(image::Error::Read { path: path.to_path_buf(), source }.into()),
     }
 }
