@@ -71,7 +71,7 @@
 //! 4 plan                                    settings and probes to numbers; pure
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
-//! 1 kernels
+//! 1 kernels planes                          vector instructions; planes of floats on disk
 //! 0 units geometry event files random tensor
 //! ```
 
@@ -92,6 +92,7 @@ pub mod network;
 pub mod objective;
 pub mod optimise;
 pub mod plan;
+pub mod planes;
 pub mod random;
 pub mod render;
 pub mod report;

@@ -26,7 +26,7 @@ use impasto::render::{
     Context, Kind, RenderError, RoundContext, Rounds, Sweep, WorkerPool, style_targets,
     tensor_targets,
 };
-use impasto::tiling::{Grid, Pixels, Planes};
+use impasto::tiling::{Grid, Planes};
 use support::networks::{Breaking, Stingy};
 use support::{path, random_pixels, relative_l2, small_network};
 

@@ -16,7 +16,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (4, &["plan"]),
     (3, &["objective", "config"]),
     (2, &["image", "tiling", "network", "optimise"]),
-    (1, &["kernels"]),
+    (1, &["kernels", "planes"]),
     (0, &["units", "geometry", "event", "files", "random", "tensor"]),
 ];
 

@@ -13,7 +13,7 @@ use crate::journal::{
     Change, Fingerprint, JobStatus, JournalError, LockedRun, RunName, RunStatus, room,
 };
 use crate::plan::{Job, Plan};
-use crate::render::{Engine, partial_path, preview_path};
+use crate::render::{Engine, intermediate_path, partial_path, preview_path, pyramid_path};
 
 /// Why a run can neither be begun nor taken up.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,8 @@ pub fn prepare(
     // One while a picture is written leaves a part of it.
     files::remove_leftovers(&pending.iter().flat_map(written).collect::<Vec<_>>())?;
     refuse_existing(&pending)?;
-    refuse_small_disk(run.directory(), &pending, used(run.directory()))?;
+    let used = |job: &Job| run.checkpoints(job.index, std::time::Duration::ZERO).used();
+    refuse_small_disk(run.directory(), &pending, pending.iter().map(used).sum())?;
     if !joined.is_empty() {
         let fingerprint = run.fingerprint().clone().joined(&now);
         run.join(joined, fingerprint)?;
@@ -219,9 +220,17 @@ fn taken_up(
     Ok(job)
 }
 
-/// The pictures that a job writes under names of its own.
-fn written(job: &Job) -> [PathBuf; 3] {
-    [job.output.clone(), partial_path(&job.output), preview_path(&job.output)]
+/// The files that a job writes under names of its own.
+fn written(job: &Job) -> Vec<PathBuf> {
+    let output = &job.output;
+    let mut paths =
+        vec![output.clone(), partial_path(output), preview_path(output), pyramid_path(output)];
+    let every = job.settings.watch.save_every as usize;
+    for (number, level) in job.levels.iter().enumerate().filter(|_| every > 0) {
+        let evaluations = (every..level.evaluations).step_by(every);
+        paths.extend(evaluations.map(|count| intermediate_path(output, number, count)));
+    }
+    paths
 }
 
 /// A job as it is written into the run's plan: its photograph as seen from the pipeline's folder,
@@ -256,12 +265,4 @@ fn refuse_small_disk(directory: &Path, jobs: &[Job], used: u64) -> Result<(), Pr
         }
         _ => Ok(()),
     }
-}
-
-/// Bytes that the checkpoints of a run hold.
-fn used(directory: &Path) -> u64 {
-    let Ok(jobs) = std::fs::read_dir(directory.join("checkpoints")) else { return 0 };
-    let files =
-        jobs.flatten().filter_map(|job| std::fs::read_dir(job.path()).ok()).flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
 }

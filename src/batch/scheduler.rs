@@ -259,7 +259,7 @@ impl<'a> Scheduler<'a> {
             return;
         }
         let job = &self.jobs[place];
-        if error.is_disk_full() {
+        if error.ends_the_run() {
             self.broken = Some(error);
             return;
         }

@@ -7,7 +7,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crate::files;
 
 /// The folder beside the pictures that holds runs.
 const FOLDER: &str = ".impasto";
@@ -25,9 +25,8 @@ impl RunName {
         let stem: String =
             pipeline.file_stem().unwrap_or_default().to_string_lossy().chars().take(60).collect();
         let way = relative(&whole(output), &whole(pipeline));
-        let hash = Sha256::digest(way.to_string_lossy().as_bytes());
-        let hex: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Self { folder: output.join(FOLDER), prefix: format!("{stem}-{hex}-") }
+        let hash = &files::sha256(way.to_string_lossy().as_bytes())[..8];
+        Self { folder: output.join(FOLDER), prefix: format!("{stem}-{hash}-") }
     }
 
     /// The directory of run `number`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::Change;
 use super::lock::Holder;
+use crate::planes::PlaneError;
 
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,9 @@ pub enum JournalError {
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] crate::files::Error),
+    /// A checkpoint could not be read or written. None is removed: it may be as good as ever.
+    #[error("{error}{advice}", error = .0, advice = checkpoint_advice(.0))]
+    Checkpoint(#[from] PlaneError),
 }
 
 impl JournalError {
@@ -75,6 +79,16 @@ impl JournalError {
     ) -> impl FnOnce(std::io::Error) -> JournalError {
         let path = path.to_path_buf();
         move |source| JournalError::File(crate::files::Error::Io { action, path, source })
+    }
+}
+
+/// What to do about a checkpoint that is there and cannot be used.
+fn checkpoint_advice(error: &PlaneError) -> &'static str {
+    match error {
+        PlaneError::Format { .. } => {
+            "; finish the run with that version, or start over with `--restart`, which deletes nothing"
+        }
+        _ => "; the checkpoints are kept: run again when the cause is gone",
     }
 }
 

@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Effect, OutputProfile, StartFrom, Variant};
+use crate::files;
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
 pub const ALGORITHM: u32 = 2;
@@ -151,25 +149,9 @@ fn settings(
     Ok(keys)
 }
 
-/// SHA-256 of a file's bytes, in hexadecimal digits. Memory does not grow with the file.
+/// A file's SHA-256.
 fn hash(path: &Path) -> Result<String, (PathBuf, std::io::Error)> {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let (mut hasher, mut buffer) = (Sha256::new(), vec![0u8; 1 << 18]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => {
-                    return Ok(hasher
-                        .finalize()
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect());
-                }
-                count => hasher.update(&buffer[..count]),
-            }
-        }
-    };
-    read().map_err(|error| (path.to_path_buf(), error))
+    files::sha256_of_file(path).map_err(|error| (path.to_path_buf(), error))
 }
 
 /// A hash as people compare it.

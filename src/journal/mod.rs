@@ -8,7 +8,7 @@
 //! Only [`LockedRun`] can write, and only whoever holds the lock has one. Reading needs no lock:
 //! [`open`] serves `status` while a run goes on. Each format is owned by one file, which tells its
 //! version and its history: the plan by `recorded`, the events by `log`, manifests of checkpoints
-//! by [`checkpoint`], vectors by `checkpoint::vector`.
+//! by `checkpoint::manifest`, vectors and canvases by [`crate::planes`].
 
 pub mod checkpoint;
 mod directory;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::journal::JournalError;
 use crate::network::{NetworkError, WeightsError};
+use crate::planes::PlaneError;
 
 /// Why a picture could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,7 @@ pub enum RenderError {
     },
     /// What must last could not be written down.
     #[error(transparent)]
-    Journal(#[from] crate::journal::JournalError),
+    Journal(#[from] JournalError),
     /// The system gives no more threads.
     #[error("the system gives no more threads")]
     NoThreads,
@@ -40,7 +42,7 @@ pub enum RenderError {
     Broken(&'static str),
     /// A canvas on disk could not be used.
     #[error(transparent)]
-    Canvas(#[from] crate::tiling::CanvasError),
+    Planes(#[from] PlaneError),
     /// The loss of a tile is not a number where its visit begins.
     #[error("the loss of the tile at ({left}, {top}) is not a finite number at the start of its visit", left = .area.left, top = .area.top)]
     TileNotFinite {
@@ -71,10 +73,17 @@ impl RenderError {
         }
     }
 
-    /// Whether the disk is full, which no other picture would survive either.
-    pub fn is_disk_full(&self) -> bool {
+    /// Whether no other picture can be painted either before the cause is gone: the disk is full, or
+    /// the system refuses a file that must not be lost.
+    pub fn ends_the_run(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        io_error(self).is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+        let full = io_error(self).is_some_and(|e| matches!(e.kind(), StorageFull | QuotaExceeded));
+        let unreadable = matches!(
+            self,
+            RenderError::Journal(JournalError::Checkpoint(_))
+                | RenderError::Planes(PlaneError::Io { .. })
+        );
+        full || unreadable
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::event::{Event, Losses, Watcher};
+use crate::files;
 use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
@@ -12,7 +13,6 @@ use crate::render::error::RenderError;
 use crate::render::finish::{Finish, partial_path};
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Resumed, Start};
-use crate::render::rounds::run::Scratch;
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
 use crate::render::store::stage::{Canvas, written_by_bands};
@@ -37,7 +37,7 @@ pub struct FinishedCanvas {
     /// Its losses.
     pub losses: Losses,
     /// The folder that a canvas in a file lies in, where no run directory keeps it.
-    _files: Option<Scratch>,
+    _files: Option<tempfile::TempDir>,
 }
 
 /// How painting ended.
@@ -76,7 +76,7 @@ pub fn paint(
         resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
     let kept = progress.checkpoints.is_some();
     let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) {
-        Some(Scratch::beside(&job.output)?)
+        Some(files::temporary_directory(&job.output)?)
     } else {
         None
     };

@@ -1,6 +1,6 @@
 //! A level in rounds of visits, in blocks or feathered mode.
 
-use crate::event::Watcher;
+use crate::event::{Event, Watcher};
 use crate::plan::Visits;
 use crate::render::error::RenderError;
 use crate::render::level::LevelRun;
@@ -41,7 +41,9 @@ impl LevelRun<'_> {
         self.announce(visits.rounds * visits.visit, context.layout(0).len(), watcher);
         let rounds =
             Rounds { context: &context, scratch: files, job: self.job.index, level: self.number };
-        let done = rounds.run_from(rounds.resume_point(start)?, watcher)?;
+        let mut note = |message| watcher.listener.on_event(&Event::Warning { message });
+        let resume_point = rounds.resume_point(start, &mut note)?;
+        let done = rounds.run_from(resume_point, watcher)?;
         progress.evaluations += done.rounds * visits.visit;
         progress.losses = done.losses;
         progress.interrupted = done.interrupted;

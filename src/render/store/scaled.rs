@@ -2,7 +2,8 @@
 
 use crate::geometry::Rect;
 use crate::image::{self, Filter, Light, Picture, Window};
-use crate::tiling::{CanvasError, Pixels};
+use crate::planes::{PlaneError, Shape};
+use crate::tiling::Pixels;
 
 /// A picture seen at another size, in linear light as photographs are. Nothing is kept: what
 /// [`Pixels::read`] gives is made from the picture's rows then, so that a large print needs no
@@ -24,10 +25,14 @@ impl Pixels for Scaled<'_> {
         self.size
     }
 
-    fn read(&self, rect: Rect) -> Result<Vec<f32>, CanvasError> {
+    fn read(&self, rect: Rect) -> Result<Vec<f32>, PlaneError> {
         let (width, height) = self.size;
         if rect.area() == 0 || rect.right() > width || rect.bottom() > height {
-            return Err(CanvasError::Outside { rect, values: 3 * rect.area(), size: self.size });
+            return Err(PlaneError::Outside {
+                rect,
+                values: 3 * rect.area(),
+                shape: Shape::canvas(self.size),
+            });
         }
         let (from, rows) =
             ((self.picture.width, self.picture.height), rect.top as u32..rect.bottom() as u32);

@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor};
 
 use crate::config::Style;
 use crate::event::{Event, Listener, TargetOrigin};
+use crate::files;
 use crate::geometry::Rect;
 use crate::image::{self, Limits, Picture};
 use crate::network::{BLOCK, Layer, Moments, Network, NetworkError, Request};
@@ -21,7 +22,7 @@ use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
-use crate::render::store::target_file::{self, Found, Key};
+use crate::render::store::target_file::{self, Key, Lookup};
 use crate::tiling::{Grid, Margins, Pixels};
 
 /// Statistics that are already there, shared by all jobs of a run.
@@ -55,7 +56,7 @@ impl TargetStore {
     ) -> Result<StyleTargets, RenderError> {
         let mut parts = Vec::new();
         for style in &job.settings.styles {
-            let wanted = Wanted {
+            let request = TargetRequest {
                 job,
                 style,
                 long: size.0.max(size.1) as f64 * style.scale,
@@ -63,7 +64,7 @@ impl TargetStore {
                 network,
                 limits,
             };
-            parts.push((style.weight, self.one(&wanted, listener)?));
+            parts.push((style.weight, self.one(&request, listener)?));
         }
         let parts: Vec<(f64, &StyleTargets)> =
             parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
@@ -73,14 +74,14 @@ impl TargetStore {
     /// One painting's statistics: from memory, from disk, or computed.
     fn one(
         &mut self,
-        wanted: &Wanted<'_>,
+        request: &TargetRequest<'_>,
         listener: &mut dyn Listener,
     ) -> Result<Arc<StyleTargets>, RenderError> {
         let started = Instant::now();
-        let Wanted { job, style, engine, .. } = wanted;
+        let TargetRequest { job, style, engine, .. } = request;
         let layers: Vec<Layer> = job.spec.style_taps().map(|(layer, _)| layer).collect();
         let probe = image::probe(&style.image)?;
-        let size = style_size((probe.width, probe.height), wanted.long, &layers);
+        let size = style_size((probe.width, probe.height), request.long, &layers);
         let key = Key::new(
             self.content(&style.image)?,
             size,
@@ -93,7 +94,7 @@ impl TargetStore {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
                 let (targets, origin) =
-                    wanted.cached_or_computed(&directory, &key, size, &layers, listener)?;
+                    request.cached_or_computed(&directory, &key, size, &layers, listener)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -113,7 +114,7 @@ impl TargetStore {
     fn content(&mut self, path: &Path) -> Result<&str, RenderError> {
         if !self.contents.contains_key(path) {
             let failed = |source| image::Error::Read { path: path.into(), source };
-            let digits = target_file::sha256_of(path).map_err(failed)?;
+            let digits = files::sha256_of_file(path).map_err(failed)?;
             self.contents.insert(path.into(), digits);
         }
         Ok(&self.contents[path])
@@ -121,7 +122,7 @@ impl TargetStore {
 }
 
 /// What is asked of the store.
-struct Wanted<'a> {
+struct TargetRequest<'a> {
     job: &'a Job,
     style: &'a Style,
     /// The painting's long side, px.
@@ -131,7 +132,7 @@ struct Wanted<'a> {
     limits: &'a Limits,
 }
 
-impl Wanted<'_> {
+impl TargetRequest<'_> {
     fn cached_or_computed(
         &self,
         directory: &Path,
@@ -141,13 +142,10 @@ impl Wanted<'_> {
         listener: &mut dyn Listener,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
         match target_file::read(directory, key, layers) {
-            Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
-            Found::Nothing => {}
-            Found::Damaged(path, reason) => {
-                let message = format!(
-                    "{} is not used: {reason}; the painting's statistics are computed again",
-                    path.display()
-                );
+            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
+            Lookup::Miss => {}
+            Lookup::Unusable(reason) => {
+                let message = format!("{reason}; the style's statistics are computed again");
                 listener.on_event(&Event::Warning { message });
             }
         }

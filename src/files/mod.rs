@@ -1,0 +1,23 @@
+//! Atomic file writing: a file appears under its final name whole, or not at all.
+//!
+//! Owns temporary names, renaming and syncing. It knows nothing of what is in a file; pictures are
+//! written by [`crate::image`], through [`AtomicFile`].
+//!
+//! The order is always the same: a temporary file in the destination's own directory (so that the
+//! rename stays on one file system), the data, `fsync` of the file, the rename, `fsync` of the
+//! directory. A process that dies at any point leaves the old file or the new one under the final
+//! name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it, which [`remove_leftovers`] removes.
+
+mod atomic;
+mod digest;
+mod directories;
+mod error;
+mod temporary;
+
+pub use atomic::{AtomicFile, Overwrite, write};
+pub use digest::{hex, sha256, sha256_of_file};
+pub use directories::{create_directories, sync_directory, sync_tree};
+pub use error::Error;
+pub use temporary::{
+    remove_all_leftovers, remove_leftovers, remove_old_leftovers, temporary_directory,
+};
