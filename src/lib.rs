@@ -71,8 +71,8 @@
 //! 4 plan                                    settings and probes to numbers; pure
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
-//! 1 kernels planes                          vector instructions; planes of floats on disk
-//! 0 units geometry event files random tensor
+//! 1 kernels planes resources                vector instructions; planes of floats on disk; limits
+//! 0 units geometry event files format random tensor
 //! ```
 
 pub mod batch;
@@ -80,6 +80,7 @@ pub mod cli;
 pub mod config;
 pub mod event;
 pub mod files;
+pub mod format;
 pub mod geometry;
 pub mod image;
 pub mod journal;
@@ -96,6 +97,7 @@ pub mod planes;
 pub mod random;
 pub mod render;
 pub mod report;
+pub mod resources;
 pub mod tensor;
 pub mod tiling;
 pub mod units;

@@ -16,8 +16,8 @@ const FLOORS: &[(usize, &[&str])] = &[
     (4, &["plan"]),
     (3, &["objective", "config"]),
     (2, &["image", "tiling", "network", "optimise"]),
-    (1, &["kernels", "planes"]),
-    (0, &["units", "geometry", "event", "files", "random", "tensor"]),
+    (1, &["kernels", "planes", "resources"]),
+    (0, &["units", "geometry", "event", "files", "format", "random", "tensor"]),
 ];
 
 /// Circles that are still to be cut. This list only gets shorter.

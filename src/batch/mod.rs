@@ -12,11 +12,14 @@ mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, OutputFile, OutputProfile, StartFrom};
+use crate::config::{Config, OutputFile, OutputProfile, ParallelJobs, StartFrom};
 use crate::event::{Losses, Watcher};
 use crate::image::{self, Limits};
-use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job};
+use crate::plan::{
+    Gpus, Job, Machine, Plan, PlanError, Source, Sources, memory_of_one, plan_job, resolve_spec,
+};
 use crate::render::{Engine, RenderError};
+use crate::resources::Memory;
 
 pub use prepare::{Collection, PrepareError, prepare};
 use scheduler::Scheduler;
@@ -44,36 +47,55 @@ pub enum JobError {
     Image(#[from] image::Error),
     /// Its size makes no sense.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(PlanError),
+    /// It does not fit the memory.
+    #[error("{error}; a run may use {memory}")]
+    Memory {
+        /// What does not fit.
+        error: PlanError,
+        /// What there is.
+        memory: Memory,
+    },
 }
 
-/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be
-/// planned are returned beside the plan, each with its reason.
+/// Reads the photographs' headers and plans every output of `config`, for the memory that this
+/// process may use now. Outputs that cannot be planned are returned beside the plan, each with its
+/// reason.
 pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
     plan_on(config, None)
 }
 
 /// [`plan`] for tiles that are computed on `gpus`, if there are any.
 pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, JobError)>) {
+    // Asked once: every decision of the run is made by the same number.
+    let memory = Memory::ask(config.variants[0].settings.compute.memory_gib);
     let mut jobs: Vec<Job> = Vec::new();
     let mut failed = Vec::new();
     for output in config.outputs() {
-        match plan_output(config, &output, jobs.len(), gpus) {
+        match plan_output(config, &output, jobs.len(), &memory, gpus) {
             Ok(job) => jobs.push(job),
             Err(error) => failed.push((output, error)),
         }
     }
-    (Plan { pipeline: config.file.clone(), jobs }, failed)
+    (Plan { pipeline: config.file.clone(), memory, jobs }, failed)
 }
 
 fn plan_output(
     config: &Config,
     output: &OutputFile,
     index: usize,
+    memory: &Memory,
     gpus: Option<Gpus>,
 ) -> Result<Job, JobError> {
     let settings = &config.variants[output.variant].settings;
-    let budget = memory_budget(settings.compute.memory_gib);
+    let budget = match settings.batch.parallel_jobs {
+        ParallelJobs::Count(count) => {
+            let count = (count as usize).min(config.outputs().len());
+            memory_of_one(memory.bytes, count, &resolve_spec(&settings.objective))
+        }
+        // As many are painted at once then as there is memory for.
+        ParallelJobs::Auto => memory.bytes,
+    };
     // A picture that cannot be used is better told now than after the first levels.
     let probed = |path: &Path| match image::probe(path)? {
         probe if probe.decode_bytes > budget => {
@@ -92,33 +114,22 @@ fn plan_output(
     if let OutputProfile::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
+    let refused = |error| match error {
+        PlanError::Memory { .. } => JobError::Memory { error, memory: memory.clone() },
+        other => JobError::Plan(other),
+    };
     let mut job = plan_job(
         config,
         output,
         index,
         &Sources { content, styles, start },
         Machine { memory_bytes: budget, gpus },
-    )?;
+    )
+    .map_err(refused)?;
     // A job knows its own photograph; a thousand jobs with a thousand names each would be a long
     // plan.
     job.settings.input.content = vec![job.content.clone()];
     Ok(job)
-}
-
-/// What a machine that does not tell its memory is taken to have, bytes.
-const UNKNOWN_MEMORY: u64 = 8 << 30;
-
-/// `gib` GiB; for 0, four fifths of the memory that the machine has free now.
-pub fn memory_budget(gib: f64) -> u64 {
-    if gib > 0.0 {
-        return (gib * (1u64 << 30) as f64) as u64;
-    }
-    let available = || -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
-    };
-    available().unwrap_or(UNKNOWN_MEMORY) / 5 * 4
 }
 
 /// Carries out a plan without a run directory.
@@ -128,5 +139,5 @@ pub fn run(
     limits: &Limits,
     watcher: &mut Watcher<'_>,
 ) -> Summary {
-    Scheduler::new(&plan.jobs, None, limits, watcher).run(engine)
+    Scheduler::new(&plan.jobs, plan.memory.bytes, None, limits, watcher).run(engine)
 }

@@ -8,22 +8,19 @@ use crate::plan::Job;
 use crate::render::{ContentImage, RenderError};
 
 /// At most one photograph that is being read.
+#[derive(Default)]
 pub(super) struct Prefetch {
-    limits: Limits,
     reading: Option<(usize, JoinHandle<Result<ContentImage, RenderError>>)>,
 }
 
 impl Prefetch {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: *limits, reading: None }
-    }
-
-    /// Begins to read the photograph of a job, unless one is being read.
-    pub(super) fn begin(&mut self, job: &Job) {
-        if self.reading.is_some() {
+    /// Begins to read the photograph of a job, unless one is being read or `room` bytes of memory
+    /// are not enough for it.
+    pub(super) fn begin(&mut self, job: &Job, room: u64) {
+        if self.reading.is_some() || job.reading_bytes > room {
             return;
         }
-        let (own, limits) = (job.clone(), self.limits);
+        let (own, limits) = (job.clone(), Limits::bytes(room));
         let thread = std::thread::Builder::new()
             .name("impasto-reader".into())
             .spawn(move || open(&own, &limits));
@@ -31,16 +28,16 @@ impl Prefetch {
         self.reading = thread.ok().map(|thread| (job.index, thread));
     }
 
-    /// The photograph of a job, at hand or read now.
+    /// The photograph of a job: the one that was read, or read now.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn take(&mut self, job: &Job) -> Result<ContentImage, RenderError> {
+    pub(super) fn take(&mut self, job: &Job, limits: &Limits) -> Result<ContentImage, RenderError> {
         match self.reading.take() {
             Some((index, thread)) if index == job.index => {
-                thread.join().unwrap_or_else(|_| open(job, &self.limits))
+                thread.join().unwrap_or_else(|_| open(job, limits))
             }
-            _ => open(job, &self.limits),
+            _ => open(job, limits),
         }
     }
 }

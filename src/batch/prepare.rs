@@ -59,6 +59,8 @@ fn existing(paths: &[PathBuf]) -> String {
 #[derive(Debug)]
 pub struct Collection {
     run: LockedRun,
+    /// Bytes of memory that the plan keeps to.
+    memory: u64,
     pending: Vec<Job>,
     /// Numbers of all jobs that the pipeline asks for now.
     asked: BTreeSet<usize>,
@@ -94,6 +96,7 @@ pub fn prepare(
         let run = LockedRun::begin(&name, recorded, now)?;
         return Ok(Collection {
             run,
+            memory: plan.memory.bytes,
             asked: (0..plan.jobs.len()).collect(),
             pending: plan.jobs,
             resumed: false,
@@ -134,7 +137,7 @@ pub fn prepare(
         let fingerprint = run.fingerprint().clone().joined(&now);
         run.join(joined, fingerprint)?;
     }
-    Ok(Collection { run, pending, asked, resumed: true })
+    Ok(Collection { run, memory: plan.memory.bytes, pending, asked, resumed: true })
 }
 
 impl Collection {
@@ -168,7 +171,8 @@ impl Collection {
         watcher: &mut Watcher<'_>,
     ) -> Summary {
         let status = self.status();
-        let scheduler = Scheduler::new(&self.pending, Some(&mut self.run), limits, watcher);
+        let scheduler =
+            Scheduler::new(&self.pending, self.memory, Some(&mut self.run), limits, watcher);
         scheduler.with_extent(status.jobs.len(), status.work(), status.done()).run(engine)
     }
 }

@@ -24,6 +24,8 @@ use crate::render::{
 /// others.
 pub(super) struct Scheduler<'a> {
     pub(super) jobs: &'a [Job],
+    /// Bytes of memory that the run keeps to.
+    pub(super) memory: u64,
     run: Option<&'a mut LockedRun>,
     pub(super) limits: &'a Limits,
     listener: &'a mut dyn Listener,
@@ -45,18 +47,20 @@ impl<'a> Scheduler<'a> {
     /// A run of `jobs`, recorded in `run` if there is one.
     pub(super) fn new(
         jobs: &'a [Job],
+        memory: u64,
         run: Option<&'a mut LockedRun>,
         limits: &'a Limits,
         watcher: &'a mut Watcher<'_>,
     ) -> Self {
         Self {
             jobs,
+            memory,
             run,
             limits,
             listener: &mut *watcher.listener,
             cancellation: watcher.cancellation,
             queue: (0..jobs.len()).map(|place| (place, 0)).collect(),
-            prefetch: Prefetch::new(limits),
+            prefetch: Prefetch::default(),
             write_behind: WriteBehind::default(),
             done: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -78,7 +82,8 @@ impl<'a> Scheduler<'a> {
         self.on_event(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
         let targets = Mutex::new(TargetStore::new());
         let mut partial = None;
-        let count = at_once(self.jobs, engine.threads());
+        let (count, words) = at_once(self.jobs, engine.threads(), self.memory);
+        words.into_iter().for_each(|message| self.tell(&Event::Warning { message }));
         if count > 1 {
             match self.share(count, engine, &targets) {
                 Ok(path) => partial = path,
@@ -150,7 +155,11 @@ impl<'a> Scheduler<'a> {
         let started = Instant::now();
         self.start(place);
         let job = &self.jobs[place];
-        let photograph = self.prefetch.take(job)?;
+        // A picture that is still being written has its part of the memory.
+        if job.memory_bytes().saturating_add(self.write_behind.bytes()) > self.memory {
+            self.settle(true);
+        }
+        let photograph = self.prefetch.take(job, self.limits)?;
         let mut checkpoints = self.checkpoints(job);
         let (limits, cancellation) = (self.limits, self.cancellation);
         let mut context = RenderContext { engine, targets, limits };
@@ -196,6 +205,7 @@ impl<'a> Scheduler<'a> {
             evaluations: painting.evaluations,
             losses: painting.losses,
             started,
+            bytes: job.writing_bytes(),
         };
         self.write_behind.begin(job, photograph, painting, weights, finished)
     }
@@ -223,9 +233,9 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Tells what came of the picture that was being written, if it is known or `wait` says so.
-    fn settle(&mut self, wait: bool) {
+    pub(super) fn settle(&mut self, wait: bool) {
         let Some((finished, result)) = self.write_behind.settle(wait) else { return };
-        let Finished { place, failures, evaluations, losses, started } = finished;
+        let Finished { place, failures, evaluations, losses, started, .. } = finished;
         let job = &self.jobs[place];
         let companions = match result {
             Ok(companions) => companions,
@@ -296,11 +306,13 @@ impl Listener for Scheduler<'_> {
     fn on_event(&mut self, event: &Event) {
         self.settle(false);
         self.tell(event);
-        if let Event::LevelStarted { level, levels, .. } = event
+        if let Event::LevelStarted { job, level, levels, .. } = event
             && level + 1 == *levels
             && let Some((next, _)) = self.queue.front()
+            && let Some(job) = self.jobs.iter().find(|other| other.index == *job)
         {
-            self.prefetch.begin(&self.jobs[*next]);
+            let taken = job.levels[*level].memory_bytes + self.write_behind.bytes();
+            self.prefetch.begin(&self.jobs[*next], self.memory.saturating_sub(taken));
         }
     }
 }

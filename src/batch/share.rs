@@ -10,14 +10,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
-use super::memory_budget;
 use super::scheduler::Scheduler;
 use crate::config::ParallelJobs;
 use crate::event::CancellationToken;
 use crate::event::{Event, Listener, Watcher};
 use crate::image::Limits;
 use crate::journal::Checkpoints;
-use crate::plan::Job;
+use crate::plan::{Job, memory_of_one, together};
 use crate::render::{
     ContentImage, Engine, RenderContext, RenderError, RenderOutcome, TargetStore, paint,
 };
@@ -25,10 +24,12 @@ use crate::render::{
 /// The largest canvas that counts as small, pixels.
 const SMALL: usize = 512 * 512;
 
-/// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or,
-/// where all are small, as many as there are threads and memory for.
-pub(super) fn at_once(jobs: &[Job], threads: usize) -> usize {
-    let Some(first) = jobs.first() else { return 1 };
+/// How many of `jobs` are to be painted at once with `threads` threads in `memory` bytes: as the
+/// settings say, or, where all are small, as many as there are threads. Never more than the memory
+/// holds; when that is fewer than the settings say, the words to say so.
+pub(super) fn at_once(jobs: &[Job], threads: usize, memory: u64) -> (usize, Option<String>) {
+    let Some(first) = jobs.first() else { return (1, None) };
+    let held = together(jobs, memory).clamp(1, jobs.len());
     let wanted = match first.settings.batch.parallel_jobs {
         ParallelJobs::Count(count) => count as usize,
         ParallelJobs::Auto
@@ -36,18 +37,13 @@ pub(super) fn at_once(jobs: &[Job], threads: usize) -> usize {
         {
             1
         }
-        ParallelJobs::Auto => {
-            let largest = jobs
-                .iter()
-                .flat_map(|job| &job.levels)
-                .map(|level| level.memory_bytes)
-                .max()
-                .unwrap_or(0);
-            threads
-                .min((memory_budget(first.settings.compute.memory_gib) / largest.max(1)) as usize)
-        }
+        ParallelJobs::Auto => threads.min(held),
     };
-    wanted.clamp(1, jobs.len())
+    let wanted = wanted.clamp(1, jobs.len());
+    let words = (wanted > held).then(|| {
+        format!("batch.parallel-jobs is {wanted}, and the memory holds {held} of these pictures")
+    });
+    (wanted.min(held), words)
 }
 
 /// A job for a worker.
@@ -105,7 +101,10 @@ impl Scheduler<'_> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let (jobs, limits, cancellation) = (self.jobs, self.limits, self.cancellation);
+        let (jobs, cancellation) = (self.jobs, self.cancellation);
+        // Each has its part of the memory.
+        let part = memory_of_one(self.memory, count, &jobs[0].spec);
+        let limits = &Limits::bytes(self.limits.max_bytes.min(part));
         let (sender, messages) = mpsc::channel();
         Ok(std::thread::scope(|scope| {
             for engine in engines {
@@ -127,6 +126,8 @@ impl Scheduler<'_> {
                 Message::Event(event) => self.on_event(&event),
                 // A worker whose question is dropped goes home.
                 Message::Idle(reply) => {
+                    // A picture that is being written still has its worker's part of the memory.
+                    self.settle(true);
                     if let Some((place, failures)) = self.next() {
                         self.start(place);
                         let checkpoints = self.checkpoints(&self.jobs[place]);

@@ -29,6 +29,8 @@ pub(super) struct Finished {
     pub(super) losses: crate::event::Losses,
     /// When the job began.
     pub(super) started: Instant,
+    /// Bytes of memory that writing its picture takes.
+    pub(super) bytes: u64,
 }
 
 impl WriteBehind {
@@ -57,6 +59,11 @@ impl WriteBehind {
             .map_err(refused)?;
         self.writing = Some((finished, thread));
         Ok(())
+    }
+
+    /// Bytes of memory that the picture in work takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.writing.as_ref().map_or(0, |(finished, _)| finished.bytes)
     }
 
     /// The picture that was being written and what came of it; nothing when none is, or, unless

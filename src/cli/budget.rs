@@ -1,27 +1,31 @@
 //! `[budget]`: the moment at which a run stops for the night.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Days, Local, LocalResult, TimeDelta, TimeZone};
 
 use crate::config::{Config, TimeOfDay};
+use crate::event::CancellationToken;
 
 /// The longest budget in hours that is a moment at all: some clocks end soon after.
 const LONGEST_HOURS: f64 = 8760.0;
 
-/// When a run that starts now has to stop; of several variants' budgets, the first to end.
-pub fn deadline(config: &Config) -> Option<Instant> {
-    let now = Instant::now();
-    let seconds = config.variants.iter().flat_map(|variant| {
-        let budget = &variant.settings.budget;
-        let hours = budget
-            .hours
-            .map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
-        let until =
-            budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
-        [hours, until]
-    });
-    seconds.flatten().min().map(|seconds| now + seconds)
+/// The request to stop, which also counts as made when a budget of a run that starts now is used up:
+/// `hours` of the time that the machine is awake, `until` by its clock, whatever it did meanwhile.
+pub fn limited(token: &CancellationToken, config: &Config) -> CancellationToken {
+    let (awake, clock) = (Instant::now(), SystemTime::now());
+    let mut token = token.clone();
+    for budget in config.variants.iter().map(|variant| &variant.settings.budget) {
+        if let Some(hours) = budget.hours {
+            let length = Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS));
+            token = token.with_deadline(awake + length);
+        }
+        if let Some(time) = budget.until {
+            let length = until(&Local::now(), time).to_std().unwrap_or_default();
+            token = token.with_clock_deadline(clock + length);
+        }
+    }
+    token
 }
 
 /// How long it is from `now` to the next time that the clock shows `time`.

@@ -17,7 +17,6 @@ mod seams;
 mod starter;
 mod status;
 mod status_line;
-mod style;
 mod table;
 mod watch;
 mod weights;
@@ -30,6 +29,7 @@ use crate::kernels::Isa;
 use crate::network::Weights;
 use crate::network::cpu::Precision;
 use crate::render::Engine;
+use crate::resources;
 use args::{Arguments, Command, WeightsCommand};
 pub use exit::{Exit, Failure};
 
@@ -82,8 +82,10 @@ fn isa(precision: Precision) -> Result<Isa, Failure> {
     Ok(isa)
 }
 
-/// A pool of `threads` threads; 0 takes all cores.
+/// A pool of `threads` threads; 0 takes all processors, and more than those are not taken.
 fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
+    let (threads, words) = resources::threads(threads);
+    words.iter().for_each(|words| say::complain!("warning: {words}"));
     let builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|i| format!("impasto-{i}"));

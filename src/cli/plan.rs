@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::args::PlanArguments;
 use super::run::{nothing_planned, report_unplanned, weights};
 use super::say::{complain, say};
-use super::style::{bytes, duration};
 use super::{Exit, Failure, devices};
 use crate::batch;
 use crate::config;
+use crate::format::{bytes, duration};
 use crate::plan::{Estimate, Execution, Job, Level, Plan, Speed};
 use crate::render::calibrate;
 
@@ -88,7 +88,7 @@ fn print(plan: &Plan, speed: &Speed) {
     };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
-    say!("memory  {} at most", bytes(whole.memory_bytes));
+    say!("memory  {} at most; there are {}", bytes(whole.memory_bytes), plan.memory);
     say!(
         "disk    {} at most, of which {} are finished pictures",
         bytes(whole.disk.total()),

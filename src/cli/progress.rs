@@ -1,21 +1,16 @@
 //! What a person sees while the work goes on: two bars on a terminal, plain lines elsewhere.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::say::complain;
 use super::status_line::{line, overall};
-use crate::event::{Event, Listener};
+use crate::event::{Event, Listener, now};
 use crate::journal::RunStatus;
 
 /// Plain lines are at least this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// Seconds since 1970.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
 
 /// The place of the bars on standard error. The log writes through the same handle, so that its
 /// lines and the bars do not mix.

@@ -30,6 +30,8 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
+    // What is too large to be decoded has been refused with the plan.
+    let limits = Limits::bytes(plan.memory.bytes);
     let weights = weights(&config)?;
     let mut collection = batch::prepare(&config, plan, weights.sha256(), arguments.restart)?;
     if collection.pending().is_empty() {
@@ -40,9 +42,7 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let cancellation = CancellationToken::new();
     watch_signals(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let deadline = budget::deadline(&config);
-    let limited = deadline
-        .map_or_else(|| cancellation.clone(), |deadline| cancellation.with_deadline(deadline));
+    let limited = budget::limited(&cancellation, &config);
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
     start_log(global.verbose, bars.clone());
     let mut listeners = Listeners::new();
@@ -53,13 +53,6 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
         _ if bars.is_hidden() => listeners.add(Lines::new(collection.status())),
         _ => listeners.add(Bar::new(bars, collection.status())),
     }
-    // What is too large to be decoded has been refused with the plan.
-    let limits = config
-        .variants
-        .iter()
-        .map(|variant| batch::memory_budget(variant.settings.compute.memory_gib))
-        .max();
-    let limits = limits.map_or_else(Limits::default, Limits::bytes);
     let summary = collection.run(
         &mut engine,
         &limits,
@@ -182,7 +175,7 @@ pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
 /// wanting.
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| {
-        matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }))
+        matches!(error, JobError::Memory { .. } | JobError::Plan(PlanError::GpuMemory { .. }))
     };
     if unplanned.iter().all(|(_, error)| memory(error)) {
         Exit::Configuration

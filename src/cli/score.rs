@@ -17,6 +17,7 @@ use crate::network::{Layer, Network, Pooling, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
 use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
+use crate::resources::Memory;
 use crate::tensor::HostView;
 use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
 
@@ -92,7 +93,7 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::default();
+    let limits = Limits::bytes(Memory::ask(0.0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;

@@ -7,6 +7,7 @@ use super::{Exit, Failure};
 use crate::image::{self, Limits};
 use crate::render::picture_tensor;
 use crate::report::seams::{Boundaries, LINES, Seams, measure};
+use crate::resources::Memory;
 use crate::tensor::HostView;
 
 /// `impasto seams`.
@@ -17,7 +18,7 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
             arguments.core_px
         )));
     }
-    let limits = Limits::default();
+    let limits = Limits::bytes(Memory::ask(0.0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::StatusArguments;
-use super::progress::now;
 use super::say::say;
 use super::status_line::overall;
-use super::style::{duration, loss};
 use super::{Exit, Failure};
 use crate::config;
+use crate::event::now;
+use crate::format::{duration, loss};
 use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
 
 /// Between two looks of `--watch`.

@@ -6,10 +6,16 @@
 mod cancellation;
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 pub use cancellation::CancellationToken;
+
+/// The moment at which something happens: seconds since 1970 by the machine's clock.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
 
 /// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value
 /// that is not finite: it is null there and comes back as not a number.

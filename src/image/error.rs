@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Format;
-use crate::files;
+use crate::{files, format};
 
 /// Why a picture could not be read or written. Every message names the path.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ pub enum Error {
         frames: usize,
     },
     /// Decoding would take more memory than allowed.
-    #[error("{}: {width} x {height} pixels would take {} of memory, the limit is {}", path.display(), Bytes(*needed), Bytes(*limit))]
+    #[error("{}: {width} x {height} pixels would take {} of memory, the limit is {}", path.display(), format::bytes(*needed), format::bytes(*limit))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -174,18 +174,4 @@ pub enum Error {
     /// The output's file cannot be created or renamed.
     #[error(transparent)]
     File(#[from] files::Error),
-}
-
-/// A number of bytes for people: `1.5 GiB`.
-pub(crate) struct Bytes(pub u64);
-
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const UNITS: [(&str, u64); 4] =
-            [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match UNITS.iter().find(|(_, size)| self.0 >= *size) {
-            Some((unit, size)) => write!(f, "{:.1} {unit}", self.0 as f64 / *size as f64),
-            None => write!(f, "{} bytes", self.0),
-        }
-    }
 }

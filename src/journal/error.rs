@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::Change;
 use super::lock::Holder;
+use crate::format;
 use crate::planes::PlaneError;
 
 /// Why a run directory cannot be used.
@@ -51,10 +52,10 @@ pub enum JournalError {
     },
     /// The disk has too little room for the checkpoints.
     #[error(
-        "{} has {:.2} GiB free and the run needs up to {:.2}: make room, or choose another output.directory",
+        "{} has {} of disk space free and the run needs up to {}: free some, or choose another output.directory",
         .directory.display(),
-        gib(*.free),
-        gib(*.needed)
+        format::bytes(*.free),
+        format::bytes(*.needed)
     )]
     NoRoom {
         /// Where the room is wanted.
@@ -90,10 +91,6 @@ fn checkpoint_advice(error: &PlaneError) -> &'static str {
         }
         _ => "; the checkpoints are kept: run again when the cause is gone",
     }
-}
-
-fn gib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 30) as f64
 }
 
 fn changed(directory: &Path, changes: &[Change]) -> String {

@@ -14,14 +14,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
 use super::status::RunStatus;
-use crate::event::Event;
+use crate::event::{Event, now};
 use crate::plan::Job;
 
 /// The format that is written.
@@ -178,11 +177,6 @@ fn line(n: u64, at: f64, record: &Record) -> serde_json::Result<String> {
     let body = format!("{{\"n\":{n},\"at\":{at:.3},\"record\":{record}");
     let crc = checksum(&body);
     Ok(format!("{body},\"crc\":\"{crc}\"}}\n"))
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// The file, open for appending.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
-use super::log::now;
+use crate::event::now;
 use crate::files::{self, Overwrite};
 use crate::plan::Plan;
 

@@ -13,7 +13,7 @@ use super::lock::{Holder, Lock, holder};
 use super::log::{self, Log, Record, Replay};
 use super::recorded::Recorded;
 use super::status::RunStatus;
-use crate::event::Event;
+use crate::event::{Event, now};
 use crate::files;
 use crate::plan::Job;
 
@@ -166,7 +166,7 @@ impl LockedRun {
     /// When the journal cannot be written.
     pub fn record(&mut self, event: &Event) -> Result<(), JournalError> {
         self.log.append(&Record::Event(event.clone()))?;
-        self.status.on_event(log::now(), event);
+        self.status.on_event(now(), event);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use super::memory::{
     kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel,
 };
 use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
+use crate::format::gib;
 use crate::network::cpu::BitwiseMargins;
 use crate::objective::Spec;
 use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
@@ -348,11 +349,6 @@ pub fn margins(spec: &Spec) -> Margins {
         .chain(spec.style_taps())
         .map(|(layer, _)| (layer.reach(), layer.stride()));
     Margins::for_taps(taps)
-}
-
-/// Bytes in GiB.
-pub fn gib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 30) as f64
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures,
 //! and may print the plan, record it, or carry it out.
 
+mod beside;
 mod disk;
 mod estimate;
 mod execution;
@@ -18,11 +19,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
+use crate::format::gib;
 use crate::image::OutputFormat;
 use crate::objective::Spec;
+use crate::resources::Memory;
 
+pub use beside::{memory_of_one, together};
 pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
-pub use execution::gib;
 use execution::{Needs, Short};
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, Visits, levels};
@@ -45,6 +48,9 @@ pub fn targets_directory(output: &Path) -> PathBuf {
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// The memory that it keeps to.
+    #[serde(default)]
+    pub memory: Memory,
     /// One entry for each picture to make, in order.
     pub jobs: Vec<Job>,
 }
@@ -71,6 +77,9 @@ pub struct Job {
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
+    /// The most bytes of memory that reading the photograph takes.
+    #[serde(default)]
+    pub reading_bytes: u64,
     /// The checked settings.
     pub settings: Settings,
 }
@@ -108,7 +117,7 @@ pub enum PlanError {
     },
     /// Nothing that may be chosen fits the memory.
     #[error(
-        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and compute.memory-gib allows {:.2}; what would do: {}",
+        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and it may use {:.2}; what would do: {}",
         up(gib(*.needed)),
         gib(*.budget),
         what_would_do(*.needed, *.fits, *.narrowed)
@@ -231,10 +240,25 @@ pub fn plan_job(
             }
         },
     )?;
+    // With bleed the photograph stands beside the larger one that it is mirrored into.
+    let copies = if framing.bleed > 0 { 2 } else { 1 };
+    let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
     let content = settings.input.content[output.content].clone();
     let (pipeline, variant, output) =
         (config.file.clone(), variant.name.clone(), output.path.clone());
-    Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
+    Ok(Job {
+        index,
+        name,
+        pipeline,
+        variant,
+        content,
+        output,
+        framing,
+        spec,
+        levels,
+        reading_bytes,
+        settings,
+    })
 }
 
 /// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the

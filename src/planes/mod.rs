@@ -19,8 +19,8 @@
 //! was written is [`PlaneError::Damaged`]; a file of another format is never called damaged.
 //!
 //! Formats:
-//! - 1 (0.2.0): the first. Files of `impasto-vector-1`, `impasto-canvas-1` and `impasto-targets 1`
-//!   (0.1.0) are refused by name.
+//! - 1 (0.1.0): the first. Three formats of development versions, `impasto-vector-1`,
+//!   `impasto-canvas-1` and `impasto-targets 1`, are refused by name.
 
 mod error;
 mod head;

@@ -371,7 +371,7 @@ fn a_disk_too_small_for_the_checkpoints_is_refused_before_anything_is_made() {
     folder
         .call(&arguments(&["pyramid.evaluations=400"]))
         .exits(4)
-        .one_line(&["GiB free", "make room"]);
+        .one_line(&["of disk space free", "free some"]);
     assert!(!folder.path("out/.impasto").exists());
 }
 

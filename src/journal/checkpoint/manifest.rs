@@ -4,8 +4,8 @@
 //! bytes of what follows), then JSON.
 //!
 //! Formats:
-//! - 2 (0.2.0): vectors and canvases are files of [`crate::planes`], named with their seals.
-//! - 1 (0.1.0): the first.
+//! - 2 (0.1.0): vectors and canvases are files of [`crate::planes`], named with their seals.
+//! - 1: the first, of development versions.
 
 use serde::{Deserialize, Serialize};
 

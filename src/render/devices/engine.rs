@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
+use crate::format;
 use crate::kernels::Isa;
 use crate::network::cpu::Precision;
 use crate::network::{
@@ -222,12 +223,11 @@ impl Engine {
 
 /// A GPU by number, maker's name and memory.
 fn gpu_name(gpu: &Gpu) -> String {
-    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     format!(
-        "cuda:{} ({}, {:.1} of {:.1} GiB free)",
+        "cuda:{} ({}, {} of {} free)",
         gpu.index,
         gpu.name,
-        gib(gpu.free_bytes),
-        gib(gpu.total_bytes)
+        format::bytes(gpu.free_bytes),
+        format::bytes(gpu.total_bytes)
     )
 }
