@@ -44,7 +44,7 @@ def measure(command, isa=None):
     answer, long = run(command, arguments.evaluations, isa)
     if arguments.cpu:
         _, short = run(command, 1, isa)
-        answer["seconds_per_evaluation"] = (long - short) / (arguments.evaluations - 1)
+        answer["seconds-per-evaluation"] = (long - short) / (arguments.evaluations - 1)
     return answer
 
 
@@ -85,7 +85,7 @@ for size in arguments.sizes:
     for _ in range(arguments.rounds):
         for name, work in cases(size):
             answer = work()
-            times.setdefault(name, []).append(answer["seconds_per_evaluation"])
+            times.setdefault(name, []).append(answer["seconds-per-evaluation"])
             if name == "float32":
                 memory = answer
     middle = {name: statistics.median(seconds) for name, seconds in times.items()}
@@ -104,7 +104,7 @@ for size in arguments.sizes:
     ratio("forward alone of an evaluation", "forward", "float32", "at most 0.42")
     ratio("one thread of PyTorch's one thread", "float32, one thread", "torch, one thread", "at most 0.25")
     ratio(f"one thread over {arguments.threads}", "float32, one thread", "float32", "at least 1.85 for two")
-    if memory and memory.get("peak_memory_bytes"):
-        beyond = (memory["peak_memory_bytes"] - memory["fixed_memory_bytes"]) / size**2
+    if memory and memory.get("peak-memory-bytes"):
+        beyond = (memory["peak-memory-bytes"] - memory["fixed-memory-bytes"]) / size**2
         print(f"  bytes a pixel beyond fixed memory            {beyond:6.0f}   meant: at most 600")
-        print(f"  fixed memory, MB                             {memory['fixed_memory_bytes'] / 1e6:6.0f}   meant: at most 500")
+        print(f"  fixed memory, MB                             {memory['fixed-memory-bytes'] / 1e6:6.0f}   meant: at most 500")

@@ -23,9 +23,9 @@ for line in open(arguments.results):
     (ours if "gflops" in row else theirs)[row["size"], row["precision"]].append(row)
 print(f"{'px':>5} {'precision':<9} {'impasto':>9} {'PyTorch':>9} {'ratio':>6} {'floor':>9} {'of floor':>8}")
 for (size, precision), rows in sorted(ours.items()):
-    best = min(row["seconds_per_evaluation"] for row in rows)
-    rival = min((row["seconds_per_evaluation"] for row in theirs[size, precision]), default=None)
-    floor = max(rows[0]["direct_flops"] / peaks[precision] * 1e-12, rows[0]["least_bytes"] / arguments.bandwidth * 1e-12)
+    best = min(row["seconds-per-evaluation"] for row in rows)
+    rival = min((row["seconds-per-evaluation"] for row in theirs[size, precision]), default=None)
+    floor = max(rows[0]["direct-flops"] / peaks[precision] * 1e-12, rows[0]["least-bytes"] / arguments.bandwidth * 1e-12)
     words = [f"{rival:9.4f} {best / rival:6.2f}" if rival else f"{'-':>9} {'-':>6}", f"{floor:9.4f} {best / floor:8.1f}"]
     print(f"{size:>5} {precision:<9} {best:9.4f}", *words)
     slowest = sorted(rows[-1]["stages"].items(), key=lambda stage: -stage[1])

@@ -5,11 +5,12 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use impasto::geometry::Rect;
-use impasto::kernels::buffer::Pool;
-use impasto::kernels::convolve::{Convolution, Sink, Source};
-use impasto::kernels::map::{Map, Shape};
-use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
-use impasto::kernels::{Isa, gram};
+use impasto::internal::buffer::BufferCache;
+use impasto::internal::convolve::{Convolution, Sink, Source};
+use impasto::internal::gram;
+use impasto::internal::map::{Map, Shape};
+use impasto::internal::winograd::{Direction, Filters, Layer3x3};
+use impasto::network::Isa;
 
 /// `(inputs, outputs, side)`.
 const SHAPES: [(usize, usize, usize); 8] = [
@@ -30,12 +31,12 @@ fn noise(count: usize) -> Vec<f32> {
 }
 
 fn convolutions(criterion: &mut Criterion) {
-    let pool = Pool::new();
+    let cache = BufferCache::new();
     let mut group = criterion.benchmark_group("convolution");
     group.sample_size(10);
     for (inputs, outputs, side) in SHAPES {
         let shape = |channels| Shape { channels, height: side, width: side };
-        let map = Map::from_planar(&pool, shape(inputs), &noise(inputs * side * side));
+        let map = Map::from_planar(&cache, shape(inputs), &noise(inputs * side * side));
         let weights = noise(inputs * outputs * 9);
         let bias = vec![0.0; outputs];
         group.throughput(Throughput::Elements((side * side * inputs * outputs * 18) as u64));
@@ -45,8 +46,8 @@ fn convolutions(criterion: &mut Criterion) {
                     continue;
                 }
                 let layer = Layer3x3 { weights: &weights, outputs, inputs };
-                let filters = Filters::new(isa, &pool, layer, Direction::Forward, 1.0, bfloat16);
-                let mut out = Map::new(&pool, shape(outputs));
+                let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, bfloat16);
+                let mut out = Map::new(&cache, shape(outputs));
                 let name = format!("{}{}", isa.name(), if bfloat16 { "-bfloat16" } else { "" });
                 group.bench_function(
                     BenchmarkId::new(name, format!("{inputs}-{outputs}-{side}")),
@@ -56,7 +57,7 @@ fn convolutions(criterion: &mut Criterion) {
                             let area = Rect::whole(side, side);
                             Convolution {
                                 isa,
-                                pool: &pool,
+                                cache: &cache,
                                 source,
                                 height: side,
                                 width: side,
@@ -78,16 +79,16 @@ fn convolutions(criterion: &mut Criterion) {
 }
 
 fn grams(criterion: &mut Criterion) {
-    let pool = Pool::new();
+    let cache = BufferCache::new();
     let mut group = criterion.benchmark_group("gram");
     group.sample_size(10);
     for (channels, side, stride) in [(128, 256, 2), (256, 128, 4), (512, 64, 8), (512, 32, 16)] {
         let shape = Shape { channels, height: side, width: side };
-        let map = Map::from_planar(&pool, shape, &noise(channels * side * side));
+        let map = Map::from_planar(&cache, shape, &noise(channels * side * side));
         for isa in Isa::available() {
-            let job = gram::Job {
+            let job = gram::Summation {
                 isa,
-                pool: &pool,
+                cache: &cache,
                 features: gram::Features::Map(&map),
                 rows: 0..side,
                 columns: 0..side,

@@ -13,16 +13,15 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use impasto::config;
-use impasto::geometry::Rect;
-use impasto::kernels::Isa;
-use impasto::network::cpu::{BitwiseMargins, Precision};
+use impasto::geometry::{ALIGNMENT, Rect};
 use impasto::network::{
-    Areas, CpuNetwork, Features, Layer, Network, Request, TapGradient, Weights,
+    Areas, CpuNetwork, Features, Isa, Layer, Margins, Network, Precision, Request, TapGradient,
+    Weights,
 };
 use impasto::objective::Spec;
 use impasto::plan::{Execution, Visits};
 use impasto::random::Noise;
-use impasto::tiling::{ALIGNMENT, Grid, Layout, Margins};
+use impasto::tiling::{Grid, Layout};
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,7 +33,7 @@ struct Shot {
     core: (usize, usize, usize, usize),
     /// Where the gradient is wanted, likewise.
     wanted: (usize, usize, usize, usize),
-    same_bits: bool,
+    bitwise: bool,
     backward: bool,
 }
 
@@ -51,7 +50,7 @@ impl Shot {
             self.region,
             rect(self.core),
             Some(rect(self.wanted)),
-            self.same_bits,
+            self.bitwise,
         )
         .swept();
         0.5 * (ahead + if self.backward { back } else { 0.0 })
@@ -99,26 +98,18 @@ impl Bench {
         let noise = Noise::new(1);
         let values: Vec<f32> = (0..3 * width * height).map(|i| noise.uniform(i as u64)).collect();
         let pixels = Tensor::from_vec(values, (3, height, width), &Device::Cpu)?;
-        let styles: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
-        let contents: Vec<Layer> = self.spec.content_taps().map(|(layer, _)| layer).collect();
+        let (styles, contents) = (self.spec.styles(), self.spec.contents());
         let request = Request {
-            moments: styles.clone(),
+            moments: styles,
             features: contents.clone(),
-            gradients: styles,
             core: rect(shot.core),
-            wanted: Some(rect(shot.wanted)),
-            same_bits: shot.same_bits,
+            gradient: Some(rect(shot.wanted)),
+            bitwise: shot.bitwise,
             keep: shot.backward,
         };
         self.pool.install(|| {
-            let whole = Request {
-                core: Rect::whole(width, height),
-                wanted: None,
-                keep: false,
-                moments: vec![],
-                gradients: vec![],
-                ..request.clone()
-            };
+            let whole =
+                Request { features: contents.clone(), ..Request::over(Rect::whole(width, height)) };
             let pass = Network::forward(&self.network, &pixels, &whole)?;
             let targets: Vec<(Layer, Features)> = contents
                 .iter()
@@ -156,7 +147,7 @@ impl Bench {
             region: (UNIT, UNIT),
             core: whole,
             wanted: whole,
-            same_bits: false,
+            bitwise: false,
             backward: true,
         };
         let (mut unit, mut least) = (f64::INFINITY, f64::INFINITY);
@@ -200,11 +191,7 @@ fn processor_seconds() -> f64 {
 }
 
 fn margins(spec: &Spec) -> Margins {
-    Margins::for_taps(
-        spec.content_taps()
-            .chain(spec.style_taps())
-            .map(|(layer, _)| (layer.reach(), layer.stride())),
-    )
+    Margins::exact(spec.taps())
 }
 
 /// Both sweeps of an exact evaluation over a square canvas, the last `keep` tiles kept between
@@ -214,12 +201,11 @@ fn exact(
     side: usize,
     core: usize,
     keep: usize,
-    same_bits: bool,
+    bitwise: bool,
 ) -> BTreeMap<Shot, usize> {
     let grid = Grid::new(side, side, core);
-    let wide =
-        spec.deepest().filter(|_| same_bits).map(|deepest| BitwiseMargins::new(deepest).gradient);
-    let margin = wide.unwrap_or(margins(spec).gradient);
+    let margins = if bitwise { Margins::bitwise(spec.taps()) } else { margins(spec) };
+    let margin = margins.gradient;
     let mut shots = BTreeMap::new();
     for tile in grid.tiles() {
         let region = tile.region(margin, side, side);
@@ -230,12 +216,12 @@ fn exact(
                 region: (region.width, region.height),
                 core,
                 wanted: core,
-                same_bits,
+                bitwise,
                 backward,
             };
             *shots.entry(shot).or_insert(0) += 1;
         };
-        if tile.index + keep.max(1) < grid.len() {
+        if tile.index + keep.max(1) < grid.count() {
             add(false);
         }
         add(true);
@@ -248,7 +234,7 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
     let layout = Layout::new((side, side), visits.core, visits.overlap, false);
     let margin = margins(spec).features;
     let mut shots = BTreeMap::new();
-    for tile in 0..layout.len() {
+    for tile in 0..layout.count() {
         let free = layout.free(tile);
         let start = |at: usize| at.saturating_sub(margin) / ALIGNMENT * ALIGNMENT;
         let end = |at: usize| (at + margin).next_multiple_of(ALIGNMENT).min(side);
@@ -260,7 +246,7 @@ fn visits(spec: &Spec, side: usize, visits: Visits) -> BTreeMap<Shot, usize> {
                 region,
                 core: (0, 0, region.0, region.1),
                 wanted,
-                same_bits: false,
+                bitwise: false,
                 backward: true,
             })
             .or_insert(0) += 1;
@@ -312,14 +298,14 @@ fn main() -> Result<(), Anything> {
         (4096, 4.0, "blocks", "exact"),
         (8192, 4.0, "blocks", "exact"),
     ] {
-        let same_bits = margins == "bitwise";
-        let asked = if same_bits { format!("{mode}, bitwise") } else { mode.into() };
+        let bitwise = margins == "bitwise";
+        let asked = if bitwise { format!("{mode}, bitwise") } else { mode.into() };
         match planned(folder.path(), side, gib, mode, margins)? {
             Some(Execution::Exact { core, history, keep }) => {
                 let name = format!(
                     "{side}x{side}, {gib} GiB, {asked}: exact, cores of {core} px, {keep} kept, {history} pairs"
                 );
-                row(name, side, exact(&spec, side, core, keep, same_bits))?;
+                row(name, side, exact(&spec, side, core, keep, bitwise))?;
             }
             Some(Execution::Blocks(found) | Execution::Feathered(found)) => {
                 let Visits { core, overlap, .. } = found;

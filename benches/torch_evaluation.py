@@ -36,4 +36,4 @@ for _ in range(arguments.evaluations):
     started = time.perf_counter()
     evaluate()
     seconds.append(time.perf_counter() - started)
-print(json.dumps({"seconds_per_evaluation": sorted(seconds)[len(seconds) // 2]}))
+print(json.dumps({"seconds-per-evaluation": sorted(seconds)[len(seconds) // 2]}))

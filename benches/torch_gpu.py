@@ -58,6 +58,6 @@ for _ in range(arguments.evaluations):
     seconds.append(time.perf_counter() - started)
 print(json.dumps({
     "size": arguments.size, "precision": arguments.precision, "graph": not arguments.eager,
-    "seconds_per_evaluation": sorted(seconds)[len(seconds) // 2],
-    "peak_device_bytes": torch.cuda.max_memory_allocated(), "device_name": torch.cuda.get_device_name(),
+    "seconds-per-evaluation": sorted(seconds)[len(seconds) // 2],
+    "peak-device-bytes": torch.cuda.max_memory_allocated(), "device-name": torch.cuda.get_device_name(),
 }))

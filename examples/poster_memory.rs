@@ -5,8 +5,8 @@
 //! cargo run --release --example poster_memory -- CONTENT STYLE SIDE GIB DIRECTORY [TILES]
 //! ```
 //!
-//! The photograph and the start are enlarged from file to file; some tiles are measured, TILES
-//! (default 2) are visited with the planner's sizes for a budget of GIB and two evaluations each,
+//! The content and the start are enlarged from file to file; the whole is measured, TILES (default
+//! 2) are visited with the planner's sizes for a budget of GIB and two evaluations each,
 //! the others stay as they are; then all tiles are blended into the next canvas and the picture is
 //! shrunk to 1024 px. After each stage the most memory so far is told (VmHWM).
 
@@ -17,16 +17,13 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Weights};
+use impasto::internal::{RoundContext, Rounds, TileResult, resized_file, store_tile};
+use impasto::network::{Isa, Precision, Weights};
 use impasto::objective::Spec;
-use impasto::plan::{Execution, Visits};
-use impasto::render::{
-    Context, Engine, Kind, RoundContext, Rounds, TileResult, resized_file, store_tile,
-    style_targets,
-};
-use impasto::tiling::{CanvasFile, Pixels, Planes};
+use impasto::optimise::Method;
+use impasto::plan::{Execution, RoundMode, Visits};
+use impasto::render::{Engine, style_targets};
+use impasto::tiling::{CanvasFile, Planes};
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -88,10 +85,12 @@ fn main() -> Result<(), Anything> {
 
     let picture = decode(content, &Limits::default())?;
     let source = Planes::new((picture.width as usize, picture.height as usize), &picture.pixels)?;
-    let photograph = resized_file(&source, (side, side), &directory.join("photograph.canvas"))?;
-    tell("photograph enlarged into its file", &clock)?;
-    let canvas = resized_file(&photograph, (side / 2, side / 2), &directory.join("below.canvas"))?;
-    let canvas = resized_file(&canvas, (side, side), &directory.join("level-1-round-0.canvas"))?;
+    let stop = CancellationToken::new();
+    let file = |name: &str| directory.join(name);
+    let content = resized_file(&source, (side, side), &file("content.canvas"), &stop)?;
+    tell("content enlarged into its file", &clock)?;
+    let canvas = resized_file(&content, (side / 2, side / 2), &file("below.canvas"), &stop)?;
+    let canvas = resized_file(&canvas, (side, side), &file("level-1-round-0.canvas"), &stop)?;
     tell("start enlarged from file to file", &clock)?;
 
     let spec = Spec::spst();
@@ -102,51 +101,41 @@ fn main() -> Result<(), Anything> {
         rayon::ThreadPoolBuilder::new().build()?,
     );
     let network = engine.network(spec.deepest().ok_or("taps")?, spec.pooling)?;
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
     let targets = engine.install(|| {
-        style_targets(&decode(style, &Limits::default())?, (512, 512), &layers, network.as_ref())
+        let style = decode(style, &Limits::default())?;
+        style_targets(&style, (512, 512), &spec.styles(), network.as_ref())
     })?;
     let workers = engine.worker_pool(spec.deepest(), spec.pooling)?;
-    let photograph: &dyn Pixels = &photograph;
     let context = RoundContext {
-        kind: Kind::Blocks,
+        mode: RoundMode::Blocks,
         workers: &workers,
         spec: &spec,
         targets: &targets,
-        photograph,
+        content: &content,
         visits,
-        context: Context::default(),
-        learning_rate: 1.0,
+        context: RoundContext::default_context(&spec),
+        method: Method::Lbfgs { history: visits.history, rate: 1.0 },
     };
     let rounds = Rounds { context: &context, scratch: directory, job: 0, level: 0 };
     let layout = context.layout(0);
     // Tiles inside the canvas, with context on all sides.
-    let first = layout.len() / 2 + 1;
-    let whole = context.measure_tiles(&canvas, &layout, first..first + tiles)?;
-    tell("some tiles measured", &clock)?;
-    for tile in 0..layout.len() {
+    let first = layout.count() / 2 + 1;
+    let whole = context.measure(&canvas)?;
+    tell("the whole canvas measured", &clock)?;
+    for tile in 0..layout.count() {
         let area = layout.free(tile);
         let visited = match (first..first + tiles).contains(&tile) {
-            true => engine
-                .install(|| {
-                    context.visit(
-                        Some(network.as_ref()),
-                        &canvas,
-                        0,
-                        tile,
-                        &whole,
-                        &CancellationToken::new(),
-                    )
-                })?
-                .ok_or("nobody stops it")?,
+            true => engine.install(|| {
+                context.visit(Some(network.as_ref()), &canvas, 0, tile, &whole, &stop)
+            })?,
             false => TileResult { area, pixels: canvas.read(area)?, evaluations: 0, halved: None },
         };
         store_tile(&rounds.tile_path(0, tile), &visited)?;
     }
-    tell(&format!("{tiles} of {} tiles visited", layout.len()), &clock)?;
+    tell(&format!("{tiles} of {} tiles visited", layout.count()), &clock)?;
     let next = rounds.blend(&canvas, 0)?;
     tell("tiles blended", &clock)?;
-    let small = resized_file(&next, (1024, 1024), &directory.join("small.canvas"))?;
+    let small = resized_file(&next, (1024, 1024), &file("small.canvas"), &stop)?;
     let moved = small.read(Rect::whole(1024, 1024))?.iter().filter(|v| !v.is_finite()).count();
     tell("the picture shrunk to 1024 px", &clock)?;
     drop(CanvasFile::open(next.path())?);

@@ -13,20 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use impasto::event::CancellationToken;
-use impasto::event::{Event, Watcher};
+use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Network, Request, Weights};
+use impasto::internal::{Canvas, RoundContext, Rounds, resized};
+use impasto::network::{Isa, Margins, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
-use impasto::optimise::Lbfgs;
-use impasto::plan::Visits;
-use impasto::render::{
-    Context, Engine, Kind, RoundContext, Rounds, Sweep, WorkerPool, picture_tensor, resized,
-    style_targets,
-};
+use impasto::optimise::{Lbfgs, Method};
+use impasto::plan::{RoundMode, Visits};
+use impasto::render::{Engine, Evaluator, TilePlan, WorkerPool, picture_tensor, style_targets};
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
 type Anything = Box<dyn std::error::Error>;
@@ -45,15 +40,9 @@ impl Studio {
         let style = decode(&self.style, &Limits::default())?;
         let long = f64::from(style.width.max(style.height));
         let scaled = |v: u32| (f64::from(v) * side as f64 / long).round() as usize;
-        let layers: Vec<Layer> = self.spec.style_taps().map(|(layer, _)| layer).collect();
-        Ok(self.engine.install(|| {
-            style_targets(
-                &style,
-                (scaled(style.width), scaled(style.height)),
-                &layers,
-                network.as_ref(),
-            )
-        })?)
+        let size = (scaled(style.width), scaled(style.height));
+        let styles = self.spec.styles();
+        Ok(self.engine.install(|| style_targets(&style, size, &styles, network.as_ref()))?)
     }
 
     fn exact(
@@ -62,22 +51,18 @@ impl Studio {
         canvas: Tensor,
         evaluations: usize,
     ) -> Result<Tensor, Anything> {
-        let photograph = picture_tensor(&decode(&self.content, &Limits::default())?, side, side)?;
+        let content = picture_tensor(&decode(&self.content, &Limits::default())?, side, side)?;
         let targets = self.targets(side)?;
         let network =
             self.engine.network(self.spec.deepest().ok_or("no taps")?, self.spec.pooling)?;
-        let sweep = self.engine.install(|| {
-            Sweep::new(
-                Some(network.as_ref()),
-                &self.spec,
-                targets,
-                Some(&photograph),
-                Grid::whole(side, side),
-            )
-        })?;
+        let (workers, tiles) =
+            (WorkerPool::single(Some(network.as_ref())), TilePlan::untiled(&self.spec));
+        let mut evaluator = self
+            .engine
+            .install(|| Evaluator::new(workers, &self.spec, targets, &content, tiles))?;
         let mut optimiser = Lbfgs::new(canvas, 100);
         for evaluation in 1..=evaluations {
-            let found = self.engine.install(|| sweep.evaluate(optimiser.next_point()))?;
+            let found = self.engine.install(|| evaluator.evaluate(optimiser.next_point()))?;
             if side >= 1024 || evaluation % 20 == 0 {
                 println!(
                     "  {side} px, evaluation {evaluation}: {:.5e} (content {:.4e})",
@@ -125,22 +110,11 @@ fn spread(
             (3, tile.core.height, tile.core.width),
             &Device::Cpu,
         )?;
-        let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
         let core = Rect::whole(tile.core.width, tile.core.height);
-        let pass = network.forward(
-            &pixels,
-            &Request {
-                moments: layers.clone(),
-                features: vec![],
-                gradients: vec![],
-                core,
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )?;
+        let request = Request { moments: spec.styles(), ..Request::over(core) };
+        let pass = network.forward(&pixels, &request)?;
         let mut loss = 0.0;
-        for layer in layers {
+        for layer in request.moments {
             let moments = pass.moments(layer)?;
             let statistics = TapStatistics::from_moments(&moments)?;
             loss += targets
@@ -198,12 +172,13 @@ fn main() -> Result<(), Anything> {
         visit: option("visit", 20),
         history: option("history", 100),
     };
-    let context =
-        if option("gradient-context", 0) == 1 { Context::Gradient } else { Context::Features };
-    let photograph = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?
+    let margins = Margins::exact(studio.spec.taps());
+    let context_px =
+        if option("gradient-context", 0) == 1 { margins.gradient } else { margins.features };
+    let content = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?
         .flatten_all()?
         .to_vec1::<f32>()?;
-    let photograph = Planes::new((side, side), &photograph)?;
+    let content = Planes::new((side, side), &content)?;
     let targets = studio.targets(side)?;
     studio.engine = studio.engine.with_workers(option("workers", 1));
     let network =
@@ -211,21 +186,24 @@ fn main() -> Result<(), Anything> {
     let workers: WorkerPool<'_> =
         studio.engine.worker_pool(studio.spec.deepest(), studio.spec.pooling)?;
     let clock = Instant::now();
+    let start = match mode.as_str() {
+        "exact" => studio.exact(side, start, option("visit", 20))?,
+        _ => start,
+    };
+    let start = start.flatten_all()?.to_vec1::<f32>()?;
+    let context = RoundContext {
+        mode: if mode == "feathered" { RoundMode::Feathered } else { RoundMode::Blocks },
+        workers: &workers,
+        spec: &studio.spec,
+        targets: &targets,
+        content: &content,
+        visits,
+        context: context_px,
+        method: Method::Lbfgs { history: visits.history, rate: 1.0 },
+    };
     let values: Vec<f32> = match mode.as_str() {
-        "start" => start.flatten_all()?.to_vec1()?,
-        "exact" => studio.exact(side, start, option("visit", 20))?.flatten_all()?.to_vec1()?,
+        "start" | "exact" => start,
         _ => {
-            let kind = if mode == "blocks" { Kind::Blocks } else { Kind::Feathered };
-            let context = RoundContext {
-                kind,
-                workers: &workers,
-                spec: &studio.spec,
-                targets: &targets,
-                photograph: &photograph,
-                visits,
-                context,
-                learning_rate: 1.0,
-            };
             let scratch = tempfile::tempdir()?;
             let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
             let mut listener = |event: &Event| match event {
@@ -242,27 +220,20 @@ fn main() -> Result<(), Anything> {
             };
             let stop = CancellationToken::new();
             let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
-            let done =
-                rounds.run(rounds.start(&start.flatten_all()?.to_vec1::<f32>()?)?, &mut watcher)?;
-            done.canvas.read(Rect::whole(side, side))?
+            let start = CanvasFile::create_with(&rounds.canvas_path(0), (side, side), &start)?;
+            let mut state = rounds.resume(Canvas::File(start), &mut |note| eprintln!("{note}"))?;
+            while state.round < visits.rounds {
+                rounds.advance(&mut state, &mut watcher)?;
+            }
+            state.canvas.read(Rect::whole(side, side))?
         }
     };
     let seconds = clock.elapsed().as_secs_f64();
     let canvas = Planes::new((side, side), &values)?;
-    let context = RoundContext {
-        kind: Kind::Blocks,
-        workers: &workers,
-        spec: &studio.spec,
-        targets: &targets,
-        photograph: &photograph,
-        visits,
-        context,
-        learning_rate: 1.0,
-    };
-    let whole = context.measure(&canvas, &context.layout(0))?;
+    let whole = context.measure(&canvas)?.losses();
     println!(
         "{mode}: whole-image loss {:.5e}, content {:.4e}, style {:.4e}; {seconds:.0} s",
-        whole.losses.total, whole.losses.content, whole.losses.style
+        whole.total, whole.content, whole.style
     );
     for part in [256, 512] {
         let [mean, deviation, most] =

@@ -1,6 +1,15 @@
-//! Rectangles on the canvas and on feature maps.
+//! Rectangles on the canvas and on feature maps, and the two grids that tiles lie on.
 
 use serde::{Deserialize, Serialize};
+
+/// Tile corners are multiples of this many pixels, the side of the network's deepest cells: so every
+/// pooling window lies in a tile as it lies on the canvas.
+pub const ALIGNMENT: usize = 16;
+
+/// The side of the squares, px, on whose grid results do not depend on the tiling: sums are formed
+/// square by square, and tiles that begin on multiples of it have the convolutions' 4x4 blocks of
+/// the deepest cells (4 x 16 px) at the same places.
+pub const GRID: usize = 64;
 
 /// An axis-parallel rectangle of pixels or of cells; which, its owner says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,6 +43,14 @@ impl Rect {
     /// Width times height.
     pub fn area(&self) -> usize {
         self.width * self.height
+    }
+
+    /// Whether it lies in the rectangle from the origin to (`width`, `height`).
+    pub fn lies_in(&self, width: usize, height: usize) -> bool {
+        let ends_by = |start: usize, length: usize, end: usize| {
+            start.checked_add(length).is_some_and(|stop| stop <= end)
+        };
+        ends_by(self.left, self.width, width) && ends_by(self.top, self.height, height)
     }
 
     /// This rectangle as seen from `origin`'s upper left corner. `self` must lie to its right and

@@ -10,8 +10,7 @@
 //! ```
 //! use impasto::event::{Event, Watcher};
 //! use impasto::image::Limits;
-//! use impasto::kernels::Isa;
-//! use impasto::network::{Weights, cpu::Precision};
+//! use impasto::network::{Isa, Precision, Weights};
 //! use impasto::render::{Engine};
 //! use impasto::event::CancellationToken;
 //!
@@ -88,7 +87,7 @@ pub mod journal;
     unsafe_code,
     reason = "vector instructions and uninitialised buffers, behind safe functions"
 )]
-pub mod kernels;
+mod kernels;
 pub mod network;
 pub mod objective;
 pub mod optimise;
@@ -101,3 +100,16 @@ pub mod resources;
 pub mod tensor;
 pub mod tiling;
 pub mod units;
+
+/// What the tests and benchmarks of this package reach into. It is no part of the interface and
+/// changes without notice.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::kernels::{buffer, convolve, gram, map, winograd};
+    pub use crate::render::rounds::context::{RoundContext, TileObjective};
+    pub use crate::render::rounds::run::{RoundState, Rounds, store as store_tile};
+    pub use crate::render::rounds::visit::TileResult;
+    pub use crate::render::store::canvas::resized;
+    pub use crate::render::store::stage::{Canvas, resized_file};
+    pub use crate::render::store::targets::tensor_targets;
+}

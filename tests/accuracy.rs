@@ -2,18 +2,22 @@
 
 mod support;
 
+use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
-use impasto::network::Weights;
-use impasto::network::cpu::*;
-use impasto::network::{Layer, Pooling};
+use impasto::network::gpu::CandleNetwork;
+use impasto::network::{
+    CpuNetwork, Isa, Layer, Network, Pass, Pooling, Precision, Request, Weights,
+};
 
 fn layer(name: &str) -> Layer {
     name.parse().expect("a layer")
 }
 
-fn taps(names: &[&str]) -> Vec<TapRequest> {
-    names.iter().map(|n| TapRequest { layer: layer(n), moments: true, features: true }).collect()
+/// A picture of the reference as a tensor, and a request for features of all of it.
+fn picture(name: &str, features: &[Layer]) -> (Tensor, Request) {
+    let (pixels, h, w) = support::chain::picture(name);
+    let canvas = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("a canvas");
+    (canvas, Request { features: features.to_vec(), ..Request::over(Rect::whole(w, h)) })
 }
 
 fn expected() -> serde_json::Value {
@@ -37,27 +41,10 @@ fn features_of_all_layers() {
         let network =
             CpuNetwork::new(&weights, layer("relu5_4"), pooling, Precision::Float32, Isa::detect())
                 .expect("network");
-        let (pixels, h, w) = support::chain::picture("canvas_101x75.png");
-        let taps: Vec<_> = Layer::ALL
-            .iter()
-            .map(|&layer| TapRequest { layer, moments: true, features: true })
-            .collect();
-        let pass = network
-            .forward(
-                &pixels,
-                h,
-                w,
-                &Request {
-                    taps: &taps,
-                    core: Rect::whole(w, h),
-                    wanted: None,
-                    same_bits: false,
-                    keep: false,
-                },
-            )
-            .expect("pass");
+        let (canvas, request) = picture("canvas_101x75.png", &Layer::ALL);
+        let pass = network.forward(&canvas, &request).expect("pass");
         for layer in Layer::ALL {
-            let features = pass.features(layer).expect("features").to_planar();
+            let features = pass.features(layer).and_then(|f| f.to_planar()).expect("features");
             let wanted = &json["cases"][format!("{key}_f16weights")]["features"][layer.to_string()];
             let l2 = features.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
             close(&layer.to_string(), l2, wanted["l2"].as_f64().expect("number"), 2e-6);
@@ -79,14 +66,14 @@ fn features_of_all_layers() {
 /// input.
 #[test]
 fn real_weights_in_float64() {
-    use impasto::kernels::buffer::Pool;
-    use impasto::kernels::convolve::{Convolution, Sink, Source};
-    use impasto::kernels::map::{Map, Shape};
-    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
+    use impasto::internal::buffer::BufferCache;
+    use impasto::internal::convolve::{Convolution, Sink, Source};
+    use impasto::internal::map::{Map, Shape};
+    use impasto::internal::winograd::{Direction, Filters, Layer3x3};
     let weights = Weights::embedded().expect("weights");
     let plain = support::chain::Plain::new(&weights, true);
     let (h, w) = (13, 10);
-    let pool = Pool::new();
+    let cache = BufferCache::new();
     for i in [1, 2, 3, 4, 5, 8, 9, 12] {
         let layer = weights.convolution(Layer::ALL[i]);
         let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64)
@@ -96,7 +83,7 @@ fn real_weights_in_float64() {
         let wide: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
         let wanted = plain.transposed(i, &wide, h, w);
         let shape = |channels| Shape { channels, height: h, width: w };
-        let map = Map::from_planar(&pool, shape(layer.outputs), &gradient);
+        let map = Map::from_planar(&cache, shape(layer.outputs), &gradient);
         for isa in Isa::available() {
             for (bfloat16, tolerance) in [(false, 3e-6), (true, 2e-2)] {
                 if bfloat16 && !isa.has_bfloat16() {
@@ -107,11 +94,11 @@ fn real_weights_in_float64() {
                     outputs: layer.outputs,
                     inputs: layer.inputs,
                 };
-                let filters = Filters::new(isa, &pool, source, Direction::Backward, 1.0, bfloat16);
-                let mut out = Map::new(&pool, shape(layer.inputs));
+                let filters = Filters::new(isa, &cache, source, Direction::Backward, 1.0, bfloat16);
+                let mut out = Map::new(&cache, shape(layer.inputs));
                 let job = Convolution {
                     isa,
-                    pool: &pool,
+                    cache: &cache,
                     source: Some((Source::Map(&map), &filters)),
                     height: h,
                     width: w,
@@ -134,31 +121,14 @@ fn real_weights_in_float64() {
             else {
                 continue;
             };
-            let taps = taps(&["relu4_2", "relu5_1"]);
-            let pass = network
-                .forward(
-                    &pixels,
-                    h,
-                    w,
-                    &Request {
-                        taps: &taps,
-                        core: Rect::whole(w, h),
-                        wanted: None,
-                        same_bits: false,
-                        keep: false,
-                    },
-                )
-                .expect("pass");
-            for tap in &taps {
-                let found = pass.features(tap.layer).expect("features").to_planar();
-                let error = support::chain::distance64(&found, &maps[tap.layer.index()].data);
-                println!("{} {} {precision:?}: {error:.2e}", tap.layer, isa.name());
-                assert!(
-                    error < tolerance,
-                    "{} {} {precision:?}: {error:.2e}",
-                    tap.layer,
-                    isa.name()
-                );
+            let (canvas, request) =
+                picture("style_88x70.png", &[layer("relu4_2"), layer("relu5_1")]);
+            let pass = network.forward(&canvas, &request).expect("pass");
+            for tap in &request.features {
+                let found = pass.features(*tap).and_then(|f| f.to_planar()).expect("features");
+                let error = support::chain::distance64(&found, &maps[tap.index()].data);
+                println!("{} {} {precision:?}: {error:.2e}", tap, isa.name());
+                assert!(error < tolerance, "{} {} {precision:?}: {error:.2e}", tap, isa.name());
             }
         }
     }
@@ -170,26 +140,13 @@ fn real_weights_in_float64() {
 /// rounding makes it.
 #[test]
 fn flips_are_few_and_tiny() {
-    use candle_core::{Device, Tensor};
-    use impasto::network::{CandleNetwork, Features, Network};
     let weights = Weights::embedded().expect("weights");
     let deepest = layer("relu5_1");
-    let (pixels, h, w) = support::chain::picture("canvas_101x75.png");
-    let canvas = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("a canvas");
     let layers: Vec<Layer> = Layer::all().take(deepest.index() + 1).collect();
-    let core = Rect::whole(w, h);
-    let request = impasto::network::Request {
-        moments: vec![],
-        features: layers.clone(),
-        gradients: vec![],
-        core,
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let (canvas, request) = picture("canvas_101x75.png", &layers);
     let direct =
         CandleNetwork::new(&weights, deepest, Pooling::Average, &Device::Cpu).expect("a network");
-    let theirs = Network::forward(&direct, &canvas, &request).expect("a pass");
+    let theirs = direct.forward(&canvas, &request).expect("a pass");
     let mut seen = 0;
     for precision in [Precision::Float32, Precision::Bfloat16] {
         let Ok(kernels) =
@@ -197,19 +154,13 @@ fn flips_are_few_and_tiny() {
         else {
             continue;
         };
-        let ours = Network::forward(&kernels, &canvas, &request).expect("a pass");
+        let ours = kernels.forward(&canvas, &request).expect("a pass");
         let (mut flips, mut all) = (0, 0);
         for &layer in &layers {
-            let (a, b) = match (
-                ours.features(layer).expect("features"),
-                theirs.features(layer).expect("features"),
-            ) {
-                (Features::Blocked(a), Features::Plain(b)) => (
-                    a.to_planar(),
-                    b.flatten_all().expect("flat").to_vec1::<f32>().expect("values"),
-                ),
-                _ => panic!("each network has its own features"),
+            let planar = |pass: &dyn Pass| {
+                pass.features(layer).and_then(|f| f.to_planar()).expect("features")
             };
+            let (a, b) = (planar(ours.as_ref()), planar(theirs.as_ref()));
             assert_eq!(a.len(), b.len());
             let largest = b.iter().fold(0f32, |m, v| m.max(*v));
             let tiny = if precision == Precision::Float32 { 1e-5 } else { 5e-2 } * largest;

@@ -9,22 +9,25 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 /// All problems as the terminal shows them, without colours and 100 characters wide.
 fn shown(problems: &config::Problems) -> String {
+    let list: String = problems.iter().map(one).collect();
+    format!("{problems}\n\n{list}")
+}
+
+/// One of them.
+fn one(problem: &config::Problem) -> String {
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
         .with_width(100)
         .with_links(false);
-    let mut text = format!("{problems}\n\n");
-    for problem in problems {
-        handler.render_report(&mut text, problem).expect("a problem can be shown");
-        text.push('\n');
-    }
-    text
+    let mut text = String::new();
+    handler.render_report(&mut text, problem).expect("a problem can be shown");
+    text + "\n"
 }
 
 /// The tests run in the package's folder, so that the paths shown are the same on every machine.
 const FOLDER: &str = "tests/bad_pipelines";
 
 #[test]
-fn every_bad_pipeline_is_told_as_before() {
+fn every_bad_pipeline_is_reported_as_before() {
     let mut names: Vec<_> = fs::read_dir(FOLDER)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").file_name())
@@ -36,12 +39,13 @@ fn every_bad_pipeline_is_told_as_before() {
         let path = Path::new(FOLDER).join(&name);
         let problems = config::load(&path, &[]).expect_err("a bad pipeline");
         for problem in &problems {
+            let places = problem.labels().map_or(0, Iterator::count);
             assert!(
-                problem.file().is_some() && problem.line().is_some(),
+                places > 0 && problem.source_code().is_some(),
                 "{name:?}: {problem} has a place"
             );
         }
-        assert_eq!(problems.related().map(Iterator::count), Some(problems.len()));
+        assert_eq!(problems.related().map(Iterator::count), Some(problems.iter().count()));
         let stem = path.file_stem().expect("a stem").to_string_lossy().into_owned();
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "bad_pipelines/snapshots" }, {
             insta::assert_snapshot!(stem, shown(&problems));
@@ -68,6 +72,16 @@ fn overrides_are_shown_as_they_were_typed() {
     let text = text.split_once("\n\n").expect("a header").1;
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "bad_pipelines/snapshots" }, {
         insta::assert_snapshot!("overrides", text);
+    });
+}
+
+#[test]
+fn settings_without_effect_are_shown_as_warnings() {
+    let path = Path::new(FOLDER).join("sound/without_effect.toml");
+    let config = config::load(&path, &["start.seed=7".to_owned()]).expect("sound");
+    let text: String = config.warnings.iter().map(one).collect();
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "bad_pipelines/snapshots" }, {
+        insta::assert_snapshot!("without_effect", text);
     });
 }
 

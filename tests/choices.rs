@@ -16,9 +16,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Losses, Watcher};
 use impasto::image::Limits;
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{Layer, Weights};
+use impasto::network::{Isa, Layer, Precision, Weights};
 use impasto::render::Engine;
 
 /// An engine of one thread.

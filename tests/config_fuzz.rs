@@ -1,11 +1,14 @@
 //! Whatever a pipeline file holds, loading it ends with settings or with problems that can be
 //! shown, never with a panic.
 
+use std::fmt::Debug;
 use std::fs;
 
 use impasto::config;
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 const WHOLE: &str = r#"
 [input]
@@ -30,13 +33,14 @@ style-layers = { relu1_1 = 1.0, relu5_1 = 2 }
 content-layers = ["relu4_2"]
 [start]
 from = "noise"
+noise-ratio = 1
 seed = 7
 [pyramid]
 evaluations = [600, 200]
 [tiling]
 core-px = "auto"
 [compute]
-devices = ["cpu", "cuda:0"]
+devices = ["cuda:0", "cuda:1"]
 memory-gib = 3.5
 [budget]
 until = 07:00
@@ -47,6 +51,19 @@ optimise.method = "adam"
 name = "two"
 output = { dither = false }
 "#;
+
+/// Settings are written with a plan and read again.
+fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(settings: &T) {
+    let json = serde_json::to_string(settings).expect("settings are written");
+    assert_eq!(&serde_json::from_str::<T>(&json).expect("and read again"), settings);
+}
+
+fn shown(problem: &dyn Diagnostic) -> String {
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
+    let mut text = String::new();
+    handler.render_report(&mut text, problem).expect("problems can be shown");
+    text
+}
 
 /// Loads `bytes` as a pipeline and shows what is wrong with them.
 fn survives(bytes: &[u8], overrides: &[String]) {
@@ -60,20 +77,18 @@ fn survives(bytes: &[u8], overrides: &[String]) {
         Ok(config) => {
             assert!(!config.variants.is_empty());
             assert!(!config.outputs().is_empty());
-            let json = serde_json::to_string(&config).expect("settings are written");
-            serde_json::from_str::<config::Config>(&json).expect("and read again");
+            comes_back(&config.run);
             for variant in &config.variants {
-                assert!(!variant.listing(config.directory()).is_empty());
+                comes_back(&variant.settings);
+                assert!(!variant.settings.listing(config.directory()).is_empty());
             }
+            config.warnings.iter().for_each(|warning| assert!(!shown(warning).is_empty()));
         }
         Err(problems) => {
-            assert!(!problems.is_empty());
-            let handler =
-                GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(100);
-            let mut text = String::new();
-            handler.render_report(&mut text, &problems).expect("problems can be shown");
+            assert!(problems.iter().count() > 0);
+            let text = shown(&problems);
             assert!(problems.iter().all(|problem| {
-                text.contains(problem.message().split_whitespace().next().unwrap_or(""))
+                text.contains(problem.to_string().split_whitespace().next().unwrap_or(""))
             }));
         }
     }

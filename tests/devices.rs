@@ -15,18 +15,14 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{
-    Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, Pooling,
-};
+use impasto::internal::{Canvas, RoundContext, Rounds, tensor_targets};
+use impasto::network::gpu::{CandleNetwork, Convolutions};
+use impasto::network::{CpuNetwork, Isa, Layer, Network, Pooling, Precision};
 use impasto::objective::{Spec, StyleTargets};
-use impasto::plan::Visits;
-use impasto::render::{
-    Context, Kind, RenderError, RoundContext, Rounds, Sweep, WorkerPool, style_targets,
-    tensor_targets,
-};
-use impasto::tiling::{Grid, Planes};
+use impasto::optimise::Method;
+use impasto::plan::{RoundMode, Visits};
+use impasto::render::{Evaluator, RenderError, TilePlan, WorkerPool, style_targets};
+use impasto::tiling::{CanvasFile, Planes};
 use support::networks::{Breaking, Stingy};
 use support::{path, random_pixels, relative_l2, small_network};
 
@@ -43,8 +39,7 @@ fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
         CpuNetwork::new(&weights, deepest, spec.pooling, Precision::Float32, Isa::detect())
             .unwrap(),
     );
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = tensor_targets(&tensor(3, (70, 90)), &layers, network.as_ref()).unwrap();
+    let targets = tensor_targets(&tensor(3, (70, 90)), &spec.styles(), network.as_ref()).unwrap();
     (network, targets)
 }
 
@@ -61,7 +56,7 @@ fn workers(network: &Arc<dyn Network>, last: &[usize]) -> WorkerPool<'static> {
 fn a_paintings_statistics_are_taken_in_smaller_tiles_where_memory_is_short() {
     let spec = Spec::spst();
     let (network, _) = small(&spec);
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let layers = spec.styles();
     let picture = decode(&path("tests/reference/style_88x70.png"), &Limits::default()).unwrap();
     let size = (700, 557);
     let whole = style_targets(&picture, size, &layers, network.as_ref()).unwrap();
@@ -89,17 +84,14 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
     let (network, targets) = small(&spec);
     let (canvas, content) = (tensor(1, SIZE), tensor(2, SIZE));
     let run = |workers: WorkerPool<'_>, core, keep| {
-        let grid = Grid::new(SIZE.0, SIZE.1, core);
-        let sweep = Sweep::by(workers, &spec, targets.clone(), Some(&content), grid)?.keeping(keep);
-        let found = sweep.evaluate(&canvas)?;
-        Ok::<_, impasto::network::NetworkError>((
-            found.losses,
-            found.gradient.flatten_all()?.to_vec1::<f32>()?,
-        ))
+        let tiles = TilePlan { keep, ..TilePlan::of_cores(&spec, core) };
+        let mut evaluator = Evaluator::new(workers, &spec, targets.clone(), &content, tiles)?;
+        let found = evaluator.evaluate(&canvas)?;
+        Ok::<_, RenderError>((found.losses, found.gradient.flatten_all()?.to_vec1::<f32>()?))
     };
     let mut broke = 0;
     for (core, keep) in [(64, 0), (64, 4), (64, 99), (999, 0)] {
-        let alone = run(WorkerPool::alone(Some(network.as_ref())), core, keep).unwrap();
+        let alone = run(WorkerPool::single(Some(network.as_ref())), core, keep).unwrap();
         // The photograph's features, the first sweep, what was kept, the second sweep: it breaks
         // everywhere.
         for lasts in (0..24).step_by(2) {
@@ -107,7 +99,7 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
                 let workers = workers(&network, &last);
                 let found = run(workers.clone(), core, keep).unwrap();
                 assert!(found == alone, "cores of {core}, {keep} kept, workers last {last:?}");
-                let lost = workers.lost();
+                let lost = workers.take_lost();
                 assert!(
                     lost.len() < last.len()
                         && lost
@@ -115,7 +107,7 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
                             .all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0),
                     "{lost:?}"
                 );
-                assert!(workers.lost().is_empty(), "news is told once");
+                assert!(workers.take_lost().is_empty(), "news is told once");
                 broke += lost.len();
             }
         }
@@ -123,27 +115,30 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
     assert!(broke > 25, "only {broke} workers broke down");
     // Where nobody is left, the device's own words are the error.
     let error = run(workers(&network, &[3, 2]), 64, 0).unwrap_err();
-    assert!(error.is_device_failure() && error.to_string().contains("launch failure"), "{error}");
+    assert!(
+        matches!(&error, RenderError::Network(failure) if failure.is_device_failure())
+            && error.to_string().contains("launch failure"),
+        "{error}"
+    );
 }
 
 #[test]
 fn rounds_go_on_without_a_lost_device() {
     let spec = Spec::spst();
     let (network, targets) = small(&spec);
-    let (photograph, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
-    let photograph = Planes::new(SIZE, &photograph).unwrap();
+    let (content, start) = (random_pixels(2, SIZE.0, SIZE.1), random_pixels(1, SIZE.0, SIZE.1));
+    let content = Planes::new(SIZE, &content).unwrap();
     let run = |workers: &WorkerPool<'_>| {
         let visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 3, history: 3 };
-        let (context, learning_rate) = (Context::default(), 1.0);
         let context = RoundContext {
-            kind: Kind::Blocks,
+            mode: RoundMode::Blocks,
             workers,
             spec: &spec,
             targets: &targets,
-            photograph: &photograph,
+            content: &content,
             visits,
-            context,
-            learning_rate,
+            context: RoundContext::default_context(&spec),
+            method: Method::Lbfgs { history: visits.history, rate: 1.0 },
         };
         let scratch = tempfile::tempdir().unwrap();
         let rounds = Rounds { context: &context, scratch: scratch.path(), job: 0, level: 0 };
@@ -153,15 +148,16 @@ fn rounds_go_on_without_a_lost_device() {
                 lost.push((device.clone(), *left));
             }
         };
-        let done = rounds
-            .run(
-                rounds.start(&start).unwrap(),
-                &mut Watcher { listener: &mut listener, cancellation: &CancellationToken::new() },
-            )
-            .unwrap();
-        (done.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), lost)
+        let start = CanvasFile::create_with(&rounds.canvas_path(0), SIZE, &start).unwrap();
+        let mut state = rounds.resume(Canvas::File(start), &mut |note| panic!("{note}")).unwrap();
+        let mut watcher =
+            Watcher { listener: &mut listener, cancellation: &CancellationToken::new() };
+        for _ in 0..visits.rounds {
+            rounds.advance(&mut state, &mut watcher).unwrap();
+        }
+        (state.canvas.read(Rect::whole(SIZE.0, SIZE.1)).unwrap(), lost)
     };
-    let (alone, nobody) = run(&WorkerPool::alone(Some(network.as_ref())));
+    let (alone, nobody) = run(&WorkerPool::single(Some(network.as_ref())));
     assert!(nobody.is_empty());
     for lasts in [0, 5, 20, 33] {
         let (found, lost) = run(&workers(&network, &[usize::MAX, lasts]));
@@ -176,20 +172,13 @@ fn stages_are_timed_while_somebody_wants_to_know() {
     let spec = Spec::spst();
     let network =
         CandleNetwork::new(&weights, spec.deepest().unwrap(), spec.pooling, &Device::Cpu).unwrap();
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
-    let sweep = Sweep::new(
-        Some(&network),
-        &spec,
-        targets,
-        Some(&tensor(2, SIZE)),
-        Grid::whole(SIZE.0, SIZE.1),
-    )
-    .unwrap();
+    let targets = tensor_targets(&tensor(3, (70, 90)), &spec.styles(), &network).unwrap();
+    let (workers, tiles) = (WorkerPool::single(Some(&network)), TilePlan::untiled(&spec));
+    let mut evaluator = Evaluator::new(workers, &spec, targets, &tensor(2, SIZE), tiles).unwrap();
     assert!(network.stages().finish().unwrap().is_empty());
     let started = std::time::Instant::now();
     network.stages().start();
-    sweep.evaluate(&tensor(1, SIZE)).unwrap();
+    evaluator.evaluate(&tensor(1, SIZE)).unwrap();
     let whole = started.elapsed().as_secs_f64();
     let stages = network.stages().finish().unwrap();
     let names: Vec<&str> = stages.keys().copied().collect();
@@ -225,21 +214,17 @@ fn convolutions_as_products_are_candles_own() {
                     deepest,
                     pooling,
                     &Device::Cpu,
-                    Arithmetic::Float32,
+                    Precision::Float32,
                     by,
                 )
                 .unwrap();
-                let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-                let targets = tensor_targets(&tensor(3, (70, 90)), &layers, &network).unwrap();
-                let sweep = Sweep::new(
-                    Some(&network),
-                    &spec,
-                    targets,
-                    Some(&tensor(2, size)),
-                    Grid::whole(size.0, size.1),
-                )
-                .unwrap();
-                let found = sweep.evaluate(&tensor(1, size)).unwrap();
+                let targets =
+                    tensor_targets(&tensor(3, (70, 90)), &spec.styles(), &network).unwrap();
+                let workers = WorkerPool::single(Some(&network));
+                let tiles = TilePlan::untiled(&spec);
+                let mut evaluator =
+                    Evaluator::new(workers, &spec, targets, &tensor(2, size), tiles).unwrap();
+                let found = evaluator.evaluate(&tensor(1, size)).unwrap();
                 (
                     found.losses.total,
                     found.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap(),

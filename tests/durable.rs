@@ -14,8 +14,7 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
 use impasto::image::Limits;
 use impasto::journal::{self, JobState, JournalError};
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
+use impasto::network::{Isa, Precision};
 use impasto::random::Noise;
 use impasto::render::Engine;
 

@@ -2,15 +2,68 @@
 
 mod support;
 
+use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
-use impasto::network::cpu::*;
-use impasto::network::{Layer, Pooling};
+use impasto::network::{
+    CpuNetwork, Features, Isa, Layer, Margins, Moments, Network, NetworkError, Pass, Pooling,
+    Precision, Request, TapGradient,
+};
 use proptest::prelude::*;
 use support::chain::{Plain, distance64, noise};
 
 /// `(layer, matrix, offset, content weight)` for a tap, from a seed.
-type Pull = (Layer, Vec<f32>, Vec<f32>, f32);
+type Pull = (Layer, Tensor, Tensor, f32);
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> Tensor {
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+}
+
+/// A request for sums and features at some layers, where every cell is computed.
+fn all_of(layers: &[Layer], core: Rect, keep: bool) -> Request {
+    Request { moments: layers.to_vec(), features: layers.to_vec(), keep, ..Request::over(core) }
+}
+
+/// A forward sweep over the pixels of a region of `h` rows.
+fn forward<'n>(
+    net: &'n CpuNetwork,
+    pixels: &[f32],
+    h: usize,
+    w: usize,
+    request: &Request,
+) -> Box<dyn Pass + 'n> {
+    net.forward(&tensor(pixels.to_vec(), &[3, h, w]), request).expect("a pass")
+}
+
+fn planar(pass: &dyn Pass, layer: Layer) -> Vec<f32> {
+    pass.features(layer).expect("features").to_planar().expect("values")
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("float32")
+}
+
+/// The means of some sums, as bits.
+fn bits(moments: &Moments) -> Vec<u64> {
+    let (gram, mean) = moments.means().expect("means");
+    let all = [gram.flatten_all().expect("flat"), mean];
+    let mut bits = vec![moments.cells()];
+    for part in all {
+        bits.extend(part.to_vec1::<f64>().expect("float64").into_iter().map(f64::to_bits));
+    }
+    bits
+}
+
+fn moments_bits(pass: &dyn Pass, layers: &[Layer]) -> Vec<Vec<u64>> {
+    layers.iter().map(|layer| bits(&pass.moments(*layer).expect("moments"))).collect()
+}
+
+/// The affine gradients at the taps.
+fn affine(pulls: &[Pull]) -> Vec<TapGradient<'_>> {
+    pulls
+        .iter()
+        .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
+        .collect()
+}
 
 fn pulls(layers: &[Layer], widths: [usize; 5], seed: u64) -> Vec<Pull> {
     let make = |&layer: &Layer| {
@@ -22,14 +75,10 @@ fn pulls(layers: &[Layer], widths: [usize; 5], seed: u64) -> Vec<Pull> {
                 matrix[i * c + j] = raw[i.min(j) * c + i.max(j)] - 0.5;
             }
         }
-        let offset = raw[c * c..c * c + c].iter().map(|x| 100.0 * (x - 0.5)).collect();
-        (layer, matrix, offset, raw[c * c + c])
+        let offset: Vec<f32> = raw[c * c..c * c + c].iter().map(|x| 100.0 * (x - 0.5)).collect();
+        (layer, tensor(matrix, &[c, c]), tensor(offset, &[c]), raw[c * c + c])
     };
     layers.iter().map(make).collect()
-}
-
-fn requests(layers: &[Layer]) -> Vec<TapRequest> {
-    layers.iter().map(|&layer| TapRequest { layer, moments: true, features: true }).collect()
 }
 
 /// Gradient with an affine and a content term at each layer.
@@ -42,27 +91,15 @@ fn gradient(
     pulls: &[Pull],
 ) -> Vec<f32> {
     let other = noise(pixels.len(), 99);
-    let taps = requests(layers);
-    let request = Request {
-        taps: &taps,
-        core: Rect::whole(w, h),
-        wanted: None,
-        same_bits: false,
-        keep: true,
-    };
-    let target = net.forward(&other, h, w, &request).expect("target");
+    let request = all_of(layers, Rect::whole(w, h), true);
+    let target = forward(net, &other, h, w, &request);
     let targets: Vec<_> = layers.iter().map(|&l| target.features(l).expect("features")).collect();
-    let pass = net.forward(pixels, h, w, &request).expect("pass");
-    let mut list = Vec::new();
-    for ((layer, matrix, offset, scale), features) in pulls.iter().zip(&targets) {
-        list.push(TapGradient::Affine { layer: *layer, matrix, offset });
-        list.push(TapGradient::Content {
-            layer: *layer,
-            target: ContentTarget { features, top: 0, left: 0 },
-            scale: *scale,
-        });
+    let pass = forward(net, pixels, h, w, &request);
+    let mut list = affine(pulls);
+    for ((layer, _, _, scale), target) in pulls.iter().zip(&targets) {
+        list.push(TapGradient::Content { layer: *layer, target, origin: (0, 0), scale: *scale });
     }
-    pass.backward(&list).expect("gradient")
+    values(&pass.backward(&list).expect("gradient"))
 }
 
 /// Compares features, moments and gradient with float64 for one network and size.
@@ -75,28 +112,14 @@ fn compare(
     isa: Isa,
     seed: u64,
 ) {
-    let weights = support::chain::random(widths, seed);
+    let weights = support::small_network(seed, widths);
     let deepest = *layers.iter().max().expect("layers");
     let pooling = if max { Pooling::Max } else { Pooling::Average };
     let net =
         CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa).expect("network");
     let plain = Plain::new(&weights, max);
     let pixels = noise(3 * h * w, seed + 1);
-    let taps = requests(layers);
-    let pass = net
-        .forward(
-            &pixels,
-            h,
-            w,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(w, h),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )
-        .expect("pass");
+    let pass = forward(&net, &pixels, h, w, &all_of(layers, Rect::whole(w, h), false));
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for &layer in layers {
         let map = &maps[layer.index()];
@@ -106,14 +129,18 @@ fn compare(
         let size =
             |data: &[f64]| (data.iter().map(|x| x * x).sum::<f64>() / data.len() as f64).sqrt();
         let largest = maps[..=layer.index()].iter().map(|m| size(&m.data)).fold(0.0, f64::max);
-        let found = pass.features(layer).expect("features").to_planar();
+        let found = planar(pass.as_ref(), layer);
         let apart: Vec<f64> = found.iter().zip(&map.data).map(|(a, b)| f64::from(*a) - b).collect();
         let error = size(&apart) / size(&map.data).max(0.1 * largest).max(1e-300);
         assert!(error < 3e-5, "{layer} of {h}x{w} {widths:?} {}: {error:.2e}", isa.name());
         let moments = pass.moments(layer).expect("moments");
-        assert!(moments.finite);
         let cells = map.height * map.width;
-        let (gram, mean) = (moments.gram(), moments.mean());
+        assert_eq!(moments.cells(), cells as u64);
+        let (gram, mean) = moments.means().expect("means");
+        let (gram, mean) = (
+            gram.flatten_all().and_then(|gram| gram.to_vec1::<f64>()).expect("float64"),
+            mean.to_vec1::<f64>().expect("float64"),
+        );
         for i in 0..map.channels {
             let row = |c: usize| &map.data[c * cells..(c + 1) * cells];
             let wanted = row(i).iter().sum::<f64>() / cells as f64;
@@ -128,9 +155,10 @@ fn compare(
                 let wanted =
                     row(i).iter().zip(row(j)).map(|(a, b)| a * b).sum::<f64>() / cells as f64;
                 let found = gram[i * map.channels + j];
-                let size = (gram[i * map.channels + i] * gram[j * map.channels + j]).sqrt();
+                // And so an entry, by either channel's features times the other channel.
+                let root = |c: usize| gram[c * map.channels + c].sqrt();
                 assert!(
-                    (found - wanted).abs() < 1e-4 * size + 1e-2,
+                    (found - wanted).abs() < bound * (root(i) + root(j)) + 1e-2,
                     "{layer} gram {i} {j}: {found} {wanted}"
                 );
             }
@@ -143,6 +171,7 @@ fn compare(
     for (layer, matrix, offset, scale) in &pulls {
         let (map, other) = (&maps[layer.index()], &others[layer.index()]);
         let (c, cells) = (map.channels, map.height * map.width);
+        let (matrix, offset) = (values(matrix), values(offset));
         let mut out = vec![0.0; c * cells];
         for i in 0..c {
             for p in 0..cells {
@@ -158,25 +187,11 @@ fn compare(
     }
     // The engine's own features decide ReLUs and pooling, so that a value that rounds to the other
     // side does not matter.
-    let every = requests(&Layer::ALL[..=deepest.index()]);
-    let pass = net
-        .forward(
-            &pixels,
-            h,
-            w,
-            &Request {
-                taps: &every,
-                core: Rect::whole(w, h),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )
-        .expect("pass");
+    let every = &Layer::ALL[..=deepest.index()];
+    let pass = forward(&net, &pixels, h, w, &all_of(every, Rect::whole(w, h), false));
     let mut maps = maps;
-    for (map, request) in maps.iter_mut().zip(&every) {
-        let features = pass.features(request.layer).expect("features").to_planar();
-        map.data = features.into_iter().map(f64::from).collect();
+    for (map, &layer) in maps.iter_mut().zip(every) {
+        map.data = planar(pass.as_ref(), layer).into_iter().map(f64::from).collect();
     }
     let wanted = plain.backward(&maps, &tap_gradients, h, w);
     let error = distance64(&found, &wanted);
@@ -232,39 +247,21 @@ fn everything(
     w: usize,
     layers: &[Layer],
     widths: [usize; 5],
-) -> (Vec<Moments>, Vec<u32>) {
+) -> (Vec<Vec<u64>>, Vec<u32>) {
     let pixels = noise(3 * h * w, 5);
-    let taps = requests(layers);
-    let pass = net
-        .forward(
-            &pixels,
-            h,
-            w,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(w, h),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )
-        .expect("pass");
-    let moments = layers.iter().map(|&l| pass.moments(l).expect("moments").clone()).collect();
-    let mut values: Vec<u32> = layers
-        .iter()
-        .flat_map(|&l| pass.features(l).expect("features").to_planar())
-        .map(f32::to_bits)
-        .collect();
+    let pass = forward(net, &pixels, h, w, &all_of(layers, Rect::whole(w, h), false));
+    let mut values: Vec<u32> =
+        layers.iter().flat_map(|&l| planar(pass.as_ref(), l)).map(f32::to_bits).collect();
     values.extend(
         gradient(net, &pixels, h, w, layers, &pulls(layers, widths, 1)).iter().map(|x| x.to_bits()),
     );
-    (moments, values)
+    (moments_bits(pass.as_ref(), layers), values)
 }
 
 #[test]
 fn same_bytes_for_instructions_and_threads() {
     let widths = [20, 33, 64, 70, 48];
-    let weights = support::chain::random(widths, 11);
+    let weights = support::small_network(11, widths);
     let layers = [0, 2, 3, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
     let (h, w) = (101, 118);
     let mut first = None;
@@ -307,44 +304,21 @@ fn cut(pixels: &[f32], h: usize, w: usize, rect: Rect) -> Vec<f32> {
 #[test]
 fn same_bytes_for_any_tiling() {
     let widths = [5, 6, 20, 8, 17];
-    let weights = support::chain::random(widths, 12);
+    let weights = support::small_network(12, widths);
     let layers = [0, 2, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
     let net = CpuNetwork::new(&weights, layers[5], Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
-    let margins = BitwiseMargins::new(layers[5]);
+    let margins = Margins::bitwise(layers);
     assert_eq!((margins.features, margins.gradient), (256, 576));
     let (h, w) = (147, 1500);
     let pixels = noise(3 * h * w, 8);
-    let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
-    let list: Vec<_> = pulls
-        .iter()
-        .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
-        .collect();
-    let kept = net
-        .forward(
-            &pixels,
-            h,
-            w,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(w, h),
-                wanted: None,
-                same_bits: false,
-                keep: true,
-            },
-        )
-        .expect("pass");
-    let whole: Vec<_> = layers
-        .iter()
-        .map(|&l| {
-            (
-                kept.moments(l).expect("moments").clone(),
-                kept.features(l).expect("features").to_planar(),
-            )
-        })
-        .collect();
-    let whole_gradient = kept.backward(&list).expect("gradient");
+    let list = affine(&pulls);
+    let kept = forward(&net, &pixels, h, w, &all_of(&layers, Rect::whole(w, h), true));
+    let whole_moments = moments_bits(kept.as_ref(), &layers);
+    let whole_features: Vec<Features> =
+        layers.iter().map(|&l| kept.features(l).expect("features")).collect();
+    let whole_gradient = values(&kept.backward(&list).expect("gradient"));
     let (near, far) = (margins.features, margins.gradient);
     for (core, margin, trimmed) in [
         (64, near, true),
@@ -354,9 +328,10 @@ fn same_bytes_for_any_tiling() {
         (512, far, false),
     ] {
         let mut merged: Vec<Option<Moments>> = vec![None; layers.len()];
-        let mut assembled: Vec<_> = layers
+        let mut assembled: Vec<Features> = layers
             .iter()
-            .map(|&l| Features::empty(l, widths[l.block() - 1], h / l.stride(), w / l.stride()))
+            .zip(&whole_features)
+            .map(|(l, whole)| whole.blank(l.cells(w), l.cells(h)).expect("zeros"))
             .collect();
         for top in (0..h).step_by(core) {
             for left in (0..w).step_by(core) {
@@ -372,26 +347,22 @@ fn same_bytes_for_any_tiling() {
                 };
                 let tile = cut(&pixels, h, w, region);
                 let back = margin == far;
-                let wanted = trimmed.then_some(if back { core } else { Rect::whole(0, 0) });
-                let request = Request { taps: &taps, core, wanted, same_bits: true, keep: true };
-                let pass = net.forward(&tile, region.height, region.width, &request).expect("tile");
+                let gradient = trimmed.then_some(if back { core } else { Rect::whole(0, 0) });
+                let request = Request { gradient, bitwise: true, ..all_of(&layers, core, true) };
+                let pass = forward(&net, &tile, region.height, region.width, &request);
                 for (i, &layer) in layers.iter().enumerate() {
                     let moments = pass.moments(layer).expect("moments");
                     match &mut merged[i] {
-                        Some(all) => all.merge(moments),
-                        none => *none = Some(moments.clone()),
+                        Some(all) => all.merge(&moments).expect("of one tap"),
+                        none => *none = Some(moments),
                     }
-                    let stride = layer.stride();
-                    assembled[i]
-                        .paste(
-                            &pass.features(layer).expect("features"),
-                            top / stride,
-                            left / stride,
-                        )
-                        .expect("fits");
+                    let features = pass.features(layer).expect("features");
+                    let [_, height, width] = features.shape();
+                    let (top, left) = (top / layer.stride(), left / layer.stride());
+                    assembled[i].paste(&features, Rect { left, top, width, height }).expect("fits");
                 }
                 if back {
-                    let gradient = pass.backward(&list).expect("gradient");
+                    let gradient = values(&pass.backward(&list).expect("gradient"));
                     let mine = cut(&gradient, region.height, region.width, core);
                     let theirs = cut(&whole_gradient, h, w, Rect { top, left, ..core });
                     assert!(
@@ -402,13 +373,14 @@ fn same_bytes_for_any_tiling() {
             }
         }
         for (i, &layer) in layers.iter().enumerate() {
-            let (moments, features) = &whole[i];
-            let mine = assembled[i].to_planar();
+            let planar = |features: &Features| features.to_planar().expect("values");
+            let (mine, theirs) = (planar(&assembled[i]), planar(&whole_features[i]));
             assert!(
-                mine.iter().zip(features).all(|(a, b)| a.to_bits() == b.to_bits()),
+                mine.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits()),
                 "{layer} features, core {core}"
             );
-            assert!(merged[i].as_ref() == Some(moments), "{layer} moments, core {core}");
+            let merged = merged[i].as_ref().map(bits);
+            assert!(merged.as_ref() == Some(&whole_moments[i]), "{layer} moments, core {core}");
         }
     }
 }
@@ -418,7 +390,7 @@ fn same_bytes_for_any_tiling() {
 #[test]
 fn what_is_not_wanted_is_left_out() {
     let widths = [8, 8, 20, 16, 17];
-    let weights = support::chain::random(widths, 13);
+    let weights = support::small_network(13, widths);
     let (h, w) = (330, 421);
     let pixels = noise(3 * h * w, 8);
     let core = Rect { top: 160, left: 176, height: 32, width: 64 };
@@ -429,40 +401,26 @@ fn what_is_not_wanted_is_left_out() {
     ] {
         let layers: Vec<Layer> = layers.into_iter().map(|i| Layer::ALL[i]).collect();
         let deepest = *layers.last().expect("taps");
-        let taps = requests(&layers);
         let pulls = pulls(&layers, widths, 4);
-        let list: Vec<_> = pulls
-            .iter()
-            .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
-            .collect();
-        let run = |isa, wanted, threads| {
+        let list = affine(&pulls);
+        let run = |isa, gradient, threads| {
             let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, isa)
                 .expect("network");
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             pool.install(|| {
-                let pass = net
-                    .forward(
-                        &pixels,
-                        h,
-                        w,
-                        &Request { taps: &taps, core, wanted, same_bits: false, keep: true },
-                    )
-                    .expect("pass");
-                let sums: Vec<Moments> =
-                    layers.iter().map(|l| pass.moments(*l).expect("moments").clone()).collect();
-                let features: Vec<f32> = layers
-                    .iter()
-                    .flat_map(|l| pass.features(*l).expect("features").to_planar())
-                    .collect();
-                (sums, features, cut(&pass.backward(&list).expect("gradient"), h, w, core))
+                let request = Request { gradient, ..all_of(&layers, core, true) };
+                let pass = forward(&net, &pixels, h, w, &request);
+                let sums = moments_bits(pass.as_ref(), &layers);
+                let features: Vec<f32> =
+                    layers.iter().flat_map(|l| planar(pass.as_ref(), *l)).collect();
+                let gradient = values(&pass.backward(&list).expect("gradient"));
+                (sums, features, cut(&gradient, h, w, core))
             })
         };
         let whole = run(Isa::detect(), None, 2);
         let part = run(Isa::detect(), Some(core), 2);
-        let (features, gradient) = (
-            support::chain::distance(&part.1, &whole.1),
-            support::chain::distance(&part.2, &whole.2),
-        );
+        let (features, gradient) =
+            (support::relative_l2(&part.1, &whole.1), support::relative_l2(&part.2, &whole.2));
         assert!(features < 1e-5 && gradient < 1e-4, "{layers:?}: {features:.2e}, {gradient:.2e}");
         for isa in Isa::available() {
             if isa.name() == "portable"
@@ -480,18 +438,11 @@ fn what_is_not_wanted_is_left_out() {
         }
         let net = CpuNetwork::new(&weights, deepest, pooling, Precision::Float32, Isa::detect())
             .expect("network");
-        let nowhere = Some(Rect::whole(0, 0));
-        let pass = net
-            .forward(
-                &pixels,
-                h,
-                w,
-                &Request { taps: &taps, core, wanted: nowhere, same_bits: false, keep: false },
-            )
-            .expect("pass");
-        let found: Vec<f32> =
-            layers.iter().flat_map(|l| pass.features(*l).expect("features").to_planar()).collect();
-        assert!(support::chain::distance(&found, &whole.1) < 1e-5);
+        let gradient = Some(Rect::whole(0, 0));
+        let request = Request { gradient, ..all_of(&layers, core, false) };
+        let pass = forward(&net, &pixels, h, w, &request);
+        let found: Vec<f32> = layers.iter().flat_map(|l| planar(pass.as_ref(), *l)).collect();
+        assert!(support::relative_l2(&found, &whole.1) < 1e-5);
     }
 }
 
@@ -499,80 +450,52 @@ fn what_is_not_wanted_is_left_out() {
 #[test]
 fn exact_margins_agree_to_rounding() {
     let widths = [8, 8, 20, 16, 17];
-    let weights = support::chain::random(widths, 13);
+    let weights = support::small_network(13, widths);
     let layers = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
     let net =
         CpuNetwork::new(&weights, layers[4], Pooling::Average, Precision::Float32, Isa::detect())
             .expect("network");
     let (h, w) = (66, 800);
     let pixels = noise(3 * h * w, 8);
-    let taps = requests(&layers);
     let pulls = pulls(&layers, widths, 4);
-    let list: Vec<_> = pulls
-        .iter()
-        .map(|(layer, matrix, offset, _)| TapGradient::Affine { layer: *layer, matrix, offset })
-        .collect();
+    let list = affine(&pulls);
     let run = |pixels: &[f32], w| {
-        let pass = net
-            .forward(
-                pixels,
-                h,
-                w,
-                &Request {
-                    taps: &taps,
-                    core: Rect::whole(w, h),
-                    wanted: None,
-                    same_bits: false,
-                    keep: true,
-                },
-            )
-            .expect("pass");
-        let features = pass.features(layers[4]).expect("features");
-        (features, pass.backward(&list).expect("gradient"))
+        let pass = forward(&net, pixels, h, w, &all_of(&layers, Rect::whole(w, h), true));
+        let features = planar(pass.as_ref(), layers[4]);
+        (features, values(&pass.backward(&list).expect("gradient")))
     };
     let (features, gradient) = run(&pixels, w);
     let region = Rect { top: 0, left: 192, height: h, width: 448 };
     let (tile_features, tile_gradient) = run(&cut(&pixels, h, w, region), 448);
-    let (left, right) = (192 / 16, 192 / 16 + 4);
-    let cells = Rect { top: 0, left: 128 / 16, height: h / 16, width: 192 / 16 };
-    let mine = tile_features.crop(cells).expect("inside").to_planar();
-    let theirs =
-        features.crop(Rect { left: cells.left + left, ..cells }).expect("inside").to_planar();
-    assert!(right > left && support::chain::distance(&mine, &theirs) < 1e-5);
+    // The cells of the deepest tap that see no pixel beyond the tile.
+    let cells = |features: &[f32], width: usize, left: usize| -> Vec<f32> {
+        let rows = features.chunks_exact(width / 16);
+        rows.flat_map(|row| row[left / 16..][..192 / 16].to_vec()).collect()
+    };
+    let (mine, theirs) = (cells(&tile_features, 448, 128), cells(&features, w, 128 + 192));
+    assert!(support::relative_l2(&mine, &theirs) < 1e-5);
     let core = Rect { top: 0, left: 192, height: h, width: 64 };
     let mine = cut(&tile_gradient, h, 448, core);
     let theirs = cut(&gradient, h, w, Rect { left: 384, ..core });
-    let error = support::chain::distance(&mine, &theirs);
+    let error = support::relative_l2(&mine, &theirs);
     assert!(error < 1e-4, "{error:.2e}");
 }
 
 #[test]
 fn content_loss_adds_up() {
     let widths = [3, 4, 5, 6, 7];
-    let weights = support::chain::random(widths, 2);
+    let weights = support::small_network(2, widths);
     let layer = Layer::ALL[9];
     let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
     let (h, w) = (150, 200);
-    let taps = requests(&[layer]);
-    let request = Request {
-        taps: &taps,
-        core: Rect::whole(w, h),
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
-    let target = net
-        .forward(&noise(3 * h * w, 1), h, w, &request)
-        .expect("pass")
-        .features(layer)
-        .expect("features");
-    let pass = net.forward(&noise(3 * h * w, 2), h, w, &request).expect("pass");
-    let found = pass
-        .content_loss(layer, ContentTarget { features: &target, top: 0, left: 0 })
-        .expect("loss");
+    let request = all_of(&[layer], Rect::whole(w, h), false);
+    let target = forward(&net, &noise(3 * h * w, 1), h, w, &request);
+    let target = target.features(layer).expect("features");
+    let pass = forward(&net, &noise(3 * h * w, 2), h, w, &request);
+    let found = pass.content_distance(layer, &target, (0, 0)).expect("distances");
     assert_eq!(found.len(), 3 * 4);
-    let (ours, theirs) = (pass.features(layer).expect("features").to_planar(), target.to_planar());
+    let (ours, theirs) = (planar(pass.as_ref(), layer), target.to_planar().expect("values"));
     let wanted: f64 =
         ours.iter().zip(&theirs).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     assert!((found.iter().sum::<f64>() - wanted).abs() < 1e-6 * wanted);
@@ -580,66 +503,62 @@ fn content_loss_adds_up() {
 
 #[test]
 fn mistakes_are_errors() {
-    let weights = support::chain::random([3, 4, 5, 6, 7], 2);
+    let weights = support::small_network(2, [3, 4, 5, 6, 7]);
     let deepest = Layer::ALL[8];
     let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
-    let pixels = noise(3 * 4 * 4, 1);
+    let pixels = tensor(noise(3 * 4 * 4, 1), &[3, 4, 4]);
     let ask = |layers: &[Layer], core: Rect, keep: bool| {
-        let taps = requests(layers);
-        net.forward(
-            &pixels,
-            4,
-            4,
-            &Request { taps: &taps, core, wanted: None, same_bits: false, keep },
-        )
+        net.forward(&pixels, &all_of(layers, core, keep))
     };
     let whole = Rect::whole(4, 4);
-    let failed = |result: Result<Pass, CpuError>| result.err().expect("an error");
-    assert_eq!(failed(ask(&[], whole, false)), CpuError::NoTaps);
-    assert_eq!(
-        failed(ask(&[deepest], whole, false)),
-        CpuError::NoCells { layer: deepest, height: 4, width: 4 }
-    );
-    assert!(matches!(failed(ask(&[Layer::ALL[9]], whole, false)), CpuError::TooDeep(..)));
+    let failed = |result: Result<Box<dyn Pass + '_>, NetworkError>| result.err().expect("an error");
+    assert!(matches!(failed(ask(&[], whole, false)), NetworkError::NoTaps));
     assert!(matches!(
-        failed(ask(&[Layer::ALL[0]], Rect::whole(5, 4), false)),
-        CpuError::Outside { .. }
+        failed(ask(&[deepest], whole, false)),
+        NetworkError::NoCells { layer } if layer == deepest
     ));
+    let beyond = failed(ask(&[Layer::ALL[9]], whole, false));
+    assert!(matches!(beyond, NetworkError::TooDeep { .. }));
+    let outside = failed(ask(&[Layer::ALL[0]], Rect::whole(5, 4), false));
+    assert!(matches!(outside, NetworkError::Outside(_)));
+    let flat =
+        net.forward(&tensor(vec![0.0; 16], &[4, 4]), &all_of(&[Layer::ALL[0]], whole, false));
+    assert!(matches!(failed(flat), NetworkError::Shape { .. }));
     let pass = ask(&[Layer::ALL[2]], whole, false).expect("pass");
     assert!(pass.moments(Layer::ALL[1]).is_err());
-    assert_eq!(pass.backward(&[]).err(), Some(CpuError::NotKept));
+    assert!(matches!(pass.backward(&[]), Err(NetworkError::NotKept)));
+    let (matrix, offset) = (tensor(vec![0.0; 9], &[3, 3]), tensor(vec![0.0; 3], &[3]));
+    let affine = |layer| TapGradient::Affine { layer, matrix: &matrix, offset: &offset };
     let pass = ask(&[Layer::ALL[2]], whole, true).expect("pass");
-    let gradient =
-        TapGradient::Affine { layer: Layer::ALL[1], matrix: &[0.0; 9], offset: &[0.0; 3] };
-    assert!(pass.backward(&[gradient]).is_err());
+    let other = pass.backward(&[affine(Layer::ALL[1])]);
+    assert!(matches!(other, Err(NetworkError::NotRequested(_))));
+    // The tap has four channels.
+    let pass = ask(&[Layer::ALL[2]], whole, true).expect("pass");
+    let small = pass.backward(&[affine(Layer::ALL[2])]);
+    assert!(matches!(small, Err(NetworkError::Size { .. })));
+    let pass = ask(&[Layer::ALL[0]], whole, true).expect("pass");
+    let twice = pass.backward(&[affine(Layer::ALL[0]), affine(Layer::ALL[0])]);
+    assert!(matches!(twice, Err(NetworkError::Twice(_))));
+    let tf32 = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Tf32, Isa::detect());
+    assert!(matches!(tf32, Err(NetworkError::NoSuchPrecision("tf32"))));
 }
 
 #[test]
 fn nonsense_is_noticed() {
-    let weights = support::chain::random([3, 4, 5, 6, 7], 2);
+    let weights = support::small_network(2, [3, 4, 5, 6, 7]);
     let net =
         CpuNetwork::new(&weights, Layer::ALL[4], Pooling::Max, Precision::Float32, Isa::detect())
             .expect("network");
     for bad in [f32::NAN, f32::INFINITY, 1e30] {
         let mut pixels = noise(3 * 32 * 32, 1);
         pixels[500] = bad;
-        let taps = requests(&[Layer::ALL[0], Layer::ALL[4]]);
-        let pass = net
-            .forward(
-                &pixels,
-                32,
-                32,
-                &Request {
-                    taps: &taps,
-                    core: Rect::whole(32, 32),
-                    wanted: None,
-                    same_bits: false,
-                    keep: false,
-                },
-            )
-            .expect("pass");
-        assert!(!pass.moments(Layer::ALL[0]).expect("moments").finite);
+        let layers = [Layer::ALL[0], Layer::ALL[4]];
+        let pass = forward(&net, &pixels, 32, 32, &all_of(&layers, Rect::whole(32, 32), false));
+        let (gram, mean) = pass.moments(layers[0]).and_then(|sums| sums.means()).expect("means");
+        let values = gram.flatten_all().and_then(|gram| gram.to_vec1::<f64>()).expect("float64");
+        assert!(values.iter().all(|value| value.is_nan()));
+        assert!(mean.to_vec1::<f64>().expect("float64").iter().all(|value| value.is_nan()));
     }
 }
 
@@ -647,17 +566,17 @@ fn nonsense_is_noticed() {
 /// same, whatever follows the convolution.
 #[test]
 fn large_maps_are_as_small_ones() {
-    use impasto::kernels::buffer::Pool;
-    use impasto::kernels::convolve::{Convolution, Pool2, Sink, Source};
-    use impasto::kernels::map::{Map, Mask, Shape};
-    use impasto::kernels::winograd::{Direction, Filters, Layer3x3};
-    let pool = Pool::new();
+    use impasto::internal::buffer::BufferCache;
+    use impasto::internal::convolve::{Convolution, Sink, Source};
+    use impasto::internal::map::{Map, Mask, Shape};
+    use impasto::internal::winograd::{Direction, Filters, Layer3x3};
+    let cache = BufferCache::new();
     let (inputs, outputs, width, common) = (3, 5, 1040, 128);
     let weights = noise(inputs * outputs * 9, 1);
     let layer = Layer3x3 { weights: &weights, outputs, inputs };
     let bias = [[0.1f32; 5].as_slice(), &[0.0; 11]].concat();
     for isa in Isa::available() {
-        let filters = Filters::new(isa, &pool, layer, Direction::Forward, 1.0, false);
+        let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, false);
         let run = |height: usize, kind: usize| {
             let shape = |channels| Shape { channels, height, width };
             let half = Shape { channels: outputs, height: height / 2, width: width / 2 };
@@ -665,17 +584,17 @@ fn large_maps_are_as_small_ones() {
                 .flat_map(|c| noise(height * width, c as u64 + 2))
                 .map(|x| x - 0.5)
                 .collect();
-            let map = Map::from_planar(&pool, shape(inputs), &planar);
-            let mut out = Map::new(&pool, if kind == 0 { half } else { shape(outputs) });
+            let map = Map::from_planar(&cache, shape(inputs), &planar);
+            let mut out = Map::new(&cache, if kind == 0 { half } else { shape(outputs) });
             let mut mask = Mask::new(
-                &pool,
+                &cache,
                 if kind == 0 { half } else { shape(outputs) },
                 if kind == 0 { 4 } else { 1 },
             );
             mask.data.fill(0b10110);
             let job = Convolution {
                 isa,
-                pool: &pool,
+                cache: &cache,
                 source: Some((Source::Map(&map), &filters)),
                 height,
                 width,
@@ -685,7 +604,7 @@ fn large_maps_are_as_small_ones() {
             job.run(match kind {
                 0 => Sink::Pooled {
                     bias: &bias,
-                    pool: Pool2::Max,
+                    pooling: Pooling::Max,
                     out: &mut out,
                     mask: Some(&mut mask),
                     full: None,

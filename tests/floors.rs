@@ -21,19 +21,7 @@ const FLOORS: &[(usize, &[&str])] = &[
 ];
 
 /// Circles that are still to be cut. This list only gets shorter.
-const UNCUT: &[&str] = &[
-    "batch::scheduler, batch::share",
-    "cli::devices, cli::run",
-    "config::listing, config::paths, config::reader, config::settings::method",
-    "image::error, image::format",
-    "image::read::chunks, image::read::tiff",
-    "journal::error, journal::lock",
-    "network::candle, network::convolutions",
-    "network::cpu::backward, network::cpu::forward",
-    "optimise::adam, optimise::lbfgs, optimise::state",
-    "render::job, render::level",
-    "render::rounds::blocks, render::rounds::feathered, render::rounds::visits",
-];
+const UNCUT: &[&str] = &["batch::scheduler, batch::share", "journal::error, journal::lock"];
 
 type ModulePath = Vec<String>;
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use impasto::image::{Limits, decode};
-use impasto::network::{Arithmetic, CandleNetwork, Convolutions, Layer, Network, Pooling, Weights};
+use impasto::network::gpu::{CandleNetwork, Convolutions, Gpu, allow_tf32, gpu};
+use impasto::network::{Layer, Network, Pooling, Precision, Weights};
 use impasto::objective::Spec;
-use impasto::render::{Evaluation, Gpu, Sweep, WorkerPool, gpu, picture_tensor, style_targets};
-use impasto::tiling::Grid;
+use impasto::render::{Evaluation, Evaluator, TilePlan, WorkerPool, picture_tensor, style_targets};
 use serde_json::Value;
 use support::{path, relative_l2};
 
@@ -44,17 +44,12 @@ fn evaluate(network: &dyn Network, spec: &Spec, core: Option<usize>) -> Evaluati
     let canvas = tensor("canvas_101x75.png").to_device(&device).unwrap();
     let content = tensor("content_101x75.png").to_device(&device).unwrap();
     let style = picture("style_88x70.png");
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets =
-        style_targets(&style, (style.width as usize, style.height as usize), &layers, network)
-            .unwrap();
-    let (_, height, width) = canvas.dims3().unwrap();
-    let grid =
-        core.map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
-    Sweep::new(Some(network), spec, targets, Some(&content), grid)
-        .unwrap()
-        .evaluate(&canvas)
-        .unwrap()
+    let size = (style.width as usize, style.height as usize);
+    let targets = style_targets(&style, size, &spec.styles(), network).unwrap();
+    let tiles = TilePlan::of_cores(spec, core.unwrap_or(usize::MAX));
+    let workers = WorkerPool::single(Some(network));
+    let mut evaluator = Evaluator::new(workers, spec, targets, &content, tiles).unwrap();
+    evaluator.evaluate(&canvas).unwrap()
 }
 
 fn values(evaluation: &Evaluation) -> Vec<f32> {
@@ -65,16 +60,9 @@ fn bits(evaluation: &Evaluation) -> Vec<u32> {
     values(evaluation).into_iter().map(f32::to_bits).collect()
 }
 
-fn network(
-    gpu: &Gpu,
-    weights: &Weights,
-    pooling: Pooling,
-    arithmetic: Arithmetic,
-) -> CandleNetwork {
-    arithmetic.apply();
-    let deepest = Layer::parse("relu5_2").unwrap();
-    let by = Convolutions::suited(gpu.device(), arithmetic);
-    CandleNetwork::with(weights, deepest, pooling, gpu.device(), arithmetic, by).unwrap()
+fn network(gpu: &Gpu, weights: &Weights, pooling: Pooling, precision: Precision) -> CandleNetwork {
+    allow_tf32(precision);
+    gpu.network(weights, Layer::parse("relu5_2").unwrap(), pooling, precision).unwrap()
 }
 
 /// One test, so that no two change the process's arithmetic under each other.
@@ -89,7 +77,7 @@ fn a_gpu_computes_what_the_cpu_does() {
         let losses = &expected["cases"][format!("{word}_f16weights")]["losses"];
         let deepest = Layer::parse("relu5_2").unwrap();
         let direct = CandleNetwork::new(&weights, deepest, pooling, &Device::Cpu).unwrap();
-        Arithmetic::Float32.apply();
+        allow_tf32(Precision::Float32);
         // With tiles of 4x4, a maximum or a ReLU within rounding of the other side may fall
         // otherwise than by direct convolutions. One such flip weighs this much in the gradient of
         // a picture of 6x4 cells; average poolings have next to none.
@@ -100,7 +88,7 @@ fn a_gpu_computes_what_the_cpu_does() {
                 deepest,
                 pooling,
                 gpu.device(),
-                Arithmetic::Float32,
+                Precision::Float32,
                 by,
             )
             .unwrap();
@@ -143,21 +131,21 @@ fn a_gpu_computes_what_the_cpu_does() {
                 );
             }
         }
-        let exact = network(&gpu, &weights, pooling, Arithmetic::Float32);
+        let exact = network(&gpu, &weights, pooling, Precision::Float32);
         // Labelled fast modes: their errors are told, and bounded loosely.
         let spec = Spec { pooling, ..Spec::spst() };
         let wanted = evaluate(&exact, &spec, None);
-        for (arithmetic, bound) in [(Arithmetic::Tf32, 0.05), (Arithmetic::Bfloat16, 0.3)] {
-            let found = evaluate(&network(&gpu, &weights, pooling, arithmetic), &spec, None);
+        for (precision, bound) in [(Precision::Tf32, 0.05), (Precision::Bfloat16, 0.3)] {
+            let found = evaluate(&network(&gpu, &weights, pooling, precision), &spec, None);
             let loss = (found.losses.total - wanted.losses.total).abs() / wanted.losses.total;
             let gradient = relative_l2(&values(&found), &values(&wanted));
-            println!("{arithmetic:?}, {word}: loss off by {loss:.1e}, gradient by {gradient:.1e}");
+            println!("{precision:?}, {word}: loss off by {loss:.1e}, gradient by {gradient:.1e}");
             assert!(
                 loss <= bound && gradient <= bound,
-                "{arithmetic:?}, {word}: {loss:.1e}, {gradient:.1e}"
+                "{precision:?}, {word}: {loss:.1e}, {gradient:.1e}"
             );
         }
-        Arithmetic::Float32.apply();
+        allow_tf32(Precision::Float32);
     }
 }
 
@@ -166,20 +154,11 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
     let Some(gpu) = first() else { return };
     let weights = support::small_network(6, [8, 8, 16, 16, 16]);
     let spec = Spec::spst();
-    let by = Convolutions::suited(gpu.device(), Arithmetic::Float32);
-    let one = CandleNetwork::with(
-        &weights,
-        spec.deepest().unwrap(),
-        spec.pooling,
-        gpu.device(),
-        Arithmetic::Float32,
-        by,
-    )
-    .unwrap();
+    let deepest = spec.deepest().unwrap();
+    let one = gpu.network(&weights, deepest, spec.pooling, Precision::Float32).unwrap();
     let network: Arc<dyn Network> = Arc::new(one);
     let style = picture("style_88x70.png");
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = style_targets(&style, (88, 70), &layers, network.as_ref()).unwrap();
+    let targets = style_targets(&style, (88, 70), &spec.styles(), network.as_ref()).unwrap();
     let (canvas, content) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"));
     let run = |workers: usize| {
         let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
@@ -187,10 +166,10 @@ fn two_workers_on_one_gpu_give_one_workers_bytes() {
             (0..workers).map(|_| (Arc::clone(&network), Arc::clone(&pool))).collect(),
         );
         // The canvas is in this machine's memory, as with several GPUs.
-        let sweep =
-            Sweep::by(workers, &spec, targets.clone(), Some(&content), Grid::new(101, 75, 64))
-                .unwrap();
-        bits(&sweep.evaluate(&canvas).unwrap())
+        let tiles = TilePlan::of_cores(&spec, 64);
+        let mut evaluator =
+            Evaluator::new(workers, &spec, targets.clone(), &content, tiles).unwrap();
+        bits(&evaluator.evaluate(&canvas).unwrap())
     };
     assert_eq!(run(1), run(2));
 }

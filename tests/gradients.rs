@@ -8,12 +8,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use impasto::geometry::Rect;
-use impasto::network::{Layer, Network, Pooling, Request, Weights};
-use impasto::objective::{Spec, StyleTargets, TapStatistics};
+use impasto::internal::tensor_targets;
+use impasto::network::{Layer, Pooling, Weights};
+use impasto::objective::{Spec, StyleTargets};
 use impasto::random::Noise;
-use impasto::render::Sweep;
-use impasto::tiling::Grid;
+use impasto::render::{Evaluator, TilePlan, WorkerPool};
 use support::plain::{Judge, features, statistics};
 use support::{random_pixels, small_network};
 
@@ -21,29 +20,6 @@ const SIZE: (usize, usize) = (37, 35);
 
 fn tensor(pixels: &[f32], (width, height): (usize, usize)) -> Tensor {
     Tensor::from_vec(pixels.to_vec(), (3, height, width), &Device::Cpu).unwrap()
-}
-
-fn targets(network: &dyn Network, pixels: &Tensor, spec: &Spec) -> StyleTargets {
-    let (_, height, width) = pixels.dims3().unwrap();
-    let layers: Vec<Layer> = spec.style_taps().map(|(l, _)| l).collect();
-    if layers.is_empty() {
-        return StyleTargets::default();
-    }
-    let request = Request {
-        moments: layers.clone(),
-        features: vec![],
-        gradients: vec![],
-        core: Rect::whole(width, height),
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
-    let pass = network.forward(pixels, &request).unwrap();
-    let taps = layers
-        .iter()
-        .map(|l| (*l, TapStatistics::from_moments(&pass.moments(*l).unwrap()).unwrap()))
-        .collect();
-    StyleTargets { taps }
 }
 
 /// Compares value and gradient of `spec` on every implementation of the network.
@@ -74,18 +50,13 @@ fn check(name: &str, spec: &Spec) {
     };
     let expected = judge.loss(&double(&canvas));
     for (kind, network) in support::networks(&weights, spec.deepest(), spec.pooling) {
-        let targets = network.as_ref().map_or_else(StyleTargets::default, |n| {
-            targets(n.as_ref(), &tensor(&style, style_size), spec)
+        let targets = network.as_ref().map_or_else(StyleTargets::default, |network| {
+            tensor_targets(&tensor(&style, style_size), &spec.styles(), network.as_ref()).unwrap()
         });
-        let sweep = Sweep::new(
-            network.as_deref(),
-            spec,
-            targets,
-            Some(&tensor(&content, SIZE)),
-            Grid::whole(width, height),
-        )
-        .unwrap();
-        let evaluation = sweep.evaluate(&tensor(&canvas, SIZE)).unwrap();
+        let (workers, tiles) = (WorkerPool::single(network.as_deref()), TilePlan::untiled(spec));
+        let mut evaluator =
+            Evaluator::new(workers, spec, targets, &tensor(&content, SIZE), tiles).unwrap();
+        let evaluation = evaluator.evaluate(&tensor(&canvas, SIZE)).unwrap();
         let value = evaluation.losses.total;
         assert!(
             (value - expected).abs() <= 1e-4 * expected.abs(),

@@ -69,7 +69,7 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
 
     let start = Instant::now();
     let photograph = ContentImage::open(&job.content, &job.framing, &Memory::default()).unwrap();
-    Finish::new(job, &photograph, "none").unwrap().complete(&canvas).unwrap();
+    Finish::new(job, &plan.run, &photograph, "none").unwrap().complete(&canvas).unwrap();
     std::fs::remove_file(canvas.path()).unwrap();
     let bytes = std::fs::metadata(&path).unwrap().len();
     println!("written in {:.1?}: {bytes} bytes, peak {} MiB", start.elapsed(), peak_mib());

@@ -84,6 +84,11 @@ fn sizes_that_cannot_be() {
         let (error, text) = refused(&put(f, name, &bytes));
         assert!(matches!(error, Error::ZeroSized { .. }), "{text}");
     }
+    // A file that ends before it says its size is not one without pixels.
+    assert!(matches!(
+        refused(&put(f, "c.png", &png_of_size(4, 4)[..20])).0,
+        Error::Truncated { .. }
+    ));
     let mut jpeg = encoded(&RgbImage::new(8, 8), ::image::ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     jpeg[frame + 7..frame + 9].fill(0);
@@ -99,6 +104,41 @@ fn sizes_that_cannot_be() {
         .unwrap_err()
         .to_string();
     assert!(text.contains("would take 13.9 MiB of memory, the limit is 4.77 MiB"), "{text}");
+}
+
+#[test]
+fn kinds_that_are_not_read_are_named_with_a_command_that_converts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let f = folder.path();
+    let said = |name: &str, bytes: &[u8], what: &str, command: &str| {
+        let path = put(f, name, bytes);
+        let (error, text) = refused(&path);
+        assert!(matches!(error, Error::Unsupported { .. }), "{text}");
+        assert!(text.contains(what) && text.contains(command), "{text}");
+        assert!(!text.contains("damaged"), "{text}");
+        // The plan says so too, before any pixel is decoded.
+        assert_eq!(probe(&path).unwrap_err().to_string(), text);
+    };
+    let jpeg = encoded(&RgbImage::new(8, 8), ::image::ImageFormat::Jpeg);
+    let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    for (marker, bits, what, command) in [
+        (0xc0, 12, "12 bits a channel", "djpeg"),
+        (0xc9, 8, "arithmetic coding", "jpegtran"),
+        (0xca, 8, "arithmetic coding", "jpegtran"),
+        (0xcb, 8, "lossless compression", "djpeg"),
+        (0xc3, 16, "lossless compression", "djpeg"),
+        (0xc5, 8, "hierarchical", "djpeg"),
+        (0xf7, 8, "JPEG-LS", "ffmpeg"),
+    ] {
+        let mut other = jpeg.clone();
+        (other[frame + 1], other[frame + 4]) = (marker, bits);
+        said("a.jpg", &other, what, command);
+    }
+    let mut bmp = encoded(&RgbImage::new(8, 8), ::image::ImageFormat::Bmp);
+    bmp[30] = 4;
+    said("a.bmp", &bmp, "JPEG compression", "magick");
+    let text = refused(&put(f, "a.pfm", b"PF\n4 4\n-1.0\n")).1;
+    assert!(text.contains("PFM") && text.contains("ImageMagick"), "{text}");
 }
 
 #[test]

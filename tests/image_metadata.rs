@@ -55,7 +55,7 @@ fn camera_blob() -> Vec<u8> {
 
 const XMP: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
- tiff:Orientation="6"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#;
+ tiff:Orientation="6" exif:GPSLatitude="48,51.5N"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#;
 
 fn photograph(path: &Path) {
     let file = std::fs::File::create(path).unwrap();
@@ -95,6 +95,7 @@ fn exif_xmp_and_recipe_reach_every_format() {
         let path = folder.path().join(name);
         let mut e = Encoding::new(OutputFormat::from_path(&path).unwrap()).carry(&picture.source);
         (e.recipe, e.dpi, e.xmp) = (recipe.to_owned(), Some(300.0), Some(XMP.as_bytes().to_vec()));
+        e.place = true;
         let pixels = vec![0.5; 3 * 48 * 96];
         encode_picture(&path, (48, 96), &pixels, None, &e, Overwrite::Refuse).unwrap();
         let again = decode(&path, &Limits::default()).unwrap();
@@ -140,6 +141,37 @@ fn exif_xmp_and_recipe_reach_every_format() {
             encode_picture(&path, (48, 96), &pixels, None, &e, Overwrite::Allow).unwrap();
             let blob = decode(&path, &Limits::default()).unwrap().source.exif.unwrap();
             assert_eq!(field(&blob, Some(0x8769), 0x8827), Some(400), "{name} to {other}");
+        }
+    }
+}
+
+#[test]
+fn the_place_stays_behind_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("photo.webp");
+    photograph(&source);
+    let picture = decode(&source, &Limits::default()).unwrap();
+    for name in ["a.png", "a.jpg", "a.tif"] {
+        for place in [false, true] {
+            let path = folder.path().join(name);
+            let mut e =
+                Encoding::new(OutputFormat::from_path(&path).unwrap()).carry(&picture.source);
+            (e.place, e.xmp) = (place, Some(XMP.as_bytes().to_vec()));
+            encode_picture(&path, (2, 2), &[0.5; 12], None, &e, Overwrite::Allow).unwrap();
+            let source = decode(&path, &Limits::default()).unwrap().source;
+            let (blob, xmp) = (source.exif.unwrap(), source.xmp.unwrap());
+            let xmp = String::from_utf8(xmp).unwrap();
+            assert_eq!(field(&blob, None, 0x8825).is_some(), place, "{name}");
+            assert_eq!(xmp.contains("48,51.5N"), place, "{name}: {xmp}");
+            // What is beside it is where it was.
+            assert_eq!(field(&blob, Some(0x8769), 0x8827), Some(400), "{name}");
+            let text = String::from_utf8_lossy(&blob);
+            assert!(text.contains("Water lily") && text.contains("ACM"), "{name}");
+            assert!(xmp.contains("tiff:Orientation=\"1\""), "{name}: {xmp}");
+            if name != "a.tif" {
+                assert_eq!(field(&blob, None, 0x0112), Some(1), "{name}");
+                assert!(text.contains("notes of a maker"), "{name}");
+            }
         }
     }
 }

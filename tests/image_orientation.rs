@@ -8,8 +8,8 @@ use impasto::image::{Limits, decode, probe};
 
 const STORED: (u32, u32) = (48, 24);
 
-/// Stored pixels: red grows along the rows, green down the columns, so that every place is told
-/// apart.
+/// Stored pixels: red grows along the rows, green down the columns, so that no two places are
+/// equal.
 fn stored(x: u32, y: u32) -> [u8; 3] {
     [(x * 5) as u8, (y * 10) as u8, 60]
 }

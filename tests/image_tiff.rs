@@ -14,6 +14,8 @@ struct Builder {
     fields: Vec<(u16, u16, Vec<u64>)>,
     chunks: Vec<Vec<u8>>,
     tiled: bool,
+    /// Whether the lengths of strips are stated.
+    counts: bool,
 }
 
 impl Builder {
@@ -25,7 +27,7 @@ impl Builder {
             (262, 3, vec![photometric]),
             (277, 3, vec![samples as u64]),
         ];
-        Builder { big, big_endian, fields, chunks: Vec::new(), tiled: false }
+        Builder { big, big_endian, fields, chunks: Vec::new(), tiled: false, counts: true }
     }
 
     fn field(&mut self, tag: u16, kind: u16, values: &[u64]) -> &mut Self {
@@ -60,7 +62,9 @@ impl Builder {
         let (at, count) = if self.tiled { (324, 325) } else { (273, 279) };
         let kind = if self.big { 16 } else { 4 };
         self.fields.push((at, kind, offsets));
-        self.fields.push((count, kind, lengths));
+        if self.counts {
+            self.fields.push((count, kind, lengths));
+        }
         self.fields.sort();
         let mut table = self.number(self.fields.len() as u64, if self.big { 8 } else { 2 });
         for (tag, kind, values) in &self.fields {
@@ -233,6 +237,73 @@ fn packbits_and_few_bits_of_grey() {
     }
 }
 
+/// A strip packed by TIFF's number of a compression.
+fn packed(compression: u64, strip: &[u8]) -> Vec<u8> {
+    match compression {
+        5 => weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
+            .encode(strip)
+            .unwrap(),
+        8 => {
+            let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+            std::io::Write::write_all(&mut packer, strip).unwrap();
+            packer.finish().unwrap()
+        }
+        // Literal runs.
+        32773 => strip.chunks(128).flat_map(|c| [&[c.len() as u8 - 1], c].concat()).collect(),
+        _ => strip.to_vec(),
+    }
+}
+
+#[test]
+fn white_is_zero_reversed_bits_and_missing_lengths_in_every_compression() {
+    for compression in [1, 5, 8, 32773] {
+        for (white_is_zero, reversed, counts) in
+            [(true, false, true), (true, true, true), (false, true, false), (true, false, false)]
+        {
+            let mut b = Builder::new(false, true, u64::from(!white_is_zero), 16, 1);
+            b.field(259, 3, &[compression]).field(278, 4, &[10]);
+            b.field(266, 3, &[if reversed { 2 } else { 1 }]);
+            b.counts = counts;
+            for y0 in (0..SIZE.1).step_by(10) {
+                let rows = y0..(y0 + 10).min(SIZE.1);
+                let values = rows.flat_map(|y| (0..SIZE.0).map(move |x| value(x, y, 0)));
+                let stored = values.map(|v| if white_is_zero { 255 - v } else { v });
+                let strip: Vec<u8> = stored.flat_map(|v| [v, v]).collect();
+                let mut strip = packed(compression, &strip);
+                if reversed {
+                    strip.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+                }
+                b.chunks.push(strip);
+            }
+            let name = format!("{compression} {white_is_zero} {reversed} {counts}");
+            let p = decoded("w.tif", &b.bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            check(&name, &p, |x, y, _| f32::from(value(x, y, 0)) / 255.0);
+        }
+    }
+}
+
+#[test]
+fn palettes_of_sixteen_and_of_eight_bits() {
+    for scale in [257, 1] {
+        let mut b = Builder::new(false, false, 3, 4, 1);
+        let colour = |i: u64, c: u64| (i * 15 + c * 5) % 256;
+        let palette: Vec<u64> =
+            (0..3).flat_map(|c| (0..16).map(move |i| colour(i, c) * scale)).collect();
+        b.field(320, 3, &palette);
+        let index = |x: usize, y: usize| (x + y) % 16;
+        let mut strip = Vec::new();
+        for y in 0..SIZE.1 {
+            let pair = |x: usize| (index(x, y) << 4 | index(x + 1, y)) as u8;
+            strip.extend((0..SIZE.0).step_by(2).map(pair));
+        }
+        b.chunks.push(strip);
+        let p = decoded("p.tif", &b.bytes()).unwrap();
+        check(&format!("palette {scale}"), &p, |x, y, c| {
+            colour(index(x, y) as u64, c as u64) as f32 / 255.0
+        });
+    }
+}
+
 #[test]
 fn alpha_straight_associated_and_on_grey() {
     for (photometric, colours, extra) in [(2u64, 3usize, 2u64), (2, 3, 1), (1, 1, 2), (1, 1, 1)] {
@@ -268,6 +339,14 @@ fn alpha_straight_associated_and_on_grey() {
 fn what_is_not_read_is_said() {
     let flat =
         |b: &mut Builder, samples: usize| b.chunks.push(vec![100; SIZE.0 * SIZE.1 * samples]);
+    // What it is, and a command that converts it.
+    let said = |what: &str, command: &str, file: Builder| {
+        let error = decoded("x.tif", &file.bytes()).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Unsupported { .. }), "{text}");
+        assert!(text.contains(what) && text.contains(command) && text.contains("x.tif"), "{text}");
+        assert!(!text.contains("damaged"), "{text}");
+    };
     let mut cmyk = Builder::new(false, false, 5, 8, 4);
     flat(&mut cmyk, 4);
     let error = decoded("c.tif", &cmyk.bytes()).unwrap_err();
@@ -283,21 +362,29 @@ fn what_is_not_read_is_said() {
 
     let mut lab = Builder::new(false, false, 8, 8, 3);
     flat(&mut lab, 3);
-    assert!(matches!(decoded("l.tif", &lab.bytes()).unwrap_err(), Error::Unsupported { .. }));
-
-    let mut palette = Builder::new(false, false, 3, 8, 1);
-    palette.field(320, 3, &[0; 768]);
-    flat(&mut palette, 1);
-    let error = decoded("p.tif", &palette.bytes()).unwrap_err();
-    assert!(
-        matches!(error, Error::Unsupported { .. }) && error.to_string().contains("palette"),
-        "{error}"
-    );
+    said("Lab pixels", "vips colourspace", lab);
 
     let mut signed = Builder::new(false, false, 2, 8, 3);
     signed.field(339, 3, &[2; 3]);
     flat(&mut signed, 3);
-    assert!(decoded("s.tif", &signed.bytes()).is_err());
+    said("signed integers", "vips cast", signed);
+
+    for (number, name) in [
+        (34925, "LZMA"),
+        (50001, "WebP"),
+        (34712, "JPEG 2000"),
+        (6, "old-style JPEG"),
+        (7777, "number 7777"),
+    ] {
+        let mut packed = Builder::new(false, false, 2, 8, 3);
+        packed.field(259, 3, &[number]);
+        flat(&mut packed, 3);
+        said(name, "tiffcp -c lzw", packed);
+    }
+    let mut subsampled = Builder::new(false, false, 6, 8, 3);
+    subsampled.field(530, 3, &[2, 2]);
+    flat(&mut subsampled, 3);
+    said("subsampled YCbCr", "tiff2rgba", subsampled);
 
     // A claim of 4 billion pixels in a few bytes.
     let mut bomb = Builder::new(false, false, 2, 16, 3);

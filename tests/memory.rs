@@ -7,10 +7,13 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
-use impasto::kernels::Isa;
-use impasto::network::cpu::*;
-use impasto::network::{Layer, Pooling};
+use impasto::network::cpu::sweep_bytes;
+use impasto::network::{
+    CpuNetwork, Isa, Layer, Network, Pooling, Precision, Request, TapGradient, VGG19_WIDTHS,
+    vgg19_channels,
+};
 
 /// Counts bytes in use and their peak.
 struct Counting;
@@ -49,53 +52,45 @@ static ALLOCATOR: Counting = Counting;
 fn as_much_as_planned() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("pool");
     pool.install(|| {
-        let weights = support::chain::random([64, 128, 256, 512, 512], 1);
+        let weights = support::small_network(1, VGG19_WIDTHS);
         let deepest: Layer = "relu5_1".parse().expect("layer");
         let net =
             CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
                 .expect("network");
         assert!(net.fixed_bytes() <= 500 << 20, "{} bytes of weights", net.fixed_bytes());
         drop(weights);
-        let style = [0, 2, 4, 8, 12];
-        let taps: Vec<_> = [0, 2, 4, 8, 9, 12]
-            .map(|i| TapRequest {
-                layer: Layer::ALL[i],
-                moments: style.contains(&i),
-                features: i == 9,
-            })
-            .to_vec();
+        let channels = vgg19_channels();
+        let style = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
+        let request = |h: usize, w: usize, keep: bool| Request {
+            moments: style.to_vec(),
+            features: vec![Layer::ALL[9]],
+            keep,
+            ..Request::over(Rect::whole(w, h))
+        };
+        let parts = style.map(|layer| {
+            let c = channels[layer.index()];
+            let full =
+                |shape: &[usize]| Tensor::full(0.01f32, shape, &Device::Cpu).expect("a tensor");
+            (layer, full(&[c, c]), full(&[c]))
+        });
+        let gradients = parts.each_ref().map(|(layer, matrix, offset)| TapGradient::Affine {
+            layer: *layer,
+            matrix,
+            offset,
+        });
         for (h, w, keep) in
             [(512, 512, true), (300, 1000, true), (512, 512, false), (77, 130, true)]
         {
             net.clear();
-            let pixels = support::chain::noise(3 * h * w, 3);
-            let request = Request {
-                taps: &taps,
-                core: Rect::whole(w, h),
-                wanted: None,
-                same_bits: false,
-                keep,
-            };
-            let planned = net.peak_bytes(h, w, &request);
+            let pixels = support::random_pixels(3, w, h);
+            let pixels = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("pixels");
+            let request = request(h, w, keep);
+            let planned = sweep_bytes(&channels, (w, h), &request, 2).peak;
             for _ in 0..2 {
                 let before = LIVE.load(Ordering::Relaxed);
                 PEAK.store(before, Ordering::Relaxed);
-                let pass = net.forward(&pixels, h, w, &request).expect("pass");
+                let pass = net.forward(&pixels, &request).expect("pass");
                 if keep {
-                    let parts: Vec<_> = style
-                        .map(|i| {
-                            let c = net.channels(Layer::ALL[i]).expect("prepared");
-                            (Layer::ALL[i], vec![0.01; c * c], vec![0.01; c])
-                        })
-                        .to_vec();
-                    let gradients: Vec<_> = parts
-                        .iter()
-                        .map(|(layer, matrix, offset)| TapGradient::Affine {
-                            layer: *layer,
-                            matrix,
-                            offset,
-                        })
-                        .collect();
                     pass.backward(&gradients).expect("gradient");
                 }
                 let used = PEAK.load(Ordering::Relaxed) - before;
@@ -105,17 +100,8 @@ fn as_much_as_planned() {
             }
             println!("{h}x{w} keep {keep}: {} bytes a pixel planned", planned / (h * w));
         }
-        let threads = 2;
-        let per_pixel = |side: usize| {
-            let request = Request {
-                taps: &taps,
-                core: Rect::whole(side, side),
-                wanted: None,
-                same_bits: false,
-                keep: true,
-            };
-            net.peak_bytes_with(side, side, &request, threads)
-        };
+        let per_pixel =
+            |side: usize| sweep_bytes(&channels, (side, side), &request(side, side, true), 2).peak;
         let slope = (per_pixel(2048) - per_pixel(1024)) / (2048 * 2048 - 1024 * 1024);
         println!("{slope} bytes a pixel");
         assert!(slope <= 450, "{slope} bytes a pixel");

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, GenericImageView, ImageDecoder, Rgba, RgbaImage};
+use impasto::config::{Effect, RunSettings};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, content_colours, linear_from_coded};
 use impasto::plan::Job;
@@ -73,10 +74,15 @@ fn size(job: &Job) -> (usize, usize) {
     (job.framing.width, job.framing.height)
 }
 
+/// How the job's pictures are written.
+fn finish<'a>(job: &'a Job, photograph: &'a ContentImage) -> Finish<'a> {
+    Finish::new(job, &RunSettings::default(), photograph, WEIGHTS).unwrap()
+}
+
 /// Finishes the job from a canvas in memory. Returns the companions and the warnings.
 fn complete(job: &Job, values: &[f32]) -> (Vec<PathBuf>, Vec<String>) {
     let photograph = photograph(job);
-    let finish = Finish::new(job, &photograph, WEIGHTS).unwrap();
+    let finish = finish(job, &photograph);
     let companions = finish.complete(&Planes::new(size(job), values).unwrap()).unwrap();
     (companions, finish.warnings().to_vec())
 }
@@ -93,7 +99,7 @@ fn a_canvas_in_a_file_gives_the_same_bytes_as_one_in_memory() {
         let file = CanvasFile::create_with(&studio.path("canvas"), size(&job), &values).unwrap();
         let other = Job { output: studio.path(&format!("other-{name}")), ..job };
         let photograph = photograph(&other);
-        Finish::new(&other, &photograph, WEIGHTS).unwrap().complete(&file).unwrap();
+        finish(&other, &photograph).complete(&file).unwrap();
         assert_eq!(std::fs::read(&other.output).unwrap(), first, "{name}");
     }
 }
@@ -125,7 +131,7 @@ fn a_canvas_is_read_once_from_top_to_bottom_by_bands() {
         .job("photo.png", "name = 'a.tiff'\nlong-side-px = 1200\npreview = true\npyramid = 'dzi'");
     let photograph = photograph(&job);
     let bands = Bands { size: size(&job), next: 0.into() };
-    Finish::new(&job, &photograph, WEIGHTS).unwrap().complete(&bands).unwrap();
+    finish(&job, &photograph).complete(&bands).unwrap();
     assert_eq!(*bands.next.lock().unwrap(), 800);
 }
 
@@ -272,6 +278,7 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
             "gatys",
             "sha256 00ff00ff",
             "243x175 px, 148 x 105 mm at 40 dpi with 5 px of bleed",
+            "compute.precision = \"float32\"",
         ] {
             assert!(recipe.contains(part), "{name}: {part} in {recipe}");
         }
@@ -287,7 +294,7 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
         );
         let listing = |job: &Job| {
             let all = job.settings.listing(studio.folder.path());
-            all.into_iter().filter(|one| one.effect.affects_pixels()).collect::<Vec<_>>()
+            all.into_iter().filter(|one| one.effect == Effect::Pixels).collect::<Vec<_>>()
         };
         assert_eq!(listing(second), listing(&job), "{name}");
         // And nothing of it where none is wanted.
@@ -340,7 +347,7 @@ fn companions_lie_beside_the_picture_and_show_it() {
     );
     // The picture is there: nothing is replaced, and nothing of another attempt is left.
     let photograph = photograph(&job);
-    let finish = Finish::new(&job, &photograph, WEIGHTS).unwrap();
+    let finish = finish(&job, &photograph);
     let refused =
         finish.complete(&Planes::new(size(&job), &stripes).unwrap()).unwrap_err().to_string();
     assert!(refused.contains("already exists"), "{refused}");
@@ -359,7 +366,7 @@ fn what_cannot_be_written_is_told_before_the_work() {
     encoder.write_image(&[90; 48 * 32], 48, 32, ::image::ExtendedColorType::L8).unwrap();
     let job = studio.job("grey.png", "name = 'a.png'\n[color]\noutput-profile = 'input'");
     let photograph = photograph(&job);
-    let finish = Finish::new(&job, &photograph, WEIGHTS).unwrap();
+    let finish = finish(&job, &photograph);
     assert!(
         finish.warnings().iter().any(|w| w.contains("sRGB") && w.contains("RGB profiles")),
         "{:?}",

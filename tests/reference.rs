@@ -19,8 +19,7 @@ use candle_core::{Device, Tensor};
 use impasto::image::{Limits, decode};
 use impasto::network::{Pooling, Weights};
 use impasto::objective::Spec;
-use impasto::render::{Sweep, picture_tensor, style_targets};
-use impasto::tiling::Grid;
+use impasto::render::{Evaluator, TilePlan, WorkerPool, picture_tensor, style_targets};
 use serde_json::Value;
 use support::{networks, path, relative_l2};
 
@@ -74,7 +73,6 @@ fn check(weights: &Weights, kind: &str) {
     let expected = expected();
     let (canvas, content, style) =
         (tensor("canvas_101x75.png"), tensor("content_101x75.png"), picture("style_88x70.png"));
-    let (_, height, width) = canvas.dims3().expect("an image");
     for (pooling, word) in [(Pooling::Max, "max"), (Pooling::Average, "avg")] {
         let gradients: HashMap<String, Tensor> = candle_core::safetensors::load(
             path(&format!("tests/reference/gradients_{word}.safetensors")),
@@ -91,26 +89,21 @@ fn check(weights: &Weights, kind: &str) {
                 }
                 let (value_bound, gradient_bound) = bounds(&engine);
                 let label = format!("{name}, {word}, {kind}, {engine}");
-                let layers: Vec<_> = spec.style_taps().map(|(layer, _)| layer).collect();
                 let targets = match &network {
-                    Some(network) if !layers.is_empty() => style_targets(
+                    Some(network) if spec.style_taps().next().is_some() => style_targets(
                         &style,
                         (style.width as usize, style.height as usize),
-                        &layers,
+                        &spec.styles(),
                         network.as_ref(),
                     )
                     .expect("targets"),
                     _ => Default::default(),
                 };
-                let sweep = Sweep::new(
-                    network.as_deref(),
-                    &spec,
-                    targets,
-                    Some(&content),
-                    Grid::whole(width, height),
-                )
-                .expect("a sweep");
-                let found = sweep.evaluate(&canvas).expect("an evaluation");
+                let workers = WorkerPool::single(network.as_deref());
+                let tiles = TilePlan::untiled(&spec);
+                let mut evaluator =
+                    Evaluator::new(workers, &spec, targets, &content, tiles).expect("an evaluator");
+                let found = evaluator.evaluate(&canvas).expect("an evaluation");
                 let value = losses[name]["value"].as_f64().expect("a value");
                 let error = (found.losses.total - value).abs() / value;
                 assert!(error <= value_bound, "{label}: {} instead of {value}", found.losses.total);

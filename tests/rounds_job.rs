@@ -9,15 +9,19 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::image::Limits;
-use impasto::kernels::Isa;
-use impasto::network::Weights;
-use impasto::network::cpu::Precision;
+use impasto::network::{Isa, Precision, Weights};
 use impasto::plan::{Execution, Plan, Visits};
 use impasto::render::Engine;
 
 const VISITS: Visits = Visits { core: 64, overlap: 16, rounds: 2, visit: 2, history: 5 };
 
 fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
+    plan_with(folder, execution, &[])
+}
+
+/// A plan of two levels, of which the last is `execution`, with some keys set.
+fn plan_with(folder: &std::path::Path, execution: Execution, keys: &[&str]) -> Plan {
+    let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
     let pipeline = folder.join("pipeline.toml");
     let (content, style) =
         (support::path("samples/content/chelsea.png"), support::path("samples/style/the_kiss.png"));
@@ -27,19 +31,27 @@ fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
         style.display().to_string()
     );
     std::fs::write(&pipeline, text).unwrap();
-    let (mut plan, unplanned) = batch::plan(&config::load(&pipeline, &[]).unwrap());
+    let (mut plan, unplanned) = batch::plan(&config::load(&pipeline, &keys).unwrap());
     assert!(unplanned.is_empty());
     plan.jobs[0].levels.last_mut().unwrap().execution = execution;
     plan
 }
 
 fn run(plan: &Plan, stop_after_tile: Option<usize>) -> (batch::Summary, Vec<Event>) {
+    run_until(
+        plan,
+        |event| matches!(event, Event::TileFinished { tile, .. } if Some(*tile) == stop_after_tile),
+    )
+}
+
+/// A run that is asked to stop at the first event that `last` accepts.
+fn run_until(plan: &Plan, last: impl Fn(&Event) -> bool) -> (batch::Summary, Vec<Event>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let mut engine =
         Engine::new(Weights::embedded().unwrap(), Isa::detect(), Precision::Float32, pool);
     let (stop, mut events) = (CancellationToken::new(), vec![]);
     let mut listener = |event: &Event| {
-        if matches!(event, Event::TileFinished { tile, .. } if Some(*tile) == stop_after_tile) {
+        if last(event) {
             stop.cancel();
         }
         events.push(event.clone());
@@ -92,4 +104,49 @@ fn a_stop_between_tiles_keeps_the_last_whole_round() {
     let (summary, events) = run(&plan(folder.path(), Execution::Blocks(VISITS)), Some(1));
     assert!(summary.interrupted && summary.partial.unwrap().exists());
     assert!(!events.iter().any(|e| matches!(e, Event::RoundFinished { .. })));
+}
+
+/// While the next level's canvas, targets, content features or statistics are computed: whatever
+/// comes first sees the request.
+#[test]
+fn a_stop_between_levels_leaves_the_picture_of_the_level_below() {
+    let exact = Execution::Exact { core: 64, history: 5, keep: 0 };
+    for execution in [exact, Execution::Blocks(VISITS), Execution::Feathered(VISITS)] {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), execution);
+        let (summary, events) = run_until(&plan, |event| matches!(event, Event::Saved { .. }));
+        assert!(summary.interrupted && summary.partial.unwrap().exists(), "{execution:?}");
+        let after = events.iter().skip_while(|event| !matches!(event, Event::Saved { .. })).skip(1);
+        let worked = |event: &Event| {
+            matches!(
+                event,
+                Event::Targets { .. } | Event::Evaluated { .. } | Event::TileFinished { .. }
+            )
+        };
+        assert!(!after.into_iter().any(worked), "{execution:?}: {events:?}");
+    }
+}
+
+#[test]
+fn rounds_write_pictures_on_the_way_and_move_tiles_by_the_method_of_the_settings() {
+    let totals = |keys: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan_with(folder.path(), Execution::Blocks(VISITS), keys);
+        let (summary, events) = run(&plan, None);
+        assert!(summary.failed.is_empty(), "{summary:?}");
+        let saved = |event: &Event| match event {
+            Event::Saved { path, .. } => path.file_name().map(|name| name.to_owned()),
+            _ => None,
+        };
+        let saved: Vec<_> = events.iter().filter_map(saved).collect();
+        (summary.finished[0].1.total, saved)
+    };
+    let (lbfgs, plain) = totals(&[]);
+    assert_eq!(plain, ["chelsea-the_kiss.preview.jpg"]);
+    // Two rounds of two evaluations: the end of the level is no picture on the way.
+    let (again, saved) = totals(&["watch.save-every=2"]);
+    let expected = ["chelsea-the_kiss.preview.jpg", "chelsea-the_kiss.level-2-0002.png"];
+    assert_eq!((again, saved.as_slice()), (lbfgs, &expected.map(Into::into)[..]));
+    let (adam, _) = totals(&["optimise.method=adam"]);
+    assert!(adam.is_finite() && adam != lbfgs, "{adam} and {lbfgs}");
 }

@@ -66,7 +66,7 @@ fn bad_arguments_are_told() {
     let path = folder.path().join("clean.bmp");
     picture(&path, None);
     let (code, _, errors) = seams(&[path.to_str().unwrap(), "--core-px", "0"]);
-    assert_eq!((code, errors.contains("--core-px is 0")), (Some(3), true), "{errors}");
+    assert_eq!((code, errors.contains("whole numbers from 4")), (Some(2), true), "{errors}");
     let (code, _, errors) = seams(&[path.to_str().unwrap(), "--core-px", "1024"]);
     assert_eq!((code, errors.contains("384x300")), (Some(3), true), "{errors}");
     let (code, _, errors) = seams(&["no-such.png", "--core-px", "64"]);

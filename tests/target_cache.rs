@@ -12,8 +12,7 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
 use impasto::image::Limits;
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
+use impasto::network::{Isa, Precision};
 use impasto::render::Engine;
 
 /// Two photographs, so that the second job finds what the first one computed.

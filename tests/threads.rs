@@ -6,13 +6,11 @@
 mod support;
 
 use candle_core::{Device, Tensor};
-use impasto::kernels::Isa;
-use impasto::network::Layer;
-use impasto::network::cpu::Precision;
+use impasto::internal::tensor_targets;
+use impasto::network::{Isa, Precision};
 use impasto::objective::Spec;
 use impasto::optimise::{Lbfgs, Optimiser};
-use impasto::render::{Engine, RenderError, Sweep, tensor_targets};
-use impasto::tiling::Grid;
+use impasto::render::{Engine, Evaluator, TilePlan};
 use support::{random_pixels, small_network};
 
 /// Threads beside the helpers that candle parks between its large element-wise operations, one
@@ -62,20 +60,16 @@ fn everything_is_computed_in_the_one_pool() {
             .unwrap()
     };
     let network = engine.network(spec.deepest().unwrap(), spec.pooling).unwrap();
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = engine.install(|| tensor_targets(&tensor(3), &layers, network.as_ref())).unwrap();
+    let targets =
+        engine.install(|| tensor_targets(&tensor(3), &spec.styles(), network.as_ref())).unwrap();
     let workers = engine.worker_pool(spec.deepest(), spec.pooling).unwrap();
-    assert_eq!(workers.len(), 2);
-    let sweep = Sweep::by(workers, &spec, targets, Some(&tensor(2)), Grid::new(size.0, size.1, 64))
-        .unwrap();
+    assert_eq!(workers.count(), 2);
+    let tiles = TilePlan::of_cores(&spec, 64);
+    let mut evaluator = Evaluator::new(workers, &spec, targets, &tensor(2), tiles).unwrap();
     let mut optimiser = Optimiser::Lbfgs(Lbfgs::new(tensor(1), 5));
     for _ in 0..3 {
-        let evaluated = sweep.evaluate(optimiser.next_point()).unwrap();
-        let step = || {
-            optimiser.step(|_| {
-                Ok::<_, RenderError>((evaluated.losses.total, evaluated.gradient.clone()))
-            })
-        };
+        let evaluated = evaluator.evaluate(optimiser.next_point()).unwrap();
+        let step = || optimiser.advance(evaluated.losses.total, evaluated.gradient);
         engine.install(step).unwrap();
         assert_eq!(
             settled(before + 2),

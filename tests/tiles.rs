@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{CpuNetwork, Layer, Network, Pooling, Weights};
+use impasto::internal::tensor_targets;
+use impasto::network::{CpuNetwork, Isa, Layer, Margins, Network, Pooling, Precision, Weights};
 use impasto::objective::{Spec, StyleTargets};
-use impasto::render::{Evaluation, Sweep, WorkerPool, tensor_targets};
-use impasto::tiling::{Grid, Margins};
+use impasto::render::{Evaluation, Evaluator, TilePlan, WorkerPool};
 use proptest::prelude::*;
 use support::networks::{Dawdling, Stingy};
 use support::{random_pixels, relative_l2, small_network};
@@ -33,26 +31,37 @@ fn network(weights: &Weights, spec: &Spec) -> CpuNetwork {
     .unwrap()
 }
 
-fn evaluate(
+/// One evaluation by one worker.
+fn evaluate_in(
     network: &dyn Network,
     spec: &Spec,
     (width, height): (usize, usize),
-    core: usize,
-    margin: Option<usize>,
+    tiles: TilePlan,
 ) -> Evaluation {
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+    let layers = spec.styles();
     let targets = if layers.is_empty() {
         Default::default()
     } else {
         tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap()
     };
-    let grid = Grid::new(width, height, core);
-    let mut sweep =
-        Sweep::new(Some(network), spec, targets, Some(&tensor(2, width, height)), grid).unwrap();
+    let (workers, content) = (WorkerPool::single(Some(network)), tensor(2, width, height));
+    let mut evaluator = Evaluator::new(workers, spec, targets, &content, tiles).unwrap();
+    evaluator.evaluate(&tensor(1, width, height)).unwrap()
+}
+
+/// [`evaluate_in`] cores of `core` px, with another margin than the taps ask for where there is one.
+fn evaluate(
+    network: &dyn Network,
+    spec: &Spec,
+    size: (usize, usize),
+    core: usize,
+    margin: Option<usize>,
+) -> Evaluation {
+    let mut tiles = TilePlan::of_cores(spec, core);
     if let Some(margin) = margin {
-        sweep = sweep.with_margin(margin);
+        tiles.margins.gradient = margin;
     }
-    sweep.evaluate(&tensor(1, width, height)).unwrap()
+    evaluate_in(network, spec, size, tiles)
 }
 
 fn values(evaluation: &Evaluation) -> Vec<f32> {
@@ -66,13 +75,6 @@ fn errors(found: &Evaluation, wanted: &Evaluation) -> (f64, f64, f64) {
     let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
     let off = a.iter().zip(&b).fold(0f32, |m, (x, y)| m.max((x - y).abs()));
     (loss, relative_l2(&a, &b), f64::from(off / largest))
-}
-
-fn taps(spec: &Spec) -> Vec<(usize, usize)> {
-    spec.content_taps()
-        .chain(spec.style_taps())
-        .map(|(layer, _)| (layer.reach(), layer.stride()))
-        .collect()
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn margins_are_needed_and_enough() {
         let network = network(&weights, &spec);
         let size = (700, 120);
         let whole = evaluate(&network, &spec, size, 700, None);
-        let margins = Margins::for_taps(taps(&spec));
+        let margins = Margins::exact(spec.taps());
         let (loss, l2, _) =
             errors(&evaluate(&network, &spec, size, 48, Some(margins.gradient)), &whole);
         assert!(loss <= 1e-5 && l2 <= 1e-4, "{name}: {loss:.1e}, {l2:.1e}");
@@ -151,7 +153,7 @@ proptest! {
         content in 0usize..14,
         average in any::<bool>(),
     ) {
-        let at = |index: usize| (Layer::from_index(index).unwrap(), 1.0);
+        let at = |index: usize| (Layer::ALL[index], 1.0);
         let spec = Spec {
             style_layers: style.into_iter().map(at).collect(),
             content_layers: [at(content)].into(),
@@ -172,8 +174,7 @@ proptest! {
 fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
     let weights = small_network(6, [4, 4, 5, 6, 6]);
     let network: Arc<dyn Network> = Arc::new(network(&weights, spec));
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = tensor_targets(&tensor(3, 70, 90), &layers, network.as_ref()).unwrap();
+    let targets = tensor_targets(&tensor(3, 70, 90), &spec.styles(), network.as_ref()).unwrap();
     (network, targets)
 }
 
@@ -193,16 +194,16 @@ fn workers_their_order_and_what_is_kept_do_not_change_a_byte() {
     let (width, height) = (450, 90);
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
     let run = |workers: WorkerPool<'_>, core, keep| {
-        let grid = Grid::new(width, height, core);
-        let sweep =
-            Sweep::by(workers, &spec, targets.clone(), Some(&content), grid).unwrap().keeping(keep);
-        sweep.evaluate(&canvas).unwrap()
+        let tiles = TilePlan { keep, ..TilePlan::of_cores(&spec, core) };
+        let mut evaluator =
+            Evaluator::new(workers, &spec, targets.clone(), &content, tiles).unwrap();
+        evaluator.evaluate(&canvas).unwrap()
     };
     for core in [64, 192] {
-        let alone = run(WorkerPool::alone(Some(network.as_ref())), core, 0);
+        let alone = run(WorkerPool::single(Some(network.as_ref())), core, 0);
         for keep in [2, 5, 99] {
             assert!(
-                same_bytes(&alone, &run(WorkerPool::alone(Some(network.as_ref())), core, keep)),
+                same_bytes(&alone, &run(WorkerPool::single(Some(network.as_ref())), core, keep)),
                 "{keep} kept, cores of {core}"
             );
         }
@@ -232,34 +233,25 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
     let (network, targets) = small(&spec);
     let (width, height) = (640, 500);
     let (canvas, content) = (tensor(1, width, height), tensor(2, width, height));
-    let whole = Sweep::new(
-        Some(network.as_ref()),
-        &spec,
-        targets.clone(),
-        Some(&content),
-        Grid::whole(width, height),
-    )
-    .unwrap();
-    let whole = whole.evaluate(&canvas).unwrap();
-    let stingy = Stingy::new(Arc::clone(&network), usize::MAX);
-    let grid = Grid::whole(width, height);
-    let mut sweep =
-        Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap().keeping(9);
-    assert_eq!(sweep.core(), 640);
+    let whole = evaluate(network.as_ref(), &spec, (width, height), usize::MAX, None);
+    let prepare = |network: &'static Stingy| {
+        let tiles = TilePlan { keep: 9, ..TilePlan::untiled(&spec) };
+        let workers = WorkerPool::single(Some(network));
+        Evaluator::new(workers, &spec, targets.clone(), &content, tiles)
+    };
+    let stingy = |most| Box::leak(Box::new(Stingy::new(Arc::clone(&network), most)));
+    let short = stingy(usize::MAX);
+    let mut evaluator = prepare(short).unwrap();
+    assert_eq!(evaluator.core(), 640);
     // Others take the memory away: tiles of 128 px and 160 px around them still fit.
-    stingy.allow(470 * 470);
-    let found = sweep.evaluate_halving(&canvas).unwrap();
-    assert_eq!((sweep.core(), stingy.refused.load(Ordering::Relaxed)), (128, 3));
-    let from_the_start =
-        Sweep::new(Some(&stingy), &spec, targets.clone(), Some(&content), grid).unwrap();
-    assert_eq!(from_the_start.core(), 128);
+    short.allow(470 * 470);
+    let found = evaluator.evaluate(&canvas).unwrap();
+    assert_eq!((evaluator.core(), short.refused.load(Ordering::Relaxed)), (128, 3));
+    assert_eq!(prepare(short).unwrap().core(), 128, "from the start");
     let (loss, l2, largest) = errors(&found, &whole);
     assert!(loss <= 1e-5 && l2 <= 1e-4 && largest <= 1e-3, "{loss:.1e}, {l2:.1e}, {largest:.1e}");
-    // Without end it does not go on.
-    let empty = Stingy::new(Arc::clone(&network), 100);
-    let Err(error) = Sweep::new(Some(&empty), &spec, targets, Some(&content), grid) else {
-        panic!("no tile fits into 100 px")
-    };
+    // Halving ends.
+    let Err(error) = prepare(stingy(100)) else { panic!("no tile fits into 100 px") };
     assert!(error.is_out_of_memory(), "{error}");
 }
 
@@ -267,17 +259,12 @@ fn a_tile_without_memory_is_halved_until_it_fits() {
 fn bitwise(
     network: &dyn Network,
     spec: &Spec,
-    (width, height): (usize, usize),
+    size: (usize, usize),
     core: usize,
     keep: usize,
 ) -> Evaluation {
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets = tensor_targets(&tensor(3, 70, 90), &layers, network).unwrap();
-    let (workers, grid) = (WorkerPool::alone(Some(network)), Grid::new(width, height, core));
-    let sweep = Sweep::bitwise(workers, spec, targets, Some(&tensor(2, width, height)), grid)
-        .unwrap()
-        .keeping(keep);
-    sweep.evaluate(&tensor(1, width, height)).unwrap()
+    let tiles = TilePlan { core, keep, margins: Margins::bitwise(spec.taps()) };
+    evaluate_in(network, spec, size, tiles)
 }
 
 /// Tiles inside the canvas, at its borders and at its odd far edges, the deepest taps of the

@@ -12,7 +12,7 @@ mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, OutputFile, OutputProfile, ParallelJobs, StartFrom};
+use crate::config::{Config, OrAuto, OutputFile, ProfileSource, Variant};
 use crate::event::{Losses, Watcher};
 use crate::image::{self, Limits};
 use crate::plan::{
@@ -54,7 +54,7 @@ pub enum JobError {
         /// What does not fit.
         error: PlanError,
         /// What there is.
-        memory: Memory,
+        memory: Box<Memory>,
     },
 }
 
@@ -68,7 +68,7 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 /// [`plan`] for tiles that are computed on `gpus`, if there are any.
 pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, JobError)>) {
     // Asked once: every decision of the run is made by the same number.
-    let memory = Memory::ask(config.variants[0].settings.compute.memory_gib);
+    let memory = Memory::ask(config.run.compute.memory_gib);
     let mut jobs: Vec<Job> = Vec::new();
     let mut failed = Vec::new();
     for output in config.outputs() {
@@ -77,7 +77,7 @@ pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, J
             Err(error) => failed.push((output, error)),
         }
     }
-    (Plan { pipeline: config.file.clone(), memory, jobs }, failed)
+    (Plan { pipeline: config.file.clone(), memory, run: config.run.clone(), jobs }, failed)
 }
 
 fn plan_output(
@@ -87,14 +87,14 @@ fn plan_output(
     memory: &Memory,
     gpus: Option<Gpus>,
 ) -> Result<Job, JobError> {
-    let settings = &config.variants[output.variant].settings;
-    let budget = match settings.batch.parallel_jobs {
-        ParallelJobs::Count(count) => {
+    let Variant { input, settings, .. } = &config.variants[output.variant];
+    let budget = match config.run.batch.parallel_jobs {
+        OrAuto::Value(count) => {
             let count = (count as usize).min(config.outputs().len());
             memory_of_one(memory.bytes, count, &resolve_spec(&settings.objective))
         }
         // As many are painted at once then as there is memory for.
-        ParallelJobs::Auto => memory.bytes,
+        OrAuto::Auto => memory.bytes,
     };
     // A picture that cannot be used is better told now than after the first levels.
     let probed = |path: &Path| match image::probe(path)? {
@@ -104,32 +104,19 @@ fn plan_output(
         }
         probe => Ok(Source::from(&probe)),
     };
-    let content = probed(&settings.input.content[output.content])?;
+    let content = probed(&input.content[output.content])?;
     let styles =
         settings.styles.iter().map(|style| probed(&style.image)).collect::<Result<_, _>>()?;
-    let start = match &settings.start.from {
-        StartFrom::Image(path) => Some(probed(path)?),
-        StartFrom::Content | StartFrom::Noise => None,
-    };
-    if let OutputProfile::File(path) = &settings.color.output_profile {
+    let start = settings.start.picture().map(probed).transpose()?;
+    if let ProfileSource::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
     let refused = |error| match error {
-        PlanError::Memory { .. } => JobError::Memory { error, memory: memory.clone() },
+        PlanError::Memory { .. } => JobError::Memory { error, memory: Box::new(memory.clone()) },
         other => JobError::Plan(other),
     };
-    let mut job = plan_job(
-        config,
-        output,
-        index,
-        &Sources { content, styles, start },
-        Machine { memory_bytes: budget, gpus },
-    )
-    .map_err(refused)?;
-    // A job knows its own photograph; a thousand jobs with a thousand names each would be a long
-    // plan.
-    job.settings.input.content = vec![job.content.clone()];
-    Ok(job)
+    let machine = Machine { memory_bytes: budget, gpus, workers: config.run.compute.workers() };
+    plan_job(config, output, index, &Sources { content, styles, start }, machine).map_err(refused)
 }
 
 /// Carries out a plan without a run directory.
@@ -139,5 +126,6 @@ pub fn run(
     limits: &Limits,
     watcher: &mut Watcher<'_>,
 ) -> Summary {
-    Scheduler::new(&plan.jobs, plan.memory.bytes, None, limits, watcher).run(engine)
+    let Plan { memory, run, jobs, .. } = plan;
+    Scheduler::new(run, jobs, memory.bytes, None, limits, watcher).run(engine)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Summary;
 use super::scheduler::Scheduler;
-use crate::config::Config;
+use crate::config::{Config, RunSettings};
 use crate::event::Watcher;
 use crate::files;
 use crate::image::Limits;
@@ -61,6 +61,8 @@ pub struct Collection {
     run: LockedRun,
     /// Bytes of memory that the plan keeps to.
     memory: u64,
+    /// What all jobs share.
+    settings: RunSettings,
     pending: Vec<Job>,
     /// Numbers of all jobs that the pipeline asks for now.
     asked: BTreeSet<usize>,
@@ -80,7 +82,7 @@ pub fn prepare(
     weights: &str,
     restart: bool,
 ) -> Result<Collection, PrepareError> {
-    let output = &config.variants[0].settings.output.directory;
+    let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
     let photographs: Vec<&Path> = plan.jobs.iter().map(|job| job.content.as_path()).collect();
     let now = Fingerprint::take(config, photographs, weights)
@@ -97,6 +99,7 @@ pub fn prepare(
         return Ok(Collection {
             run,
             memory: plan.memory.bytes,
+            settings: plan.run,
             asked: (0..plan.jobs.len()).collect(),
             pending: plan.jobs,
             resumed: false,
@@ -129,7 +132,9 @@ pub fn prepare(
     let mut pending: Vec<Job> = jobs.into_iter().filter(|job| !finished(job)).collect();
     pending.sort_by_key(|job| job.index);
     // One while a picture is written leaves a part of it.
-    files::remove_leftovers(&pending.iter().flat_map(written).collect::<Vec<_>>())?;
+    let every = plan.run.watch.save_every as usize;
+    let names: Vec<PathBuf> = pending.iter().flat_map(|job| written(job, every)).collect();
+    files::remove_leftovers(&names)?;
     refuse_existing(&pending)?;
     let used = |job: &Job| run.checkpoints(job.index, std::time::Duration::ZERO).used();
     refuse_small_disk(run.directory(), &pending, pending.iter().map(used).sum())?;
@@ -137,7 +142,8 @@ pub fn prepare(
         let fingerprint = run.fingerprint().clone().joined(&now);
         run.join(joined, fingerprint)?;
     }
-    Ok(Collection { run, memory: plan.memory.bytes, pending, asked, resumed: true })
+    let (memory, settings) = (plan.memory.bytes, plan.run);
+    Ok(Collection { run, memory, settings, pending, asked, resumed: true })
 }
 
 impl Collection {
@@ -171,8 +177,8 @@ impl Collection {
         watcher: &mut Watcher<'_>,
     ) -> Summary {
         let status = self.status();
-        let scheduler =
-            Scheduler::new(&self.pending, self.memory, Some(&mut self.run), limits, watcher);
+        let (settings, memory, run) = (&self.settings, self.memory, Some(&mut self.run));
+        let scheduler = Scheduler::new(settings, &self.pending, memory, run, limits, watcher);
         scheduler.with_extent(status.jobs.len(), status.work(), status.done()).run(engine)
     }
 }
@@ -224,14 +230,19 @@ fn taken_up(
     Ok(job)
 }
 
-/// The files that a job writes under names of its own.
-fn written(job: &Job) -> Vec<PathBuf> {
+/// The files that a job writes under names of its own, with a picture after `every` evaluations.
+fn written(job: &Job, every: usize) -> Vec<PathBuf> {
     let output = &job.output;
     let mut paths =
         vec![output.clone(), partial_path(output), preview_path(output), pyramid_path(output)];
-    let every = job.settings.watch.save_every as usize;
     for (number, level) in job.levels.iter().enumerate().filter(|_| every > 0) {
-        let evaluations = (every..level.evaluations).step_by(every);
+        // In rounds a picture is written after a round, in which some multiples may lie.
+        let evaluations = match level.execution.rounds() {
+            None => (every..level.evaluations).step_by(every),
+            Some((_, visits)) => {
+                (visits.visit..visits.rounds * visits.visit).step_by(visits.visit.max(1))
+            }
+        };
         paths.extend(evaluations.map(|count| intermediate_path(output, number, count)));
     }
     paths

@@ -10,6 +10,7 @@ use super::Summary;
 use super::prefetch::Prefetch;
 use super::share::at_once;
 use super::write_behind::{Finished, WriteBehind};
+use crate::config::RunSettings;
 use crate::event::CancellationToken;
 use crate::event::{Event, Listener, Losses, Watcher};
 use crate::image::Limits;
@@ -23,6 +24,8 @@ use crate::render::{
 /// Leads a run. Everything that is told passes through it: it is first recorded, then heard by the
 /// others.
 pub(super) struct Scheduler<'a> {
+    /// What all jobs share.
+    pub(super) settings: &'a RunSettings,
     pub(super) jobs: &'a [Job],
     /// Bytes of memory that the run keeps to.
     pub(super) memory: u64,
@@ -46,6 +49,7 @@ pub(super) struct Scheduler<'a> {
 impl<'a> Scheduler<'a> {
     /// A run of `jobs`, recorded in `run` if there is one.
     pub(super) fn new(
+        settings: &'a RunSettings,
         jobs: &'a [Job],
         memory: u64,
         run: Option<&'a mut LockedRun>,
@@ -53,6 +57,7 @@ impl<'a> Scheduler<'a> {
         watcher: &'a mut Watcher<'_>,
     ) -> Self {
         Self {
+            settings,
             jobs,
             memory,
             run,
@@ -82,7 +87,7 @@ impl<'a> Scheduler<'a> {
         self.on_event(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
         let targets = Mutex::new(TargetStore::new());
         let mut partial = None;
-        let (count, words) = at_once(self.jobs, engine.threads(), self.memory);
+        let (count, words) = at_once(self.settings, self.jobs, engine.threads(), self.memory);
         words.into_iter().for_each(|message| self.tell(&Event::Warning { message }));
         if count > 1 {
             match self.share(count, engine, &targets) {
@@ -161,8 +166,8 @@ impl<'a> Scheduler<'a> {
         }
         let photograph = self.prefetch.take(job, self.limits)?;
         let mut checkpoints = self.checkpoints(job);
-        let (limits, cancellation) = (self.limits, self.cancellation);
-        let mut context = RenderContext { engine, targets, limits };
+        let (settings, limits, cancellation) = (self.settings, self.limits, self.cancellation);
+        let mut context = RenderContext { engine, targets, limits, settings };
         let painted = paint(
             job,
             &photograph,
@@ -207,7 +212,7 @@ impl<'a> Scheduler<'a> {
             started,
             bytes: job.writing_bytes(),
         };
-        self.write_behind.begin(job, photograph, painting, weights, finished)
+        self.write_behind.begin(job, self.settings, photograph, painting, weights, finished)
     }
 
     /// Another processor's instructions round otherwise: a run that moves is worth a word.
@@ -228,7 +233,7 @@ impl<'a> Scheduler<'a> {
     }
 
     pub(super) fn checkpoints(&self, job: &Job) -> Option<Checkpoints> {
-        let every = Duration::from_secs(job.settings.checkpoint.every_seconds.into());
+        let every = Duration::from_secs(self.settings.checkpoint.every_seconds.into());
         self.run.as_ref().map(|run| run.checkpoints(job.index, every))
     }
 
@@ -273,7 +278,7 @@ impl<'a> Scheduler<'a> {
             self.broken = Some(error);
             return;
         }
-        let retrying = failures < job.settings.batch.retries && error.is_worth_retrying();
+        let retrying = failures < self.settings.batch.retries && error.is_worth_retrying();
         self.tell(&Event::JobFailed {
             job: job.index,
             name: job.name.clone(),

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
 use super::scheduler::Scheduler;
-use crate::config::ParallelJobs;
+use crate::config::{OrAuto, RunSettings};
 use crate::event::CancellationToken;
 use crate::event::{Event, Listener, Watcher};
 use crate::image::Limits;
@@ -27,17 +27,20 @@ const SMALL: usize = 512 * 512;
 /// How many of `jobs` are to be painted at once with `threads` threads in `memory` bytes: as the
 /// settings say, or, where all are small, as many as there are threads. Never more than the memory
 /// holds; when that is fewer than the settings say, the words to say so.
-pub(super) fn at_once(jobs: &[Job], threads: usize, memory: u64) -> (usize, Option<String>) {
-    let Some(first) = jobs.first() else { return (1, None) };
+pub(super) fn at_once(
+    settings: &RunSettings,
+    jobs: &[Job],
+    threads: usize,
+    memory: u64,
+) -> (usize, Option<String>) {
+    if jobs.is_empty() {
+        return (1, None);
+    }
     let held = together(jobs, memory).clamp(1, jobs.len());
-    let wanted = match first.settings.batch.parallel_jobs {
-        ParallelJobs::Count(count) => count as usize,
-        ParallelJobs::Auto
-            if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) =>
-        {
-            1
-        }
-        ParallelJobs::Auto => threads.min(held),
+    let wanted = match settings.batch.parallel_jobs {
+        OrAuto::Value(count) => count as usize,
+        OrAuto::Auto if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) => 1,
+        OrAuto::Auto => threads.min(held),
     };
     let wanted = wanted.clamp(1, jobs.len());
     let words = (wanted > held).then(|| {
@@ -101,7 +104,7 @@ impl Scheduler<'_> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let (jobs, cancellation) = (self.jobs, self.cancellation);
+        let (settings, jobs, cancellation) = (self.settings, self.jobs, self.cancellation);
         // Each has its part of the memory.
         let part = memory_of_one(self.memory, count, &jobs[0].spec);
         let limits = &Limits::bytes(self.limits.max_bytes.min(part));
@@ -109,7 +112,9 @@ impl Scheduler<'_> {
         Ok(std::thread::scope(|scope| {
             for engine in engines {
                 let post = sender.clone();
-                scope.spawn(move || work(engine, jobs, limits, targets, cancellation, &post));
+                scope.spawn(move || {
+                    work(engine, settings, jobs, limits, targets, cancellation, &post)
+                });
             }
             drop(sender);
             self.lead(messages, engine.weights().sha256())
@@ -163,6 +168,7 @@ impl Scheduler<'_> {
 /// Asks for jobs and paints them, until there are none.
 fn work(
     mut engine: Engine,
+    settings: &RunSettings,
     jobs: &[Job],
     limits: &Limits,
     targets: &Mutex<TargetStore>,
@@ -179,7 +185,7 @@ fn work(
         let mut listener = Post(post.clone());
         let mut paint_it = || -> Result<_, RenderError> {
             let photograph = ContentImage::open(&job.content, &job.framing, limits)?;
-            let mut context = RenderContext { engine: &mut engine, targets, limits };
+            let mut context = RenderContext { engine: &mut engine, targets, limits, settings };
             let painted = paint(
                 job,
                 &photograph,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use crate::config::RunSettings;
 use crate::files;
 use crate::plan::Job;
 use crate::render::{ContentImage, FinishedCanvas, RenderError, deliver};
@@ -41,13 +42,14 @@ impl WriteBehind {
     pub(super) fn begin(
         &mut self,
         job: &Job,
+        settings: &RunSettings,
         photograph: ContentImage,
         painting: FinishedCanvas,
         weights: &str,
         finished: Finished,
     ) -> Result<(), RenderError> {
-        let (own, weights) = (job.clone(), weights.to_owned());
-        let write = move || deliver(&own, &photograph, &painting, &weights);
+        let (own, settings, weights) = (job.clone(), settings.clone(), weights.to_owned());
+        let write = move || deliver(&own, &settings, &photograph, &painting, &weights);
         let refused = |source| files::Error::Io {
             action: "start a thread to write",
             path: job.output.clone(),

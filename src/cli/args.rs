@@ -2,15 +2,47 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Choice, Compute, DeviceName, Objective, Preset, Tiling, TilingMargins};
+use crate::geometry::ALIGNMENT;
+use crate::network::{Layer, Pooling, Precision, WeightsDtype};
+
+/// The words of a setting, as a flag accepts them.
+fn word_of<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(T::words())
+        .map(|word| T::from_word(&word).expect("the parser accepts these words only"))
+}
+
+/// A side of tiles' cores, px.
+fn core_side(text: &str) -> Result<usize, String> {
+    let side = text.parse().ok().filter(|side| *side > 0 && side % ALIGNMENT == 0);
+    side.ok_or_else(|| format!("accepted are multiples of {ALIGNMENT}"))
+}
+
+/// A whole number from `least`.
+fn at_least(least: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| *number >= least);
+        number.ok_or_else(|| format!("accepted are whole numbers from {least}"))
+    }
+}
+
+/// The least side of a canvas on which every layer has a cell, px.
+fn least_canvas() -> usize {
+    Layer::all().map(Layer::stride).max().unwrap_or(1)
+}
+
+/// A device.
+fn device(text: &str) -> Result<DeviceName, String> {
+    DeviceName::parse(text).ok_or_else(|| "accepted are cpu and cuda:N".to_owned())
+}
 
 /// Turns photographs into poster-size paintings.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version, about, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Log what happens; twice for more. RUST_LOG overrides it.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -33,6 +65,10 @@ pub enum Command {
     Bench(BenchArguments),
     /// Write a commented starter pipeline.
     Init(InitArguments),
+    /// Print a script that completes impasto's commands and flags in a shell.
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write the pages of all commands into a folder.
+    Man(ManArguments),
     /// Look at the network's weights, or make a weights file.
     Weights {
         /// What to do with them.
@@ -58,6 +94,9 @@ pub struct RunArguments {
     /// Print nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Log what happens; twice for more. RUST_LOG overrides it.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// `impasto plan`.
@@ -97,19 +136,23 @@ pub struct ScoreArguments {
     /// The painting it should resemble, looked at as it is.
     #[arg(long)]
     pub style: PathBuf,
-    /// Which loss: spst, gatys or neural-style.
-    #[arg(long, default_value = "spst")]
-    pub preset: String,
-    /// Pooling: max or average.
-    #[arg(long)]
-    pub pooling: Option<String>,
+    /// Which loss.
+    #[arg(long, default_value = Objective::default().preset.word(), value_parser = word_of::<Preset>())]
+    pub preset: Preset,
+    /// Another pooling than the preset's.
+    #[arg(long, value_parser = word_of::<Pooling>())]
+    pub pooling: Option<Pooling>,
     /// Compute in tiles with cores of this side, a multiple of 16 px, instead of as a whole.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = core_side)]
     pub core_px: Option<usize>,
     /// How far tiles reach beyond their cores: exact, or bitwise for the same bytes with any core,
     /// a multiple of 64 px.
-    #[arg(long, default_value = "exact")]
-    pub margins: String,
+    #[arg(
+        long,
+        default_value = Tiling::default().margins.word(),
+        value_parser = word_of::<TilingMargins>(),
+    )]
+    pub margins: TilingMargins,
     /// A weights file instead of the weights inside.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
@@ -131,7 +174,7 @@ pub struct SeamsArguments {
     pub image: PathBuf,
     /// Side of the tiles' cores, px. Blocks mode shifts every second round by half a core: half the
     /// core shows both.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least(4))]
     pub core_px: usize,
     /// The photograph, whose own steps in colour are subtracted; brought to the picture's size.
     #[arg(long)]
@@ -145,20 +188,20 @@ pub struct SeamsArguments {
 #[derive(Debug, Args)]
 pub struct BenchArguments {
     /// Side of the square canvas, px.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 512, value_parser = at_least(least_canvas()))]
     pub size: usize,
     /// Evaluations to time, after one that is not timed.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = at_least(1))]
     pub evaluations: usize,
     /// Threads; 0 takes all cores.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// What computes: cpu, or cuda:N in a build with CUDA.
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    pub devices: String,
-    /// Arithmetic: float32, or bfloat16 where the processor has it; on a GPU tf32 as well.
-    #[arg(long, default_value = "float32")]
-    pub precision: String,
+    #[arg(long = "devices", default_value = "cpu", value_name = "DEVICE", value_parser = device)]
+    pub device: DeviceName,
+    /// Precision. bfloat16 needs a processor that has it, tf32 a GPU.
+    #[arg(long, default_value = Compute::default().precision.word(), value_parser = word_of::<Precision>())]
+    pub precision: Precision,
     /// Time the forward sweep and the statistics alone.
     #[arg(long)]
     pub forward: bool,
@@ -188,9 +231,9 @@ pub enum WeightsCommand {
 pub struct ImportArguments {
     /// The file to read: VGG19's sixteen convolutions, `conv1_1.weight` .. `conv5_4.bias`.
     pub file: PathBuf,
-    /// The number format of the weights: f16 or f32. Biases stay float32.
-    #[arg(long, default_value = "f16")]
-    pub dtype: String,
+    /// The number format of the weights. Biases stay float32.
+    #[arg(long, value_enum, default_value_t = NumberFormat::F16)]
+    pub dtype: NumberFormat,
     /// Where to write them; `vgg19.safetensors` beside the file read unless named.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
@@ -199,9 +242,42 @@ pub struct ImportArguments {
     pub overwrite: bool,
 }
 
+/// A number format of weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NumberFormat {
+    /// Half precision: 40 MB.
+    F16,
+    /// Single precision: 80 MB.
+    F32,
+}
+
+impl From<NumberFormat> for WeightsDtype {
+    fn from(format: NumberFormat) -> Self {
+        match format {
+            NumberFormat::F16 => WeightsDtype::Float16,
+            NumberFormat::F32 => WeightsDtype::Float32,
+        }
+    }
+}
+
 /// `impasto weights info`.
 #[derive(Debug, Args)]
 pub struct InfoArguments {
     /// A weights file; the weights inside the program unless named.
     pub file: Option<PathBuf>,
+}
+
+/// `impasto completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `impasto man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// A folder for the pages of impasto and of each command; it must exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }

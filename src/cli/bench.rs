@@ -9,52 +9,27 @@ use serde_json::json;
 use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{self, Choice, DeviceName};
+use crate::config::DeviceName;
 use crate::format;
-use crate::kernels::Isa;
-use crate::network::cpu::{CpuNetwork, Precision};
+use crate::network::gpu::{CandleNetwork, Convolutions, allow_tf32, value_bytes};
 use crate::network::{
-    Arithmetic, CandleNetwork, Convolutions, Layer, Network, NetworkError, Request, VGG19_WIDTHS,
-    Weights,
+    CpuNetwork, Isa, Layer, Network, NetworkError, Precision, Request, VGG19_WIDTHS, Weights,
 };
-use crate::objective::{Spec, StyleTargets};
+use crate::objective::Spec;
 use crate::random::Noise;
-use crate::render::{Sweep, tensor_targets};
-use crate::tiling::Grid;
+use crate::render::store::targets::tensor_targets;
+use crate::render::{Evaluator, RenderError, TilePlan, WorkerPool};
 
 /// `impasto bench`.
 pub fn bench(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let asked = config::Precision::ALL
-        .iter()
-        .copied()
-        .find(|precision| precision.word() == arguments.precision);
-    let Some(asked) = asked else {
-        let other = &arguments.precision;
-        return Err(Failure::Settings(format!(
-            "--precision is `{other}`; accepted are float32 and bfloat16, and on a GPU tf32"
-        )));
-    };
     let spec = Spec::gatys();
     let deepest = spec.deepest().expect("the preset has taps");
-    if arguments.size < deepest.stride() {
-        return Err(Failure::Settings(format!(
-            "--size is {}; at least {} px are needed",
-            arguments.size,
-            deepest.stride()
-        )));
-    }
-    if arguments.evaluations == 0 {
-        return Err(Failure::Settings("--evaluations is 0; at least 1 is needed".into()));
-    }
-    match DeviceName::parse(&arguments.devices) {
-        Some(DeviceName::Cpu) => {
-            on_the_cpu(arguments, &spec, deepest, super::run::precision(asked)?)
+    let precision = arguments.precision;
+    match arguments.device {
+        DeviceName::Cpu => {
+            on_the_cpu(arguments, &spec, deepest, super::devices::cpu_precision(precision)?)
         }
-        Some(name) => on_a_gpu(arguments, &spec, deepest, name, super::devices::arithmetic(asked)),
-        None => Err(Failure::Settings(format!(
-            "--devices is `{}`; accepted are cpu and cuda:N",
-            arguments.devices
-        ))),
+        name => on_a_gpu(arguments, &spec, deepest, name, precision),
     }
 }
 
@@ -68,9 +43,8 @@ fn on_the_cpu(
     let pool = super::pool(arguments.threads)?;
     let threads = pool.current_num_threads();
     let weights = Weights::embedded()?;
-    let network = pool
-        .install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa))
-        .map_err(NetworkError::from)?;
+    let network =
+        pool.install(|| CpuNetwork::new(&weights, deepest, spec.pooling, precision, isa))?;
     drop(weights);
     let fixed = peak_memory();
     let begin = || network.reset_profile();
@@ -91,18 +65,18 @@ fn on_a_gpu(
     spec: &Spec,
     deepest: Layer,
     name: DeviceName,
-    arithmetic: Arithmetic,
+    precision: Precision,
 ) -> Result<Exit, Failure> {
     let gpus = super::devices::named(&[name])?;
     let gpu = gpus.first().expect("one was named");
-    arithmetic.apply();
-    let by = Convolutions::suited(gpu.device(), arithmetic);
+    allow_tf32(precision);
+    let by = Convolutions::suited(gpu.device(), precision);
     let network = CandleNetwork::with(
         &Weights::embedded()?,
         deepest,
         spec.pooling,
         gpu.device(),
-        arithmetic,
+        precision,
         by,
     )?;
     let seconds = seconds(&network, spec, arguments, &|| network.stages().start())?;
@@ -122,22 +96,22 @@ fn on_a_gpu(
             json!({
                 "size": arguments.size,
                 "evaluations": arguments.evaluations,
-                "forward_only": arguments.forward,
-                "seconds_per_evaluation": median,
-                "fastest_seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
+                "forward-only": arguments.forward,
+                "seconds-per-evaluation": median,
+                "fastest-seconds": seconds.iter().copied().fold(f64::INFINITY, f64::min),
                 "gflops": gflops,
-                "direct_flops": flops,
-                "least_bytes": least_bytes(arguments.size, arithmetic.dtype().size_in_bytes(), arguments.forward),
+                "direct-flops": flops,
+                "least-bytes": least_bytes(arguments.size, value_bytes(precision), arguments.forward),
                 "stages": stages,
                 "device": name.to_string(),
-                "device_name": gpu.name,
-                "device_memory_bytes": gpu.total_bytes,
+                "device-name": gpu.name,
+                "device-memory-bytes": gpu.total_bytes,
                 "precision": arguments.precision,
                 "convolutions": format!("{by:?}").to_lowercase(),
             })
         );
     } else {
-        say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, arithmetic, gpu.name);
+        say!("{0}x{0} px, {1:?}, {name} ({2})", arguments.size, precision, gpu.name);
         say!("seconds per {}   {median:.4} (median of {})", what(arguments), seconds.len());
         say!("GFLOPS               {gflops:.0} (counted as direct convolutions)\n");
         for (stage, seconds) in stages {
@@ -170,7 +144,7 @@ fn seconds(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     if arguments.forward {
         forward(network, spec, arguments, begin)
     } else {
@@ -183,21 +157,21 @@ fn evaluations(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     let (size, device) = (arguments.size, network.device());
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets: StyleTargets = tensor_targets(&picture(512.min(size), 3)?, &layers, network)?;
+    let targets = tensor_targets(&picture(512.min(size), 3)?, &spec.styles(), network)?;
     let content = picture(size, 2)?.to_device(&device)?;
-    let sweep = Sweep::new(Some(network), spec, targets, Some(&content), Grid::whole(size, size))?;
+    let (workers, tiles) = (WorkerPool::single(Some(network)), TilePlan::untiled(spec));
+    let mut evaluator = Evaluator::new(workers, spec, targets, &content, tiles)?;
     drop(content);
     let canvas = picture(size, 1)?.to_device(&device)?;
-    sweep.evaluate(&canvas)?;
+    evaluator.evaluate(&canvas)?;
     device.synchronize()?;
     begin();
     (0..arguments.evaluations)
         .map(|_| {
             let started = Instant::now();
-            sweep.evaluate(&canvas)?;
+            evaluator.evaluate(&canvas)?;
             device.synchronize()?;
             Ok(started.elapsed().as_secs_f64())
         })
@@ -209,20 +183,12 @@ fn forward(
     spec: &Spec,
     arguments: &BenchArguments,
     begin: &dyn Fn(),
-) -> Result<Vec<f64>, NetworkError> {
+) -> Result<Vec<f64>, RenderError> {
     let device = network.device();
     let canvas = picture(arguments.size, 1)?.to_device(&device)?;
-    let moments = spec.style_taps().map(|(layer, _)| layer).collect();
+    let moments = spec.styles();
     let core = crate::geometry::Rect::whole(arguments.size, arguments.size);
-    let request = Request {
-        moments,
-        features: vec![],
-        gradients: vec![],
-        core,
-        wanted: None,
-        same_bits: false,
-        keep: false,
-    };
+    let request = Request { moments, ..Request::over(core) };
     let sweep = || -> Result<(), NetworkError> {
         let pass = network.forward(&canvas, &request)?;
         request.moments.iter().try_for_each(|layer| pass.moments(*layer).map(drop))?;
@@ -252,11 +218,11 @@ impl Measured {
         let document = json!({
             "size": arguments.size,
             "evaluations": arguments.evaluations,
-            "forward_only": arguments.forward,
-            "seconds_per_evaluation": self.median(),
-            "fastest_seconds": self.seconds.iter().copied().fold(f64::INFINITY, f64::min),
-            "fixed_memory_bytes": self.fixed,
-            "peak_memory_bytes": self.peak,
+            "forward-only": arguments.forward,
+            "seconds-per-evaluation": self.median(),
+            "fastest-seconds": self.seconds.iter().copied().fold(f64::INFINITY, f64::min),
+            "fixed-memory-bytes": self.fixed,
+            "peak-memory-bytes": self.peak,
             "gflops": self.gflops(arguments),
             "isa": self.isa.name(),
             "precision": arguments.precision,

@@ -4,26 +4,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Days, Local, LocalResult, TimeDelta, TimeZone};
 
-use crate::config::{Config, TimeOfDay};
+use crate::config::{Budget, TimeOfDay};
 use crate::event::CancellationToken;
 
 /// The longest budget in hours that is a moment at all: some clocks end soon after.
 const LONGEST_HOURS: f64 = 8760.0;
 
-/// The request to stop, which also counts as made when a budget of a run that starts now is used up:
-/// `hours` of the time that the machine is awake, `until` by its clock, whatever it did meanwhile.
-pub fn limited(token: &CancellationToken, config: &Config) -> CancellationToken {
-    let (awake, clock) = (Instant::now(), SystemTime::now());
+/// The request to stop, which also counts as made when the budget of a run that starts now is used
+/// up: `hours` of the time that the machine is awake, `until` by its clock, whatever it did
+/// meanwhile.
+pub fn limited(token: &CancellationToken, budget: &Budget) -> CancellationToken {
     let mut token = token.clone();
-    for budget in config.variants.iter().map(|variant| &variant.settings.budget) {
-        if let Some(hours) = budget.hours {
-            let length = Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS));
-            token = token.with_deadline(awake + length);
-        }
-        if let Some(time) = budget.until {
-            let length = until(&Local::now(), time).to_std().unwrap_or_default();
-            token = token.with_clock_deadline(clock + length);
-        }
+    if let Some(hours) = budget.hours {
+        let length = Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS));
+        token = token.with_deadline(Instant::now() + length);
+    }
+    if let Some(time) = budget.until {
+        let length = until(&Local::now(), time).to_std().unwrap_or_default();
+        token = token.with_clock_deadline(SystemTime::now() + length);
     }
     token
 }

@@ -1,39 +1,38 @@
 //! What computes: the GPUs that a pipeline names, or all that answer, or the CPU.
 
 use super::Failure;
-use super::run::precision;
-use crate::config::{Compute, Config, DeviceName, Devices, Precision};
-use crate::network::{Arithmetic, Weights};
+use crate::config::{Compute, Config, DeviceName, OrAuto};
+use crate::network::gpu::{self, Gpu, gpu, gpus};
+use crate::network::{Precision, Weights};
 use crate::plan::Gpus;
-use crate::render::{Engine, Gpu, gpu, gpus};
+use crate::render::Engine;
 
 /// GPUs with less free memory are left alone by `"auto"`, bytes.
 const LEAST_MEMORY: u64 = 3 << 30;
 
 /// What a run computes on.
-pub(super) struct Chosen {
+pub(super) struct DeviceChoice {
     gpus: Vec<Gpu>,
     compute: Compute,
 }
 
-/// Looks for the devices of a pipeline. Variants share one network, and the devices are those of
-/// the first.
+/// Looks for the devices of a pipeline.
 ///
 /// # Errors
-/// When a GPU that is named cannot be used, or named beside the CPU.
-pub(super) fn choose(config: &Config) -> Result<Chosen, Failure> {
-    let compute = config.variants[0].settings.compute.clone();
+/// When a GPU that is named cannot be used.
+pub(super) fn choose(config: &Config) -> Result<DeviceChoice, Failure> {
+    let compute = config.run.compute.clone();
     let gpus = match &compute.devices {
-        Devices::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
-        Devices::List(names) => named(names)?,
+        OrAuto::Auto => gpus().into_iter().filter(|gpu| gpu.free_bytes >= LEAST_MEMORY).collect(),
+        OrAuto::Value(names) => named(names)?,
     };
-    Ok(Chosen { gpus, compute })
+    Ok(DeviceChoice { gpus, compute })
 }
 
 /// The GPUs among `names`; none when all are the CPU.
 ///
 /// # Errors
-/// When one cannot be used, or the CPU is named beside it.
+/// When one cannot be used.
 pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
     let mut found: Vec<Gpu> = vec![];
     for name in names {
@@ -45,30 +44,31 @@ pub(super) fn named(names: &[DeviceName]) -> Result<Vec<Gpu>, Failure> {
             })?,
         });
     }
-    if !found.is_empty() && found.len() < names.len() {
-        let words = "compute.devices names the CPU beside GPUs, whose results differ in their last bits; name GPUs alone, or the CPU";
-        return Err(Failure::Settings(words.into()));
-    }
     Ok(found)
 }
 
-/// GPUs' arithmetic.
-pub(super) fn arithmetic(precision: Precision) -> Arithmetic {
+/// A precision that the CPU has.
+///
+/// # Errors
+/// When it is one that only GPUs have.
+pub(super) fn cpu_precision(precision: Precision) -> Result<Precision, Failure> {
     match precision {
-        Precision::Float32 => Arithmetic::Float32,
-        Precision::Tf32 => Arithmetic::Tf32,
-        Precision::Bfloat16 => Arithmetic::Bfloat16,
+        Precision::Tf32 => Err(Failure::Settings(
+            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
+                .into(),
+        )),
+        precision => Ok(precision),
     }
 }
 
-impl Chosen {
+impl DeviceChoice {
     /// What a plan may count on: nine tenths of what is free now, shared by the workers on one GPU.
     pub(super) fn for_plan(&self) -> Option<Gpus> {
         let share = |gpu: &Gpu| {
             let workers = self.gpus.iter().filter(|other| other.index == gpu.index).count() as u64;
             gpu.free_bytes / 10 * 9 / workers.max(1)
         };
-        let value_bytes = arithmetic(self.compute.precision).dtype().size_in_bytes() as u64;
+        let value_bytes = gpu::value_bytes(self.compute.precision) as u64;
         let memory_bytes = self.gpus.iter().map(share).min()?;
         Some(Gpus { count: self.gpus.len(), memory_bytes, value_bytes })
     }
@@ -80,11 +80,11 @@ impl Chosen {
     pub(super) fn engine(self, weights: Weights) -> Result<Engine, Failure> {
         let Compute { threads, precision: asked, .. } = self.compute;
         if self.gpus.is_empty() {
-            return Ok(super::engine(weights, precision(asked)?, threads)?
+            return Ok(super::engine(weights, cpu_precision(asked)?, threads)?
                 .with_workers(self.compute.workers()));
         }
-        let engine = super::engine(weights, crate::network::cpu::Precision::Float32, threads)?;
-        Ok(engine.on_gpus(self.gpus, arithmetic(asked)))
+        let (isa, pool) = (super::isa(Precision::Float32)?, super::pool(threads)?);
+        Ok(Engine::new(weights, isa, asked, pool).on_gpus(self.gpus))
     }
 
     /// Refuses a precision that the devices do not have.
@@ -93,7 +93,7 @@ impl Chosen {
     /// When they do not.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.gpus.is_empty() {
-            super::isa(precision(self.compute.precision)?)?;
+            super::isa(cpu_precision(self.compute.precision)?)?;
         }
         Ok(())
     }

@@ -60,6 +60,8 @@ impl From<Exit> for ExitCode {
 /// Why a command could not be carried out.
 #[derive(Debug)]
 pub enum Failure {
+    /// Flags that contradict each other, in words.
+    Usage(String),
     /// The pipeline's settings, with all their problems.
     Config(Problems),
     /// Settings that are fine by themselves and wrong here, in words.
@@ -76,6 +78,7 @@ impl Failure {
     /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self {
+            Failure::Usage(_) => Exit::Usage,
             Failure::Config(_) | Failure::Settings(_) => Exit::Configuration,
             Failure::Input(_) => Exit::Inputs,
             Failure::Journal(JournalError::Changed { .. }) => Exit::Changed,
@@ -92,9 +95,10 @@ impl Failure {
             Failure::Config(problems) => problems
                 .iter()
                 .for_each(|problem| complain!("{:?}", miette::Report::new(problem.clone()))),
-            Failure::Settings(message) | Failure::Input(message) | Failure::Internal(message) => {
-                complain!("error: {message}")
-            }
+            Failure::Usage(message)
+            | Failure::Settings(message)
+            | Failure::Input(message)
+            | Failure::Internal(message) => complain!("error: {message}"),
             Failure::Journal(error) => complain!("error: {error}"),
         }
     }
@@ -154,9 +158,7 @@ impl From<NetworkError> for Failure {
             NetworkError::NoCells { .. } | NetworkError::Shape { .. } => {
                 Failure::Input(error.to_string())
             }
-            NetworkError::Cpu(_) | NetworkError::Mixed | NetworkError::Candle(_) => {
-                Failure::Internal(error.to_string())
-            }
+            _ => Failure::Internal(error.to_string()),
         }
     }
 }

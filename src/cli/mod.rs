@@ -8,6 +8,7 @@ mod bench;
 mod budget;
 mod devices;
 mod exit;
+mod manual;
 mod plan;
 mod progress;
 mod run;
@@ -25,9 +26,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use crate::kernels::Isa;
 use crate::network::Weights;
-use crate::network::cpu::Precision;
+use crate::network::{Isa, Precision};
 use crate::render::Engine;
 use crate::resources;
 use args::{Arguments, Command, WeightsCommand};
@@ -54,13 +54,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
-        Command::Run(command) => run::run(command, arguments),
+        Command::Run(command) => run::run(command),
         Command::Plan(command) => plan::plan(command),
         Command::Status(command) => status::status(command),
         Command::Score(command) => score::score(command),
         Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),
         Command::Init(command) => starter::init(command),
+        Command::Completions(command) => manual::completions(command),
+        Command::Man(command) => manual::man(command),
         Command::Weights { command: WeightsCommand::Import(command) } => weights::import(command),
         Command::Weights { command: WeightsCommand::Info(command) } => weights::info(command),
     }

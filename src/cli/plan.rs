@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, report_unplanned, weights};
+use super::run::{nothing_planned, report_unplanned, warn, weights};
 use super::say::{complain, say};
 use super::{Exit, Failure, devices};
 use crate::batch;
@@ -19,6 +19,7 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
+    warn(&config, &plan);
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
-use super::args::{Arguments, RunArguments};
+use super::args::RunArguments;
 use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
@@ -17,15 +16,18 @@ use crate::event::Listeners;
 use crate::event::Watcher;
 use crate::image::Limits;
 use crate::journal::RunStatus;
-use crate::network::{Weights, cpu};
-use crate::plan::PlanError;
+use crate::network::Weights;
+use crate::plan::{Plan, PlanError};
 
 /// `impasto run`.
-pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure> {
+pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let config = config::load(&arguments.pipeline, &arguments.overrides)?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
+    if !arguments.quiet {
+        warn(&config, &plan);
+    }
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
@@ -42,11 +44,11 @@ pub fn run(arguments: &RunArguments, global: &Arguments) -> Result<Exit, Failure
     let cancellation = CancellationToken::new();
     watch_signals(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let limited = budget::limited(&cancellation, &config);
+    let limited = budget::limited(&cancellation, &config.run.budget);
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
-    start_log(global.verbose, bars.clone());
+    start_log(arguments.verbose, arguments.quiet, bars.clone());
     let mut listeners = Listeners::new();
-    listeners.add(LossLog::new(collection.pending()));
+    listeners.add(LossLog::new(config.run.watch.print_every));
     match (arguments.json, arguments.quiet) {
         (true, _) => listeners.add(JsonLines),
         (_, true) => {}
@@ -165,6 +167,14 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Reports settings that have no effect.
+pub(super) fn warn(config: &Config, plan: &Plan) {
+    for warning in &config.warnings {
+        complain!("{:?}", miette::Report::new(warning.clone()));
+    }
+    plan.warnings().iter().for_each(|words| complain!("warning: {words}"));
+}
+
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
     // One bad photograph may stand behind several outputs; it is told once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
@@ -184,27 +194,11 @@ pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     }
 }
 
-/// The weights that the pipeline names, or those inside. Variants share one network.
+/// The weights that the pipeline names, or those inside.
 pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
-    let paths: BTreeSet<Option<&PathBuf>> =
-        config.variants.iter().map(|v| v.settings.network.weights.as_ref()).collect();
-    match paths.into_iter().collect::<Vec<_>>().as_slice() {
-        [] | [None] => Ok(Weights::embedded()?),
-        [Some(path)] => Ok(Weights::open(path)?),
-        _ => Err(Failure::Settings(
-            "variants name different network.weights; a pipeline renders with one network".into(),
-        )),
-    }
-}
-
-pub(super) fn precision(precision: config::Precision) -> Result<cpu::Precision, Failure> {
-    match precision {
-        config::Precision::Float32 => Ok(cpu::Precision::Float32),
-        config::Precision::Bfloat16 => Ok(cpu::Precision::Bfloat16),
-        config::Precision::Tf32 => Err(Failure::Settings(
-            "compute.precision is tf32, which only GPUs have; the CPU takes float32 and bfloat16"
-                .into(),
-        )),
+    match &config.run.network.weights {
+        None => Ok(Weights::embedded()?),
+        Some(path) => Ok(Weights::open(path)?),
     }
 }
 
@@ -221,11 +215,12 @@ fn watch_signals(cancellation: &CancellationToken) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Starts the log on standard error: warnings, and more with `-v`; `RUST_LOG` decides when it is
-/// set.
-pub fn start_log(verbose: u8, bars: Bars) {
+/// Starts the log on standard error: warnings and, unless `quiet`, the losses that
+/// `watch.print-every` asks for; more with `-v`. `RUST_LOG` decides when it is set.
+fn start_log(verbose: u8, quiet: bool, bars: Bars) {
     let level = match verbose {
-        0 => "warn",
+        0 if quiet => "warn",
+        0 => "warn,impasto::losses=info",
         1 => "impasto=info",
         2 => "impasto=debug",
         _ => "trace",

@@ -26,6 +26,12 @@ pub(super) fn output(line: Arguments<'_>) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+/// Prints bytes on standard output as they are.
+pub(super) fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
 /// What `complain!` calls.
 pub(super) fn error(line: Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -9,31 +9,31 @@ use serde_json::json;
 use super::args::ScoreArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{Choice, Preset, TilingMargins};
+use crate::config::{self, TilingMargins};
 use crate::files::{self, Overwrite};
+use crate::geometry::GRID;
 use crate::image::{self, Limits};
-use crate::network::cpu::Precision;
-use crate::network::{Layer, Network, Pooling, Weights};
+use crate::network::{Margins, Network, Precision, Weights};
 use crate::objective::Spec;
 use crate::plan::resolve_spec;
-use crate::render::{Evaluation, RenderError, Sweep, WorkerPool, picture_tensor, style_targets};
+use crate::render::{
+    Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
+};
 use crate::resources::Memory;
 use crate::tensor::HostView;
-use crate::tiling::{ALIGNMENT, EXACT_ALIGNMENT, Grid};
 
 /// `impasto score`.
 pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
-    let spec = spec(arguments)?;
-    let margins = word("--margins", &arguments.margins)?;
-    let (unit, with) = match margins {
-        TilingMargins::Exact => (ALIGNMENT, ""),
-        TilingMargins::Bitwise => (EXACT_ALIGNMENT, " with --margins bitwise"),
-    };
+    let objective = config::Objective { preset: arguments.preset, ..Default::default() };
+    let mut spec = resolve_spec(&objective);
+    spec.pooling = arguments.pooling.unwrap_or(spec.pooling);
+    let margins = arguments.margins;
     if let Some(core) = arguments.core_px
-        && (core == 0 || !core.is_multiple_of(unit))
+        && margins == TilingMargins::Bitwise
+        && !core.is_multiple_of(GRID)
     {
-        return Err(Failure::Settings(format!(
-            "--core-px is {core}; accepted are multiples of {unit}{with}"
+        return Err(Failure::Usage(format!(
+            "--core-px is {core}; with --margins bitwise, accepted are multiples of {GRID}"
         )));
     }
     if let Some(path) = &arguments.gradient
@@ -63,30 +63,6 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// One of the words of a setting, as a flag says it.
-fn word<T: Choice>(flag: &str, text: &str) -> Result<T, Failure> {
-    T::ALL.iter().copied().find(|choice| choice.word() == text).ok_or_else(|| {
-        let words: Vec<&str> = T::ALL.iter().map(|choice| choice.word()).collect();
-        Failure::Settings(format!("{flag} is `{text}`; accepted are {}", words.join(", ")))
-    })
-}
-
-fn spec(arguments: &ScoreArguments) -> Result<Spec, Failure> {
-    let preset: Preset = word("--preset", &arguments.preset)?;
-    let mut spec = resolve_spec(&crate::config::Objective { preset, ..Default::default() });
-    match arguments.pooling.as_deref() {
-        None => {}
-        Some("max") => spec.pooling = Pooling::Max,
-        Some("average") => spec.pooling = Pooling::Average,
-        Some(other) => {
-            return Err(Failure::Settings(format!(
-                "--pooling is `{other}`; accepted are max and average"
-            )));
-        }
-    }
-    Ok(spec)
-}
-
 fn evaluate(
     arguments: &ScoreArguments,
     margins: TilingMargins,
@@ -99,18 +75,16 @@ fn evaluate(
     let canvas = picture_tensor(&picture, width, height)?;
     let content = picture_tensor(&image::decode(&arguments.content, &limits)?, width, height)?;
     let style = image::decode(&arguments.style, &limits)?;
-    let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
-    let targets =
-        style_targets(&style, (style.width as usize, style.height as usize), &layers, network)?;
-    let grid = arguments
-        .core_px
-        .map_or_else(|| Grid::whole(width, height), |core| Grid::new(width, height, core));
-    let sweep = match margins {
-        TilingMargins::Exact => Sweep::by,
-        TilingMargins::Bitwise => Sweep::bitwise,
+    let size = (style.width as usize, style.height as usize);
+    let targets = style_targets(&style, size, &spec.styles(), network)?;
+    let core = arguments.core_px.unwrap_or(usize::MAX);
+    let margins = match margins {
+        TilingMargins::Exact => Margins::exact(spec.taps()),
+        TilingMargins::Bitwise => Margins::bitwise(spec.taps()),
     };
-    let sweep = sweep(WorkerPool::alone(Some(network)), spec, targets, Some(&content), grid)?;
-    Ok(sweep.evaluate(&canvas)?)
+    let tiles = TilePlan { margins, ..TilePlan::of_cores(spec, core) };
+    let workers = WorkerPool::single(Some(network));
+    Evaluator::new(workers, spec, targets, &content, tiles)?.evaluate(&canvas)
 }
 
 fn write_gradient(path: &std::path::Path, gradient: &Tensor) -> Result<(), Failure> {

@@ -12,12 +12,6 @@ use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    if arguments.core_px < 4 {
-        return Err(Failure::Settings(format!(
-            "--core-px is {}; accepted are sides of at least 4 px",
-            arguments.core_px
-        )));
-    }
     let limits = Limits::bytes(Memory::ask(0.0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);

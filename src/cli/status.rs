@@ -47,7 +47,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
         return journal::find(path).ok_or_else(no_run);
     }
     let config = config::load(path, &[])?;
-    let name = RunName::new(path, &config.variants[0].settings.output.directory);
+    let name = RunName::new(path, &config.run.output.directory);
     name.newest_directory().ok_or_else(no_run)
 }
 

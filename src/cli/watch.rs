@@ -1,10 +1,7 @@
 //! Listeners for machines and for the log.
 
-use std::collections::BTreeMap;
-
 use super::say::say;
-use crate::event::{Event, Listener};
-use crate::plan::Job;
+use crate::event::{Event, Listener, Losses};
 
 /// Every event as one JSON object on a line of standard output.
 pub struct JsonLines;
@@ -17,35 +14,43 @@ impl Listener for JsonLines {
     }
 }
 
-/// Losses in the log, every `watch.print-every` evaluations of each job.
+/// What is logged of a run: levels, paintings and, as `watch.print-every` asks for them, losses.
 pub struct LossLog {
-    /// By the job's number.
-    every: BTreeMap<usize, u32>,
+    /// Evaluations between two lines of losses; 0: none.
+    every: usize,
 }
 
 impl LossLog {
-    /// Takes each job's interval from its settings.
-    pub fn new(jobs: &[Job]) -> Self {
-        Self { every: jobs.iter().map(|job| (job.index, job.settings.watch.print_every)).collect() }
+    /// Logs the losses after every so many evaluations and after every round; 0: never.
+    pub fn new(every: u32) -> Self {
+        Self { every: every as usize }
     }
+}
+
+/// Logs losses; the target lets them through without `-v`.
+fn log_losses(job: usize, level: usize, when: &str, losses: &Losses) {
+    tracing::info!(
+        target: "impasto::losses",
+        job,
+        level,
+        "{when}: content loss {:.6e}, style loss {:.6e}, variation loss {:.6e}, total {:.6e}",
+        losses.content,
+        losses.style,
+        losses.variation,
+        losses.total
+    );
 }
 
 impl Listener for LossLog {
     fn on_event(&mut self, event: &Event) {
         match event {
-            Event::Evaluated { job, level, evaluation, losses, .. } => {
-                let every = self.every.get(job).copied().unwrap_or(0) as usize;
-                if every > 0 && evaluation.is_multiple_of(every) {
-                    tracing::info!(
-                        job,
-                        level,
-                        "iteration {evaluation}: content loss {:.6e}, style loss {:.6e}, variation loss {:.6e}, total {:.6e}",
-                        losses.content,
-                        losses.style,
-                        losses.variation,
-                        losses.total
-                    );
-                }
+            Event::Evaluated { job, level, evaluation, losses, .. }
+                if self.every > 0 && evaluation.is_multiple_of(self.every) =>
+            {
+                log_losses(*job, *level, &format!("iteration {evaluation}"), losses);
+            }
+            Event::RoundFinished { job, level, round, losses, .. } if self.every > 0 => {
+                log_losses(*job, *level, &format!("round {round}"), losses);
             }
             Event::Targets { style, width, height, origin, seconds } => {
                 tracing::info!(

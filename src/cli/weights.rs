@@ -25,9 +25,7 @@ const METADATA: [(&str, &str); 4] = [
 
 /// `impasto weights import`.
 pub fn import(arguments: &ImportArguments) -> Result<Exit, Failure> {
-    let dtype = WeightsDtype::parse(&arguments.dtype).ok_or_else(|| {
-        Failure::Settings(format!("--dtype is `{}`; accepted are f16 and f32", arguments.dtype))
-    })?;
+    let dtype = WeightsDtype::from(arguments.dtype);
     let weights = Weights::open(&arguments.file)?;
     let mut metadata: BTreeMap<String, String> =
         METADATA.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();

@@ -1,4 +1,5 @@
-//! From files to one merged tree: reading, `extends`, and what a syntax error leaves.
+//! From files to one merged tree: reading, `extends`, and what can be understood of a text with a
+//! syntax error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,16 +8,16 @@ use toml::de::DeTable;
 
 use super::paths;
 use super::problem::Problem;
-use super::reader::shorten;
-use super::settings::WAYS;
+use super::settings::SIZE_KEYS;
 use super::source::{Origin, Source, read_text};
+use super::text::shorten;
 use super::tree::{self, Node, Table};
 
 /// The most files that one pipeline may be made of; a diamond of `extends` could otherwise double
 /// with every file.
 const MOST_FILES: usize = 256;
 
-/// Reads files and keeps what it finds wrong with them.
+/// Reads files and keeps the problems that it finds in them.
 #[derive(Default)]
 pub(crate) struct Loader {
     /// Texts read so far.
@@ -24,8 +25,8 @@ pub(crate) struct Loader {
     pub(crate) problems: Vec<Problem>,
     /// Errors of TOML's grammar.
     pub(crate) syntax: Vec<Problem>,
-    /// Some text could not be parsed as a whole.
-    pub(crate) torn: bool,
+    /// Some text could not be parsed as a whole: what is missing may be in it.
+    pub(crate) incomplete: bool,
     /// The files that extend the one being read, outermost first, as the system knows them.
     chain: Vec<PathBuf>,
 }
@@ -63,10 +64,10 @@ impl Loader {
         self.chain.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let mut merged = Table::new();
         for base in self.extended(&extends) {
-            tree::merge(&mut merged, base, &WAYS);
+            tree::merge(&mut merged, base, &SIZE_KEYS);
         }
         self.chain.pop();
-        tree::merge(&mut merged, own, &WAYS);
+        tree::merge(&mut merged, own, &SIZE_KEYS);
         Some((merged, source))
     }
 
@@ -78,7 +79,7 @@ impl Loader {
 
     fn refuse(&mut self, message: String, at: Option<&Origin>, label: &str) {
         // What is missing may be in the file that was not read.
-        self.torn = true;
+        self.incomplete = true;
         let problem = Problem::new(message);
         self.problems.push(match at {
             Some(origin) => problem.at(origin, label),
@@ -122,7 +123,7 @@ impl Loader {
     fn parse(&mut self, source: &Arc<Source>) -> Table {
         let (document, errors) = DeTable::parse_recoverable(source.text());
         for error in errors {
-            self.torn = true;
+            self.incomplete = true;
             let origin = error
                 .span()
                 .map_or_else(|| Origin::first_line(source), |span| Origin::new(source, span));

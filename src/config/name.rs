@@ -2,35 +2,14 @@
 //! picture.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problem;
-use super::reader::{Reader, shorten};
-use super::schema;
-
-/// Format of a finished picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// PNG.
-    Png,
-    /// TIFF.
-    Tiff,
-    /// JPEG.
-    Jpeg,
-}
-
-impl Format {
-    fn of_extension(extension: &str) -> Option<Format> {
-        match extension.to_ascii_lowercase().as_str() {
-            "png" => Some(Format::Png),
-            "tif" | "tiff" => Some(Format::Tiff),
-            "jpg" | "jpeg" => Some(Format::Jpeg),
-            _ => None,
-        }
-    }
-}
+use super::reader::{Entry, SettingValue};
+use super::schema::Accepts;
+use super::text::{nearest, quote, shorten};
+use crate::image::OutputFormat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placeholder {
@@ -59,7 +38,7 @@ enum Part {
 #[serde(try_from = "String", into = "String")]
 pub struct NameTemplate {
     parts: Vec<Part>,
-    format: Format,
+    format: OutputFormat,
 }
 
 /// What the placeholders of a name stand for.
@@ -122,7 +101,7 @@ impl NameTemplate {
             parts.extend([Part::Text(before.to_owned()), Part::Fill(*placeholder)]);
             rest = after;
         }
-        let format = Format::of_extension(extension)
+        let format = OutputFormat::from_path(Path::new(text))
             .filter(|_| !stem.is_empty())
             .ok_or(BadName::Extension)?;
         parts.push(Part::Text(format!("{rest}.{extension}")));
@@ -131,7 +110,7 @@ impl NameTemplate {
     }
 
     /// The template of a pipeline that names none: as many placeholders as tell its pictures apart.
-    fn standard(styled: bool, variant: bool) -> NameTemplate {
+    pub(super) fn standard(styled: bool, variant: bool) -> NameTemplate {
         let text = |text: &str| Part::Text(text.to_owned());
         let mut parts = vec![Part::Fill(Placeholder::Content)];
         if styled {
@@ -141,56 +120,21 @@ impl NameTemplate {
             parts.extend([text("-"), Part::Fill(Placeholder::Variant)]);
         }
         parts.push(text(".png"));
-        NameTemplate { parts, format: Format::Png }
+        NameTemplate { parts, format: OutputFormat::Png }
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>, styled: bool, variant: bool) -> NameTemplate {
-        const KEY: &str = "output.name";
-        let standard = NameTemplate::standard(styled, variant);
-        let Some((text, origin)) = reader.text(KEY) else {
-            return standard;
-        };
-        match NameTemplate::parse(&text) {
-            Ok(template) => {
-                let uses = |placeholder| template.parts.contains(&Part::Fill(placeholder));
-                if uses(Placeholder::Style) && !styled && !reader.torn {
-                    reader.bad(
-                        KEY,
-                        Some(origin.clone()),
-                        "the name has {style}, but there is no style",
-                        "leave `{style}` out",
-                    );
-                }
-                if uses(Placeholder::Variant) && !variant {
-                    reader.bad(
-                        KEY,
-                        Some(origin),
-                        "the name has {variant}, but there is no [[variant]]",
-                        "leave `{variant}` out",
-                    );
-                }
-                template
-            }
-            Err(error) => {
-                let label = match &error {
-                    BadName::Placeholder(name) => {
-                        schema::nearest(name, PLACEHOLDERS.map(|(word, _)| word))
-                    }
-                    _ => None,
-                };
-                let label = label.map_or("not a name for pictures".to_owned(), |near| {
-                    format!("did you mean `{{{near}}}`?")
-                });
-                let help = format!("`{KEY}` takes {}", schema::find(KEY).accepts.text());
-                let problem = Problem::new(format!("`{KEY}`: {error}")).help(help);
-                reader.tell(problem, Some(origin), label);
-                standard
-            }
-        }
+    /// Whether `{style}` is in the name.
+    pub(super) fn uses_style(&self) -> bool {
+        self.parts.contains(&Part::Fill(Placeholder::Style))
+    }
+
+    /// Whether `{variant}` is in the name.
+    pub(super) fn uses_variant(&self) -> bool {
+        self.parts.contains(&Part::Fill(Placeholder::Variant))
     }
 
     /// The format that the extension chooses.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> OutputFormat {
         self.format
     }
 
@@ -207,6 +151,33 @@ impl NameTemplate {
             }
         }
         filled
+    }
+}
+
+impl SettingValue for NameTemplate {
+    fn describe(_: Accepts) -> String {
+        "a file name that ends in `.png`, `.tiff`, `.tif`, `.jpg` or `.jpeg`, with `{content}`, `{style}`, `{variant}` and `{index}`"
+            .to_owned()
+    }
+
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
+        let error = match NameTemplate::parse(entry.text()?) {
+            Ok(template) => return Some(template),
+            Err(error) => error,
+        };
+        let near = match &error {
+            BadName::Placeholder(name) => nearest(name, PLACEHOLDERS.map(|(word, _)| word)),
+            _ => None,
+        };
+        let label = near.map_or("not a name for pictures".to_owned(), |near| {
+            format!("did you mean `{{{near}}}`?")
+        });
+        entry.reject(format!("`{}`: {error}", entry.path()), label);
+        None
+    }
+
+    fn toml(&self, _: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        Some(quote(&self.to_string()))
     }
 }
 
@@ -251,9 +222,9 @@ mod tests {
         let template =
             NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
         assert_eq!(template.fill(&NAMES), "0007_catnight-x-soft.v2.TIF");
-        assert_eq!(template.format(), Format::Tiff);
+        assert_eq!(template.format(), OutputFormat::Tiff);
         assert_eq!(template.to_string(), "{index}_{content}{style}-x-{variant}.v2.TIF");
-        assert_eq!(NameTemplate::parse("all.jpeg").expect("a name").format(), Format::Jpeg);
+        assert_eq!(NameTemplate::parse("all.jpeg").expect("a name").format(), OutputFormat::Jpeg);
     }
 
     #[test]

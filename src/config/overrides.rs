@@ -1,4 +1,4 @@
-//! `--set key=value`: the last word on single keys, from the command line.
+//! `--set key=value`: single keys from the command line, which win over every file.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,9 +8,9 @@ use toml::de::DeValue;
 
 use super::load::Loader;
 use super::problem::Problem;
-use super::reader::shorten;
-use super::settings::WAYS;
-use super::source::{Origin, Source};
+use super::settings::SIZE_KEYS;
+use super::source::{COMMAND_LINE, Origin, Source};
+use super::text::shorten;
 use super::tree::{self, Node, Table, Value};
 
 /// One override: the parts of its key, and its value.
@@ -24,7 +24,7 @@ pub(crate) struct Override {
 pub(crate) fn read(loader: &mut Loader, arguments: &[String]) -> Vec<Override> {
     let lines: Vec<_> =
         arguments.iter().map(|argument| argument.replace(['\n', '\r'], " ")).collect();
-    let source = loader.source("--set", &lines.join("\n"), Path::new(""));
+    let source = loader.source(COMMAND_LINE, &lines.join("\n"), Path::new(""));
     let mut overrides = Vec::new();
     let mut start = 0;
     for line in &lines {
@@ -57,7 +57,7 @@ fn read_line(source: &Arc<Source>, line: &str, start: usize) -> Result<Override,
     Ok(Override { parts, node: read_value(source, text, offset..offset + text.len(), key) })
 }
 
-/// The value as TOML, or as a bare string if it is none.
+/// The value as TOML, or as a bare string if it is no TOML.
 fn read_value(source: &Arc<Source>, text: &str, span: Range<usize>, key: Origin) -> Node {
     match DeValue::parse(text) {
         Ok(value) => Node::new(source, span.start, Some(key), &value),
@@ -68,7 +68,7 @@ fn read_value(source: &Arc<Source>, text: &str, span: Range<usize>, key: Origin)
 }
 
 /// Lays the overrides on the tree. Those of `variant.*` are for the tree before its variants are
-/// told apart.
+/// split off.
 pub(crate) fn apply(
     tree: &mut Table,
     overrides: &[Override],
@@ -77,8 +77,8 @@ pub(crate) fn apply(
 ) {
     let ours: Vec<_> =
         overrides.iter().filter(|one| (one.parts[0] == "variant") == of_variants).collect();
-    tree::drop_other_groups(tree, &WAYS, |table, key| {
-        ours.iter().any(|one| one.parts == [table, key])
+    tree::drop_other_groups(tree, &SIZE_KEYS, |key| {
+        ours.iter().any(|one| one.parts == [key.table, &key.name()])
     });
     for one in ours {
         if let Err(problem) = set(tree, &one.parts, &one.node) {
@@ -101,7 +101,7 @@ fn set(table: &mut Table, parts: &[String], node: &Node) -> Result<(), Problem> 
     set_below(table.entry(first.clone()).or_insert_with(empty), first, rest, node)
 }
 
-/// Goes on into what `name` holds: a table, or one item of an array. An array of one needs no
+/// Sets `parts` in the value of `name`: a table, or one item of an array. An array of one needs no
 /// number.
 fn set_below(below: &mut Node, name: &str, parts: &[String], node: &Node) -> Result<(), Problem> {
     match &mut below.value {

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use super::reader::{Reader, shorten};
 use super::source::Origin;
+use super::text::shorten;
 
 /// Extensions by which folders and globs tell pictures from other files. Formats that cannot be
 /// decoded are among them: leaving a photograph out without a word would be worse than the error
@@ -67,18 +67,18 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// The pictures that the patterns name, sorted, each once. Files below `output` are left out of
 /// folders and globs, unless the pattern itself points there: last night's prints are not tonight's
 /// photographs.
+///
+/// A pattern that names none is reported to `complain`, with a message and a label.
 pub(crate) fn expand(
-    reader: &mut Reader<'_>,
     patterns: &[(String, Origin)],
     output: &Path,
+    complain: &mut dyn FnMut(&Origin, String, &'static str),
 ) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     for (text, origin) in patterns {
         match matches(&origin.source.directory, text, output) {
             Ok(paths) => found.extend(paths),
-            Err((message, label)) => {
-                reader.bad("input.content", Some(origin.clone()), message, label)
-            }
+            Err((message, label)) => complain(origin, message, label),
         }
     }
     found.into_iter().collect()

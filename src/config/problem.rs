@@ -2,24 +2,36 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, LabeledSpan, SourceCode};
+use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 
 use super::source::Origin;
 
-/// The most problems that are told: nobody reads more.
-const MOST_TOLD: usize = 100;
+/// The most problems that are reported: nobody reads more.
+const MOST_REPORTED: usize = 100;
 
-/// One thing that is wrong, with the places in one text that show it.
+/// One thing that is wrong, or, as a warning, of no effect; with the places in one text that show
+/// it.
 #[derive(Debug, Clone)]
 pub struct Problem {
     message: String,
     help: Option<String>,
     labels: Vec<(Origin, String)>,
+    severity: Severity,
 }
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Problem {
-        Problem { message: message.into(), help: None, labels: Vec::new() }
+        let (help, labels, severity) = (None, Vec::new(), Severity::Error);
+        Problem { message: message.into(), help, labels, severity }
+    }
+
+    /// A setting that is sound and does nothing.
+    pub(crate) fn warning(message: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Warning, ..Problem::new(message) }
+    }
+
+    pub(crate) fn is_warning(&self) -> bool {
+        self.severity == Severity::Warning
     }
 
     /// What is accepted instead; several helps are joined.
@@ -35,7 +47,7 @@ impl Problem {
     }
 
     /// A place that shows the problem. A report shows one text, so a place in another one than the
-    /// first is told in words.
+    /// first is named in words.
     pub(crate) fn at(mut self, origin: &Origin, label: impl Into<String>) -> Problem {
         let label = label.into();
         match self.labels.first() {
@@ -48,27 +60,6 @@ impl Problem {
                 self
             }
         }
-    }
-
-    /// What is wrong, as a lower-case fragment without its place.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// What would be accepted.
-    pub fn advice(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
-    /// The name of the text that the problem is in: a file's path or `--set`. `None` if the file
-    /// itself could not be read.
-    pub fn file(&self) -> Option<&str> {
-        self.labels.first().map(|(origin, _)| origin.source.named.name())
-    }
-
-    /// The line of the first place, counted from 1.
-    pub fn line(&self) -> Option<usize> {
-        self.labels.first().map(|(origin, _)| origin.line())
     }
 
     /// Whether any of the places touches `origin`.
@@ -88,6 +79,7 @@ impl Problem {
     }
 }
 
+/// What is wrong, as a lower-case fragment without its place.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -97,6 +89,10 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl Diagnostic for Problem {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
@@ -114,6 +110,19 @@ impl Diagnostic for Problem {
     }
 }
 
+/// Sorts problems by place and drops repetitions: variants share most of their text.
+pub(crate) fn in_order(mut list: Vec<Problem>) -> Vec<Problem> {
+    list.sort_by_key(Problem::rank);
+    let mut kept: Vec<Problem> = Vec::with_capacity(list.len());
+    for problem in list {
+        let at_this_place = kept.iter().rev().take_while(|other| other.rank() == problem.rank());
+        if at_this_place.into_iter().all(|other| other.message != problem.message) {
+            kept.push(problem);
+        }
+    }
+    kept
+}
+
 /// Everything that is wrong with a pipeline, found in one go; at least one problem.
 #[derive(Debug, Clone)]
 pub struct Problems {
@@ -122,38 +131,34 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Sorts the problems by place and drops repetitions: variants share most of their text.
-    pub(crate) fn new(file: String, mut list: Vec<Problem>) -> Problems {
-        list.sort_by_key(Problem::rank);
-        let mut kept: Vec<Problem> = Vec::with_capacity(list.len());
-        for problem in list {
-            let known = kept.iter().rev().take_while(|other| other.rank() == problem.rank());
-            if known.into_iter().all(|other| other.message != problem.message) {
-                kept.push(problem);
-            }
+    /// The problems of `file`, in order.
+    pub(crate) fn new(file: String, list: Vec<Problem>) -> Problems {
+        let mut list = in_order(list);
+        if list.len() > MOST_REPORTED {
+            list.truncate(MOST_REPORTED);
+            list.push(Problem::new("there are more problems; these are the first hundred"));
         }
-        if kept.len() > MOST_TOLD {
-            kept.truncate(MOST_TOLD);
-            kept.push(Problem::new("there are more problems; these are the first hundred"));
-        }
-        Problems { file, list: kept }
+        Problems { file, list }
     }
 
-    /// Like [`Problems::new`], for texts that could not be parsed as a whole. What was found wrong
-    /// in lines that are not TOML is an echo of that and left out.
+    /// Like [`Problems::new`], for texts that could not be parsed as a whole. Problems in lines that
+    /// are not TOML only repeat that, and are left out.
     pub(crate) fn with_syntax(
         file: String,
         mut found: Vec<Problem>,
         mut syntax: Vec<Problem>,
     ) -> Problems {
-        let place = |problem: &Problem| Some((problem.origin()?.source.rank, problem.line()?));
+        let place = |problem: &Problem| {
+            let origin = problem.origin()?;
+            Some((origin.source.rank, origin.line()))
+        };
         found.sort_by_key(Problem::rank);
-        syntax.truncate(MOST_TOLD);
-        let torn: Vec<_> = syntax.iter().filter_map(place).collect();
-        if !torn.is_empty() {
-            // Finding the line of a problem takes time, and more than these are not told.
-            found.truncate(MOST_TOLD * 4);
-            found.retain(|problem| place(problem).is_none_or(|place| !torn.contains(&place)));
+        syntax.truncate(MOST_REPORTED);
+        let broken: Vec<_> = syntax.iter().filter_map(place).collect();
+        if !broken.is_empty() {
+            // It takes time to find the line of a problem, and no more than these are reported.
+            found.truncate(MOST_REPORTED * 4);
+            found.retain(|problem| place(problem).is_none_or(|place| !broken.contains(&place)));
         }
         found.append(&mut syntax);
         Problems::new(file, found)
@@ -162,16 +167,6 @@ impl Problems {
     /// The problems, by file and line.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Whether there is none, which does not happen in what [`load`](super::load) returns.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
     }
 }
 

@@ -15,6 +15,9 @@ use miette::NamedSource;
 /// The largest pipeline file that is read, in bytes. Real ones have a few thousand.
 const LARGEST_FILE: u64 = 1 << 20;
 
+/// The name of the text that the `--set` arguments make.
+pub(crate) const COMMAND_LINE: &str = "--set";
+
 /// One text: a file, or the `--set` arguments.
 pub(crate) struct Source {
     /// Counts up in the order of loading; problems are listed in this order.
@@ -30,6 +33,11 @@ impl Source {
     pub(crate) fn new(rank: usize, name: &str, text: &str, directory: &Path) -> Arc<Source> {
         let named = NamedSource::new(name, Arc::from(text));
         Arc::new(Source { rank, named, directory: directory.to_owned() })
+    }
+
+    /// Whether it is the `--set` arguments.
+    pub(crate) fn is_command_line(&self) -> bool {
+        self.named.name() == COMMAND_LINE
     }
 
     /// The text itself.

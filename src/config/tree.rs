@@ -1,4 +1,4 @@
-//! The merged tree of settings before they are checked: TOML values that know where they stand.
+//! The merged tree of settings before they are checked: TOML values that know their place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::schema::Key;
 use super::source::{Origin, Source};
 
 /// A table: names to values.
 pub(crate) type Table = BTreeMap<String, Node>;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// The key's place; of an item of an array, the item's.
@@ -47,6 +48,16 @@ impl Value {
             Value::Time(_) => "a date or time",
             Value::Array(_) => "an array",
             Value::Table(_) => "a table",
+        }
+    }
+
+    /// The number, if it is one; infinite if no integer type holds it.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            Value::Integer(number) => Some(*number as f64),
+            Value::HugeInteger => Some(f64::INFINITY),
+            _ => None,
         }
     }
 }
@@ -115,29 +126,20 @@ pub(crate) fn read_table(source: &Arc<Source>, offset: usize, table: &DeTable<'_
     nodes
 }
 
-/// Tables whose names are data, not keys: a later one replaces an earlier one as a whole.
-const WHOLE: [&str; 2] = ["content-layers", "style-layers"];
-
-/// Lays `over` on `under`: tables merge, everything else replaces. `exclusive` names groups of keys
-/// `table.key` of which a later group drops the earlier groups.
-pub(crate) fn merge(under: &mut Table, over: Table, exclusive: &[&[&str]]) {
-    drop_other_groups(under, exclusive, |table, key| {
-        over.get(table).and_then(Node::table).is_some_and(|table| table.contains_key(key))
+/// Lays `over` on `under`: tables merge key by key, everything else replaces, a key's value as a
+/// whole. `exclusive` are groups of keys of which a later group drops the earlier groups.
+pub(crate) fn merge(under: &mut Table, over: Table, exclusive: &[&[&Key]]) {
+    drop_other_groups(under, exclusive, |key| {
+        over.get(key.table).and_then(Node::table).is_some_and(|t| t.contains_key(&key.name()))
     });
-    merge_tables(under, over);
-}
-
-fn merge_tables(under: &mut Table, over: Table) {
     for (name, node) in over {
-        let whole = WHOLE.contains(&name.as_str());
         match (under.get_mut(&name), node) {
             (
                 Some(Node { value: Value::Table(below), key, origin }),
                 Node { value: Value::Table(above), key: above_key, origin: above_origin },
-            ) if !whole => {
-                *key = above_key;
-                *origin = above_origin;
-                merge_tables(below, above);
+            ) => {
+                (*key, *origin) = (above_key, above_origin);
+                below.extend(above);
             }
             (_, node) => {
                 under.insert(name, node);
@@ -149,19 +151,17 @@ fn merge_tables(under: &mut Table, over: Table) {
 /// If any key of any group is `given`, removes from `tree` the groups of which none is.
 pub(crate) fn drop_other_groups(
     tree: &mut Table,
-    groups: &[&[&str]],
-    given: impl Fn(&str, &str) -> bool,
+    groups: &[&[&Key]],
+    given: impl Fn(&Key) -> bool,
 ) {
-    let split = |path: &&str| path.split_once('.').map(|(t, k)| (t.to_owned(), k.to_owned()));
-    let is_given = |group: &&[&str]| group.iter().filter_map(split).any(|(t, k)| given(&t, &k));
-    if !groups.iter().any(is_given) {
+    let is_given = |group: &&&[&Key]| group.iter().any(|key| given(key));
+    let (later, earlier): (Vec<&&[&Key]>, Vec<_>) = groups.iter().partition(is_given);
+    if later.is_empty() {
         return;
     }
-    for group in groups.iter().filter(|group| !is_given(group)) {
-        for (table, key) in group.iter().filter_map(split) {
-            if let Some(Node { value: Value::Table(table), .. }) = tree.get_mut(&table) {
-                table.remove(&key);
-            }
+    for key in earlier.into_iter().copied().flatten() {
+        if let Some(Node { value: Value::Table(table), .. }) = tree.get_mut(key.table) {
+            table.remove(&key.name());
         }
     }
 }

@@ -58,7 +58,7 @@ impl Assembler {
     }
 
     /// Places a block of stored pixels whose left upper corner is `(x0, y0)`, `width` wide;
-    /// interleaved, whole rows. What lies outside the picture is left aside.
+    /// interleaved, whole rows. What lies outside the picture is dropped.
     pub(crate) fn put(&mut self, (x0, y0): (u32, u32), width: usize, samples: &mut [f32]) {
         let channels = self.channels();
         if width == 0 || x0 >= self.width {

@@ -34,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file stops before the picture does.
-    #[error("{}: the {format} file is truncated: it ends before the picture does", path.display())]
+    #[error("{}: the {format} file is truncated: it ends before the picture does; copy it again, or save what a viewer shows of it as another picture", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
@@ -51,15 +51,17 @@ pub enum Error {
         /// The decoder's reason.
         detail: String,
     },
-    /// A feature of the format that is not read.
-    #[error("{}: this kind of {format} is not supported: {detail}", path.display())]
+    /// A kind of the format that is not read.
+    #[error("{}: this {format} has {what}, which impasto does not read; {advice}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
         /// The format by its signature.
         format: Format,
-        /// What is not supported, and what to do.
-        detail: String,
+        /// What it has that is not read.
+        what: String,
+        /// What to do about it: a command that converts the file.
+        advice: String,
     },
     /// A width or height of zero.
     #[error("{}: the {format} picture has no pixels ({width} x {height})", path.display())]

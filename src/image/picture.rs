@@ -72,7 +72,7 @@ pub struct SourceInfo {
     pub exif: Option<Vec<u8>>,
     /// The XMP packet.
     pub xmp: Option<Vec<u8>>,
-    /// Things worth telling: a profile that could not be used, further pages left aside.
+    /// Warnings: a profile that cannot be used, further pages that are not read.
     pub notes: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 GiB.
+    /// 8 GiB, whatever the machine has; a program gives what it may use.
     fn default() -> Self {
         Limits { max_bytes: 8 << 30 }
     }

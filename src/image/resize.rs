@@ -1,4 +1,4 @@
-//! Scaling planar float pictures, by fast_image_resize.
+//! Scaling planar float pictures with Lanczos's kernel, by fast_image_resize.
 
 use std::ops::Range;
 
@@ -9,41 +9,12 @@ use rayon::prelude::*;
 
 use super::colour::{coded_from_linear, linear_from_coded};
 
-/// The kernel of a resize. When a picture shrinks, every kernel is widened to cover the pixels that
-/// fall together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Filter {
-    /// Windowed sinc over six pixels: sharpest, slight ringing at edges.
-    #[default]
-    Lanczos3,
-    /// Cubic of Catmull and Rom over four pixels.
-    CatmullRom,
-    /// Linear over two pixels; never leaves the range of its inputs.
-    Bilinear,
-    /// The mean of the pixels covered; never leaves the range of its inputs.
-    Box,
-}
+/// The kernel of every resize: windowed sinc over six pixels, sharp with slight ringing at edges.
+/// When a picture shrinks, it is widened to cover the pixels that fall together.
+const KERNEL: FilterType = FilterType::Lanczos3;
 
-impl Filter {
-    fn kernel(self) -> FilterType {
-        match self {
-            Filter::Lanczos3 => FilterType::Lanczos3,
-            Filter::CatmullRom => FilterType::CatmullRom,
-            Filter::Bilinear => FilterType::Bilinear,
-            Filter::Box => FilterType::Box,
-        }
-    }
-
-    /// How far it sees, in pixels of the coarser picture.
-    fn radius(self) -> f64 {
-        match self {
-            Filter::Lanczos3 => 3.0,
-            Filter::CatmullRom => 2.0,
-            Filter::Bilinear => 1.0,
-            Filter::Box => 0.5,
-        }
-    }
-}
+/// How far the kernel sees, in pixels of the coarser picture.
+const RADIUS: f64 = 3.0;
 
 /// In which light neighbours are averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,22 +49,15 @@ impl Window {
 
 /// Scales planar `[C, H, W]` from `(width, height)` `from` to `to`, each plane on its own.
 ///
-/// Nothing is clamped: values outside 0..1 survive, and Lanczos and Catmull-Rom may overshoot by
-/// their ringing. The same size gives the same values. Planes and their rows are computed on
+/// Nothing is clamped: values outside 0..1 survive, and the kernel's ringing may add some. The same size gives the same values. Planes and their rows are computed on
 /// rayon's threads; the result does not depend on how many there are.
 ///
 /// # Panics
 ///
 /// If a size is zero or `planes` does not hold whole planes of `from`: the caller's mistake, not
 /// the user's.
-pub fn resize(
-    planes: &[f32],
-    from: (u32, u32),
-    to: (u32, u32),
-    filter: Filter,
-    light: Light,
-) -> Vec<f32> {
-    resize_rows(planes, from, Window::whole(from), to, 0..to.1, filter, light)
+pub fn resize(planes: &[f32], from: (u32, u32), to: (u32, u32), light: Light) -> Vec<f32> {
+    resize_rows(planes, from, Window::whole(from), to, 0..to.1, light)
 }
 
 /// The rows `rows` of what `window` of a picture becomes at size `to`: planes `[C, rows, W]`. At
@@ -110,7 +74,6 @@ pub fn resize_rows(
     window: Window,
     to: (u32, u32),
     rows: Range<u32>,
-    filter: Filter,
     light: Light,
 ) -> Vec<f32> {
     let plane = from.0 as usize * from.1 as usize;
@@ -129,7 +92,7 @@ pub fn resize_rows(
     let top = window.top + f64::from(rows.start) * step;
     // Said exactly where all rows are asked for, so that whole pictures need no cut.
     let height = if piece.1 == to.1 { window.height } else { f64::from(piece.1) * step };
-    let reach = filter.radius() * step.max(1.0) + 1.0;
+    let reach = RADIUS * step.max(1.0) + 1.0;
     let first = (top - reach).floor().max(0.0) as usize;
     let last = ((top + height + reach).ceil() as usize).min(from.1 as usize);
     let seen = Window { top: top - first as f64, height, ..window };
@@ -143,7 +106,6 @@ pub fn resize_rows(
             seen,
             target,
             piece,
-            filter,
             light,
         );
     }
@@ -156,7 +118,6 @@ fn resize_plane(
     window: Window,
     target: &mut [f32],
     to: (u32, u32),
-    filter: Filter,
     light: Light,
 ) {
     let pixels: Vec<F32> = match light {
@@ -167,7 +128,7 @@ fn resize_plane(
         .expect("the buffer has the size it was made with");
     let mut scaled = TypedImage::<F32>::new(to.0, to.1);
     let mut options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter.kernel())).use_alpha(false);
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(KERNEL)).use_alpha(false);
     if window != Window::whole(from) {
         // Borders computed in floating point may lie a rounding outside, which the library refuses.
         let (left, top) = (window.left.max(0.0), window.top.max(0.0));

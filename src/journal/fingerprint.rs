@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Effect, OutputProfile, StartFrom, Variant};
+use crate::config::{Config, Effect, Listed, Settings};
 use crate::files;
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
-pub const ALGORITHM: u32 = 2;
+pub const ALGORITHM: u32 = 3;
 
 /// What the pictures of a run depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Fingerprint {
         for variant in &config.variants {
             variants.insert(
                 variant.name.clone().unwrap_or_default(),
-                settings(variant, config.directory())?,
+                settings(config, &variant.settings)?,
             );
         }
         let mut hashes = BTreeMap::new();
@@ -124,28 +124,26 @@ impl Fingerprint {
     }
 }
 
-/// The settings that change pixels, and the hashes of files that settings name.
+/// The settings that change pixels, and the hashes of files that the picture's own settings name.
+/// Those of the run are the weights, which count by themselves.
 fn settings(
-    variant: &Variant,
-    base: &Path,
+    config: &Config,
+    settings: &Settings,
 ) -> Result<BTreeMap<String, String>, (PathBuf, std::io::Error)> {
-    let listed = variant.listing(base).into_iter().filter(|listed| listed.effect == Effect::Pixels);
-    let mut keys: BTreeMap<String, String> =
-        listed.map(|listed| (listed.key, listed.value)).collect();
-    let settings = &variant.settings;
-    let mut file = |key: String, path: &Path| -> Result<(), (PathBuf, std::io::Error)> {
-        keys.insert(format!("the file of {key}"), short(&hash(path)?));
-        Ok(())
-    };
-    for (index, style) in settings.styles.iter().enumerate() {
-        file(format!("style.{index}.image"), &style.image)?;
+    let base = config.directory();
+    let mut keys = BTreeMap::new();
+    for Listed { key, value, effect, file } in settings.listing(base) {
+        match (effect, file) {
+            (Effect::Pixels, _) => keys.insert(key, value),
+            (Effect::Input, Some(path)) => {
+                keys.insert(format!("the file of {key}"), short(&hash(&path)?))
+            }
+            _ => None,
+        };
     }
-    if let StartFrom::Image(path) = &settings.start.from {
-        file("start.image".into(), path)?;
-    }
-    if let OutputProfile::File(path) = &settings.color.output_profile {
-        file("color.output-profile".into(), path)?;
-    }
+    let of_run = config.run.listing(base).into_iter();
+    let of_run = of_run.filter(|listed| listed.effect == Effect::Pixels);
+    keys.extend(of_run.map(|listed| (listed.key, listed.value)));
     Ok(keys)
 }
 

@@ -112,6 +112,10 @@ impl Ledger {
         self.high
     }
 
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
     pub(crate) fn take(&mut self, bytes: usize) -> Option<usize> {
         let bytes = Self::round(bytes);
         let at = self.holes.iter().position(|hole| hole.1 >= bytes)?;
@@ -145,7 +149,7 @@ impl Ledger {
 /// One stretch is reserved for what is known to be needed; what does not fit there is allocated
 /// alone and freed at once.
 #[derive(Default)]
-pub struct Pool {
+pub struct BufferCache {
     state: Mutex<State>,
 }
 
@@ -160,7 +164,7 @@ struct State {
     overflows: usize,
 }
 
-impl Pool {
+impl BufferCache {
     /// An empty pool.
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
@@ -207,18 +211,18 @@ impl Pool {
             if let Some((buffer, ledger)) = &mut state.main
                 && let Some(offset) = ledger.take(bytes)
             {
-                let (buffer, pool) = (Arc::clone(buffer), Arc::clone(self));
-                return Store { buffer, offset, length, pool, kind: std::marker::PhantomData };
+                let (buffer, cache) = (Arc::clone(buffer), Arc::clone(self));
+                return Store { buffer, offset, length, cache, kind: std::marker::PhantomData };
             }
             state.overflows += 1;
             state.beside += Ledger::round(bytes);
         }
-        let pool = Arc::clone(self);
+        let cache = Arc::clone(self);
         Store {
             buffer: Arc::new(Buffer::new(bytes)),
             offset: 0,
             length,
-            pool,
+            cache,
             kind: std::marker::PhantomData,
         }
     }
@@ -228,7 +232,7 @@ impl Pool {
         self.state().main.as_ref().map_or(0, |(_, ledger)| ledger.high)
     }
 
-    /// Requests since the last [`Pool::clear`] that the reserved stretch could not serve.
+    /// Requests since the last [`BufferCache::clear`] that the reserved stretch could not serve.
     pub fn overflows(&self) -> usize {
         self.state().overflows
     }
@@ -250,7 +254,7 @@ pub struct Store<T: Plain> {
     /// Bytes from the buffer's start.
     offset: usize,
     length: usize,
-    pool: Arc<Pool>,
+    cache: Arc<BufferCache>,
     kind: std::marker::PhantomData<T>,
 }
 
@@ -284,7 +288,7 @@ impl<T: Plain> DerefMut for Store<T> {
 impl<T: Plain> Drop for Store<T> {
     fn drop(&mut self) {
         let bytes = self.length * size_of::<T>();
-        let mut state = self.pool.state();
+        let mut state = self.cache.state();
         match &mut state.main {
             Some((buffer, ledger)) if Arc::ptr_eq(buffer, &self.buffer) => {
                 ledger.give(self.offset, bytes)

@@ -5,18 +5,15 @@
 
 use std::sync::Arc;
 
-use super::buffer::{Pool, Store};
+use super::buffer::{BufferCache, Store};
 use super::isa::{Isa, Kernel};
-use super::map::{BLOCK, Map, Shape};
+use super::map::{CHANNEL_BLOCK, Map, Shape};
 use super::simd::Simd;
 
 /// Terms of a sum: three channels, 3x3.
 const TERMS: usize = 27;
 
-/// The means that the network was trained with, blue, green, red, on the scale 0..255.
-pub const MEANS: [f32; 3] = [103.939, 116.779, 123.68];
-
-/// The network's input: BGR minus the means, scale 0..255, with a border of one zero pixel.
+/// The network's input: BGR minus the mean, scale 0..255, with a border of one zero pixel.
 pub struct Pixels {
     /// Rows, without the border.
     pub height: usize,
@@ -26,10 +23,15 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// From RGB `[3, height, width]`, 0..1.
-    pub fn new(pool: &Arc<Pool>, rgb: &[f32], height: usize, width: usize) -> Self {
+    /// From RGB `[3, height, width]`, 0..1; `mean` is that of red, green and blue, 0..255.
+    pub fn new(
+        cache: &Arc<BufferCache>,
+        rgb: &[f32],
+        mean: [f32; 3],
+        (height, width): (usize, usize),
+    ) -> Self {
         let (rows, pitch) = (height + 2, width + 2);
-        let mut data = pool.take::<f32>(3 * rows * pitch);
+        let mut data = cache.take::<f32>(3 * rows * pitch);
         for (c, plane) in data.chunks_exact_mut(rows * pitch).enumerate() {
             let source = &rgb[(2 - c) * height * width..][..height * width];
             plane[..pitch].fill(0.0);
@@ -39,7 +41,7 @@ impl Pixels {
                 line[0] = 0.0;
                 line[width + 1] = 0.0;
                 for (to, from) in line[1..=width].iter_mut().zip(&source[y * width..]) {
-                    *to = 255.0 * from - MEANS[c];
+                    *to = 255.0 * from - mean[2 - c];
                 }
             }
         }
@@ -48,29 +50,29 @@ impl Pixels {
 }
 
 /// The weights of the first convolution, in panels `[panel][27][panel width]`, and its biases.
-pub struct First {
+pub struct FirstConvolution {
     isa: Isa,
     outputs: usize,
     weights: Vec<f32>,
     bias: Vec<f32>,
 }
 
-impl First {
+impl FirstConvolution {
     /// From `[outputs, 3, 3, 3]` (blue, green, red) and `[outputs]`.
     pub fn new(isa: Isa, weights: &[f32], bias: &[f32]) -> Self {
         let outputs = bias.len();
-        let blocks = outputs.div_ceil(BLOCK);
-        let mut packed = vec![0.0; blocks * BLOCK * TERMS];
+        let blocks = outputs.div_ceil(CHANNEL_BLOCK);
+        let mut packed = vec![0.0; blocks * CHANNEL_BLOCK * TERMS];
         for o in 0..outputs {
-            let first = o / BLOCK / isa.panel_blocks() * isa.panel_blocks();
-            let width = isa.panel_blocks().min(blocks - first) * BLOCK;
+            let first = o / CHANNEL_BLOCK / isa.panel_blocks() * isa.panel_blocks();
+            let width = isa.panel_blocks().min(blocks - first) * CHANNEL_BLOCK;
             for k in 0..TERMS {
-                packed[first * BLOCK * TERMS + k * width + o - first * BLOCK] =
+                packed[first * CHANNEL_BLOCK * TERMS + k * width + o - first * CHANNEL_BLOCK] =
                     weights[o * TERMS + k];
             }
         }
         let mut padded = bias.to_vec();
-        padded.resize(blocks * BLOCK, 0.0);
+        padded.resize(blocks * CHANNEL_BLOCK, 0.0);
         Self { isa, outputs, weights: packed, bias: padded }
     }
 
@@ -95,7 +97,7 @@ impl First {
     ) {
         debug_assert!(y < pixels.height && x + count <= pixels.width);
         let pitch = pixels.width + 2;
-        let blocks = self.bias.len() / BLOCK;
+        let blocks = self.bias.len() / CHANNEL_BLOCK;
         let rows = self.isa.rows();
         for block in (0..blocks).step_by(self.isa.panel_blocks()) {
             let panel = self.isa.panel_blocks().min(blocks - block);
@@ -109,9 +111,9 @@ impl First {
                         source: pixels.data.as_ptr().add(y * pitch + x + done),
                         pitch,
                         plane: (pixels.height + 2) * pitch,
-                        weights: self.weights.as_ptr().add(block * BLOCK * TERMS),
-                        bias: self.bias.as_ptr().add(block * BLOCK),
-                        out: out.add(done * BLOCK + block * out_block),
+                        weights: self.weights.as_ptr().add(block * CHANNEL_BLOCK * TERMS),
+                        bias: self.bias.as_ptr().add(block * CHANNEL_BLOCK),
+                        out: out.add(done * CHANNEL_BLOCK + block * out_block),
                         out_block,
                         count: end - done,
                         panel,
@@ -122,9 +124,9 @@ impl First {
     }
 
     /// The whole feature map.
-    pub fn map(&self, pool: &Arc<Pool>, pixels: &Pixels) -> Map {
+    pub fn map(&self, cache: &Arc<BufferCache>, pixels: &Pixels) -> Map {
         let shape = Shape { channels: self.outputs, height: pixels.height, width: pixels.width };
-        let mut map = Map::new(pool, shape);
+        let mut map = Map::new(cache, shape);
         let out = map.data.as_mut_ptr();
         for y in 0..shape.height {
             // SAFETY: the row lies in the picture and in the map.
@@ -134,8 +136,8 @@ impl First {
                     y,
                     0,
                     shape.width,
-                    out.add(y * shape.pitch() * BLOCK),
-                    shape.plane() * BLOCK,
+                    out.add(y * shape.pitch() * CHANNEL_BLOCK),
+                    shape.plane() * CHANNEL_BLOCK,
                 )
             };
         }
@@ -146,7 +148,7 @@ impl First {
 /// A few cells of one row, one panel of channels.
 ///
 /// # Safety
-/// Pointers as in [`First::cells`].
+/// Pointers as in [`FirstConvolution::cells`].
 struct Cells {
     source: *const f32,
     pitch: usize,

@@ -12,10 +12,10 @@ use super::simd::{Portable, Simd};
 /// An instruction set that this processor has. AVX-512 and AVX2 give the same bytes, and so does
 /// the portable code wherever it is compiled for a target with fused multiply-add.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Isa(Kind);
+pub struct Isa(Instructions);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum Instructions {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -53,13 +53,13 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
             {
-                found.push(Self(Kind::Avx512));
+                found.push(Self(Instructions::Avx512));
             }
             if avx2 {
-                found.push(Self(Kind::Avx2));
+                found.push(Self(Instructions::Avx2));
             }
         }
-        found.push(Self(Kind::Portable));
+        found.push(Self(Instructions::Portable));
         found
     }
 
@@ -82,17 +82,17 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => "avx512",
+            Instructions::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-            Kind::Portable => "portable",
+            Instructions::Avx2 => "avx2",
+            Instructions::Portable => "portable",
         }
     }
 
     /// Whether bfloat16 products (`vdpbf16ps`) are there as well.
     pub fn has_bfloat16(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        if self.0 == Kind::Avx512 {
+        if self.0 == Instructions::Avx512 {
             return is_x86_feature_detected!("avx512bf16");
         }
         false
@@ -103,10 +103,10 @@ impl Isa {
     pub(crate) fn panel_blocks(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => 4,
+            Instructions::Avx512 => 4,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => 1,
-            Kind::Portable => 1,
+            Instructions::Avx2 => 1,
+            Instructions::Portable => 1,
         }
     }
 
@@ -114,10 +114,10 @@ impl Isa {
     pub(crate) fn rows(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => Avx512::ROWS,
+            Instructions::Avx512 => Avx512::ROWS,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => Avx2::ROWS,
-            Kind::Portable => Portable::ROWS,
+            Instructions::Avx2 => Avx2::ROWS,
+            Instructions::Portable => Portable::ROWS,
         }
     }
 
@@ -132,10 +132,10 @@ impl Isa {
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => run_avx512(kernel),
+                Instructions::Avx512 => run_avx512(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => run_avx2(kernel),
-                Kind::Portable => kernel.run(Portable),
+                Instructions::Avx2 => run_avx2(kernel),
+                Instructions::Portable => kernel.run(Portable),
             }
         }
     }

@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use super::buffer::{Pool, Store};
+use super::buffer::{BufferCache, Store};
 use crate::geometry::Rect;
 
 /// Channels that lie beside each other.
-pub const BLOCK: usize = 16;
+pub const CHANNEL_BLOCK: usize = 16;
 
 /// Where the cells of a map lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +25,14 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The shape of what a 2x2 pooling makes of it.
+    pub fn halved(&self) -> Self {
+        Self { height: self.height / 2, width: self.width / 2, ..*self }
+    }
+
     /// Blocks of 16 channels.
     pub fn blocks(&self) -> usize {
-        self.channels.div_ceil(BLOCK)
+        self.channels.div_ceil(CHANNEL_BLOCK)
     }
 
     /// Cells from one row to the next.
@@ -47,7 +52,7 @@ impl Shape {
 
     /// Bytes of a [`Map`] of this shape.
     pub fn map_bytes(&self) -> usize {
-        self.cells() * BLOCK * size_of::<f32>()
+        self.cells() * CHANNEL_BLOCK * size_of::<f32>()
     }
 }
 
@@ -64,11 +69,11 @@ pub struct Map {
 
 impl Map {
     /// A map with unspecified contents, all of which shall be given.
-    pub fn new(pool: &Arc<Pool>, shape: Shape) -> Self {
+    pub fn new(cache: &Arc<BufferCache>, shape: Shape) -> Self {
         Self {
             shape,
             valid: Rect::whole(shape.width, shape.height),
-            data: pool.take(shape.cells() * BLOCK),
+            data: cache.take(shape.cells() * CHANNEL_BLOCK),
         }
     }
 
@@ -79,7 +84,22 @@ impl Map {
 
     /// Index of the first channel of a block at a cell.
     pub fn at(&self, block: usize, y: usize, x: usize) -> usize {
-        (block * self.shape.plane() + y * self.shape.pitch() + x) * BLOCK
+        (block * self.shape.plane() + y * self.shape.pitch() + x) * CHANNEL_BLOCK
+    }
+
+    /// Copies the cells of `rect` of another map, of as many channels, to the place (row, column).
+    ///
+    /// # Panics
+    /// When the cells do not lie in both maps.
+    pub fn copy_cells(&mut self, from: &Map, rect: Rect, (top, left): (usize, usize)) {
+        let length = rect.width * CHANNEL_BLOCK;
+        for block in 0..from.shape.blocks() {
+            for y in 0..rect.height {
+                let read = from.at(block, rect.top + y, rect.left);
+                let write = self.at(block, top + y, left);
+                self.data[write..write + length].copy_from_slice(&from.data[read..read + length]);
+            }
+        }
     }
 
     /// The map as `[C, height, width]`.
@@ -89,7 +109,7 @@ impl Map {
         for c in 0..channels {
             for y in 0..height {
                 for x in 0..width {
-                    planar.push(self.data[self.at(c / BLOCK, y, x) + c % BLOCK]);
+                    planar.push(self.data[self.at(c / CHANNEL_BLOCK, y, x) + c % CHANNEL_BLOCK]);
                 }
             }
         }
@@ -97,14 +117,14 @@ impl Map {
     }
 
     /// A map from `[C, height, width]`.
-    pub fn from_planar(pool: &Arc<Pool>, shape: Shape, planar: &[f32]) -> Self {
+    pub fn from_planar(cache: &Arc<BufferCache>, shape: Shape, planar: &[f32]) -> Self {
         let Shape { channels, height, width } = shape;
-        let mut map = Self::new(pool, shape);
+        let mut map = Self::new(cache, shape);
         map.data.fill(0.0);
         for c in 0..channels {
             for y in 0..height {
                 for x in 0..width {
-                    let at = map.at(c / BLOCK, y, x) + c % BLOCK;
+                    let at = map.at(c / CHANNEL_BLOCK, y, x) + c % CHANNEL_BLOCK;
                     map.data[at] = planar[(c * height + y) * width + x];
                 }
             }
@@ -113,7 +133,7 @@ impl Map {
     }
 }
 
-/// One bit a channel and cell: where the gradient passes. WriteBehind a pooling layer, four such words a
+/// One bit a channel and cell: where the gradient passes. Behind a pooling layer, four such words a
 /// pooled cell, one for each cell of the 2x2 window in raster order.
 pub struct Mask {
     /// The shape of the cells: of the map itself, or of the pooled map.
@@ -128,12 +148,12 @@ pub struct Mask {
 
 impl Mask {
     /// A mask with unspecified contents.
-    pub fn new(pool: &Arc<Pool>, shape: Shape, words: usize) -> Self {
+    pub fn new(cache: &Arc<BufferCache>, shape: Shape, words: usize) -> Self {
         Self {
             shape,
             words,
             valid: Rect::whole(shape.width, shape.height),
-            data: pool.take(shape.cells() * words),
+            data: cache.take(shape.cells() * words),
         }
     }
 

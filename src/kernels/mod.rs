@@ -3,7 +3,8 @@
 //!
 //! This module owns memory layout, instruction sets, threads inside one operation, and every
 //! `unsafe` line of the program. It knows convolutions, taps and sums, but no network: the order of
-//! layers is `network::cpu`'s.
+//! layers is `network::cpu`'s. It is private to the crate: maps and sums carry their shapes beside
+//! their memory, and only code that keeps the two together may call it.
 //!
 //! # Layout
 //!
@@ -49,54 +50,22 @@
 //! change a byte. Statistics are float32 inside fixed groups of cells and integers beyond
 //! ([`gram`]).
 //!
-//! # Measured
-//!
-//! One core of an AMD EPYC (Zen 4), whose AVX-512 and AVX2 both peak at 118 GFLOPS float32
-//! (`vdpbf16ps` at 236), on a machine busy with other work: processor time, least over runs whose
-//! loads differed (the busiest gave 59, 53, 56 and 56 ms for the first table). Whole evaluations,
-//! and PyTorch's beside them: docs/speed.md.
-//!
-//! | convolution, float32, AVX-512 | ms | products at peak |
-//! |---|---|---|
-//! | 64 to 64 channels, 512x512 cells | 57 | 41 |
-//! | 128 to 128, 256x256 | 51 | 41 |
-//! | 256 to 256, 128x128 | 51 | 41 |
-//! | 512 to 512, 64x64 | 48 | 41 |
-//!
-//! | micro-kernel alone, 36 planes of 60 tiles, k = | 64 | 128 | 256 | 512 |
-//! |---|---|---|---|---|
-//! | AVX-512, GFLOPS | 111 | 112 | 113 | 112 |
-//!
-//! | share of an evaluation's processor time | % | at peak, ms of 512x512 |
-//! |---|---|---|
-//! | products of the convolutions and tap gradients | 79 | 884 |
-//! | input transforms | 6 | |
-//! | Gram matrices | 6 | 43 |
-//! | inverse transforms and what follows | 5 | |
-//! | first convolution (computed 3.5 times) | 3 | 27 |
-//!
-//! Memory: 408 bytes a pixel for style taps and content with the way back, 395 MiB of prepared
-//! weights (197 in bfloat16). Relative L2 error against float64 on a 512x384 photograph: relu4_2
-//! 9.6e-7, relu5_1 1.6e-6 (bfloat16: 5.8e-3, 9.3e-3); the way back through one layer, given its
-//! input, at most 2.7e-6. Halves of transforms, writing past the caches, even prefetching and
-//! smaller blocks together, old and new in turns: 10 % less for 64 to 64 channels, 0 to 5 % for
-//! wider ones, nothing above the noise (-5 to +1 %) over a whole evaluation on the busy machine.
-//! Tried without gain: other sizes of blocks in wide layers (24 to 36 tiles are 10 % slower, 48 to
-//! 120 within 4 %), the four channel blocks of a tile one after the other in the inverse transform,
-//! and asking for V's lines before they are written.
+//! Times, memory and accuracy are in docs/measurements/kernels.md.
 
 pub mod buffer;
 pub mod convolve;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod distance;
 pub mod first;
 pub mod gram;
 pub mod isa;
 pub mod map;
+mod pooling;
 mod product;
 mod product16;
 mod simd;
 pub mod winograd;
 
 pub use isa::{Isa, IsaError};
-pub use product::Panels;
+pub use pooling::Pooling;

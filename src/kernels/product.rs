@@ -188,9 +188,9 @@ mod tests {
             for (k, tiles) in [(64usize, 60usize), (128, 60), (256, 60), (512, 60)] {
                 let pb = isa.panel_blocks();
                 let planes = 36;
-                let pool = crate::kernels::buffer::Pool::new();
-                let a = pool.take::<f32>(planes * (k * tiles + 16));
-                let u = pool.take::<f32>(planes * k * pb * 16);
+                let cache = crate::kernels::buffer::BufferCache::new();
+                let a = cache.take::<f32>(planes * (k * tiles + 16));
+                let u = cache.take::<f32>(planes * k * pb * 16);
                 let mut out = vec![0.0f32; planes * tiles * 64];
                 let mut best = f64::MAX;
                 for _ in 0..20 {

@@ -26,8 +26,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::{Pool, Shared, Store};
+use super::buffer::{BufferCache, Shared, Store};
 use super::isa::Isa;
+use super::map::CHANNEL_BLOCK;
 use super::product::Panels;
 use super::simd::Simd;
 
@@ -289,6 +290,12 @@ pub(crate) enum Data {
     Bfloat16(Store<u16>),
 }
 
+/// Bytes that [`Filters`] of a layer take in float32, in either direction.
+pub fn filter_bytes(inputs: usize, outputs: usize) -> usize {
+    let padded = |channels: usize| channels.next_multiple_of(CHANNEL_BLOCK);
+    padded(inputs) * padded(outputs) * PLANES * size_of::<f32>()
+}
+
 impl Filters {
     /// Transforms `weights`, `[outputs, inputs, 3, 3]`, times `scale`, for one direction; `outputs`
     /// and `inputs` are the layer's.
@@ -297,7 +304,7 @@ impl Filters {
     /// If `bfloat16` is asked for without the instructions.
     pub fn new(
         isa: Isa,
-        pool: &Arc<Pool>,
+        cache: &Arc<BufferCache>,
         layer: Layer3x3,
         direction: Direction,
         scale: f64,
@@ -311,7 +318,7 @@ impl Filters {
         let length = panels.length() * PLANES;
         let data = if bfloat16 {
             assert!(isa.has_bfloat16(), "bfloat16 products need their instructions");
-            let mut data = pool.take::<u16>(length);
+            let mut data = cache.take::<u16>(length);
             let target = Shared(data.as_mut_ptr());
             let place = |k: usize, n: usize| panels.at_pair(k, n);
             fill(&panels, layer, direction, scale, (target, place), |value| {
@@ -319,7 +326,7 @@ impl Filters {
             });
             Data::Bfloat16(data)
         } else {
-            let mut data = pool.take::<f32>(length);
+            let mut data = cache.take::<f32>(length);
             let target = Shared(data.as_mut_ptr());
             fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| {
                 value as f32

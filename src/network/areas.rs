@@ -11,6 +11,7 @@
 //! more slowly.
 
 use super::layer::Layer;
+use super::request::Request;
 use super::weights::VGG19_WIDTHS;
 use crate::geometry::Rect;
 
@@ -29,21 +30,21 @@ pub struct Areas {
 
 impl Areas {
     /// For taps up to `deepest` in a region of `width` x `height` px, whose features count on
-    /// `core` and whose gradient is wanted at the pixels of `wanted` (where that is empty,
-    /// nowhere). Without `wanted` every cell is computed. With `same_bits` all is computed on which
-    /// the last bit of a feature or gradient that counts depends; the core and `wanted` then begin
+    /// `core` and whose gradient is wanted at the pixels of `gradient` (where that is empty,
+    /// nowhere). Without `gradient` every cell is computed. With `bitwise` all is computed on which
+    /// the last bit of a feature or gradient that counts depends; the core and `gradient` then begin
     /// on multiples of 64 px of the canvas, as the region does, so that tiles fall on the same
     /// places in any region.
     pub fn new(
         deepest: Layer,
         (width, height): (usize, usize),
         core: Rect,
-        wanted: Option<Rect>,
-        same_bits: bool,
+        gradient: Option<Rect>,
+        bitwise: bool,
     ) -> Self {
         let layers = &Layer::ALL[..=deepest.index()];
         let shape = |layer: Layer| (layer.cells(width), layer.cells(height));
-        let Some(wanted) = wanted else {
+        let Some(wanted) = gradient else {
             let whole: Vec<Rect> =
                 layers.iter().map(|layer| Rect::whole(shape(*layer).0, shape(*layer).1)).collect();
             let all = Rect::whole(width, height);
@@ -52,7 +53,7 @@ impl Areas {
         // What a convolution reads for some of its outputs: one cell beyond them, or beyond the
         // tiles that they lie in.
         let read = |outputs: Rect, (w, h): (usize, usize)| {
-            grown(if same_bits { outputs.aligned(TILE, w, h) } else { outputs }, w, h)
+            grown(if bitwise { outputs.aligned(TILE, w, h) } else { outputs }, w, h)
         };
         // Where the gradient before a layer's ReLU is needed.
         let mut backward = Vec::with_capacity(layers.len());
@@ -99,6 +100,11 @@ impl Areas {
             pixels: wanted.aligned(TILE, width, height),
             read: above,
         }
+    }
+
+    /// For what a request over a region of `width` x `height` px wants, up to its deepest layer.
+    pub(super) fn of(deepest: Layer, size: (usize, usize), request: &Request) -> Self {
+        Self::new(deepest, size, request.core, request.gradient, request.bitwise)
     }
 
     /// The cells of a layer whose features are computed.
@@ -164,6 +170,11 @@ fn doubled(rect: Rect) -> Rect {
     Rect { left: 2 * rect.left, top: 2 * rect.top, width: 2 * rect.width, height: 2 * rect.height }
 }
 
+/// The 2x2 windows that touch an area, in squares of four, of a pooled map of `width` x `height`.
+pub(super) fn windows(area: Rect, (width, height): (usize, usize)) -> Rect {
+    covering(area, 2, width, height).aligned(TILE, width, height)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn for_the_same_bits_whole_tiles_are_right() {
+    fn for_the_bitwise_whole_tiles_are_right() {
         let core = Rect { left: 640, top: 640, width: 64, height: 64 };
         let areas = Areas::new(layer("relu2_1"), (1344, 1344), core, Some(core), true);
         let around = |rect: Rect, cells: usize| Rect {
@@ -253,9 +264,9 @@ mod tests {
         for (width, height) in [(64, 64), (101, 77), (33, 250), (16, 19)] {
             let whole = Rect::whole(width, height);
             let all = Areas::new(layer("relu5_1"), (width, height), whole, None, false);
-            for same_bits in [false, true] {
+            for bitwise in [false, true] {
                 let found =
-                    Areas::new(layer("relu5_1"), (width, height), whole, Some(whole), same_bits);
+                    Areas::new(layer("relu5_1"), (width, height), whole, Some(whole), bitwise);
                 assert_eq!(found, all, "{width}x{height}");
             }
         }

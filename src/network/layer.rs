@@ -35,11 +35,6 @@ impl Layer {
         Self::ALL.into_iter()
     }
 
-    /// The layer at `index`, 0 for relu1_1 and 15 for relu5_4.
-    pub fn from_index(index: usize) -> Option<Layer> {
-        (index < Self::COUNT).then_some(Layer(index as u8))
-    }
-
     /// The layer called `name` (`relu1_1` .. `relu5_4`).
     pub fn parse(name: &str) -> Option<Layer> {
         Layer::all().find(|layer| layer.to_string() == name)
@@ -128,25 +123,6 @@ impl<'de> Deserialize<'de> for Layer {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         name.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// What the 2x2 poolings do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The largest of four, as the network was trained.
-    Max,
-    /// The mean of four, as Gatys et al. preferred for smoother pictures.
-    Average,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Pooling::Max => "max",
-            Pooling::Average => "average",
-        })
     }
 }
 

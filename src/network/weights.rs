@@ -20,6 +20,11 @@ use crate::files;
 /// Channels of each block of the real VGG19.
 pub const VGG19_WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 
+/// Channels of VGG19's layers.
+pub fn vgg19_channels() -> Vec<usize> {
+    Layer::all().map(|layer| VGG19_WIDTHS[layer.block() - 1]).collect()
+}
+
 /// Largest weights file that is read: VGG19 in float64 with room to spare.
 const LARGEST_FILE: u64 = 512 << 20;
 

@@ -7,10 +7,12 @@
 //! on the canvas through sums only, they can be gathered tile by tile, and their gradient at every
 //! cell is one matrix and one offset, the same for all tiles.
 
+mod image;
 mod spec;
 mod style;
 mod variation;
 
+pub use image::{ImageLoss, ImageSums, TapLoss, cell_weights, cells};
 pub use spec::{Spec, StyleFactor};
 pub use style::{StyleGradient, StyleLoss, StyleTargets, TapStatistics};
-pub use variation::total_variation;
+pub use variation::{total_variation, variation_of_rows};

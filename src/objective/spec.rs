@@ -105,9 +105,24 @@ impl Spec {
             .filter(move |(_, w)| counts && *w > 0.0)
     }
 
+    /// The layers of the content taps that count.
+    pub fn contents(&self) -> Vec<Layer> {
+        self.content_taps().map(|(layer, _)| layer).collect()
+    }
+
+    /// The layers of the style taps that count.
+    pub fn styles(&self) -> Vec<Layer> {
+        self.style_taps().map(|(layer, _)| layer).collect()
+    }
+
+    /// The layers of all taps that count; one may be there twice.
+    pub fn taps(&self) -> impl Iterator<Item = Layer> {
+        self.contents().into_iter().chain(self.styles())
+    }
+
     /// The deepest layer that any term needs; nothing when only the variation counts.
     pub fn deepest(&self) -> Option<Layer> {
-        self.content_taps().map(|(l, _)| l).chain(self.style_taps().map(|(l, _)| l)).max()
+        self.taps().max()
     }
 }
 

@@ -72,8 +72,7 @@ impl TapStatistics {
     }
 }
 
-/// What the style terms pull towards: the statistics of a painting, or a blend of several
-/// paintings'.
+/// What the style terms pull towards: the statistics of a style image, or a blend of several.
 #[derive(Clone, Debug, Default)]
 pub struct StyleTargets {
     /// By tap.
@@ -91,7 +90,7 @@ impl StyleTargets {
         Ok(Self { taps: taps.collect::<Result<_, NetworkError>>()? })
     }
 
-    /// The weighted mean of several paintings' statistics; weights are relative to their sum.
+    /// The weighted mean of several style images' statistics; weights are relative to their sum.
     ///
     /// # Errors
     /// When the device fails.
@@ -138,12 +137,9 @@ pub struct StyleGradient {
 }
 
 impl StyleTargets {
-    /// Value and gradient of the style terms at `layer`, given the canvas's statistics there.
-    ///
-    /// With `k` the Gram term's whole factor, `N` the cells and `C` the channels: `L = k
-    /// mean((G-A)^2)` has `dL/dF = 4k/(C^2 N) (G-A) F`, and a mean and a deviation with derivatives
-    /// `m` and `d` of the loss add `m/N + d (F - mu)/(N s)`. `cells` is `N`, the cells of the whole
-    /// canvas; blocks of a canvas pass their own number.
+    /// Value and gradient of the style terms at `layer`, given the canvas's statistics there;
+    /// nothing where it is no tap. `cells` is the number of cells of the whole canvas; blocks of a
+    /// canvas pass their own number.
     ///
     /// # Errors
     /// When the device fails.
@@ -159,35 +155,64 @@ impl StyleTargets {
             return Ok(None);
         };
         let channels = canvas.mean.elem_count();
-        let per_channel = 1.0 / channels as f64;
-        let per_pair = per_channel * per_channel;
-
         let gram_weight = spec.style_weight * weight * spec.style_factor.at(channels);
-        let difference = (&canvas.gram - &target.gram)?;
-        let gram = gram_weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
-        let mut matrix = (difference * (4.0 * gram_weight * per_pair / cells))?;
-
+        let gram = gram_distance(gram_weight, canvas, target, cells)?;
+        let (mut matrix, mut offset) = (gram.matrix, gram.offset);
+        let mut loss = StyleLoss { gram: gram.loss, statistics: 0.0 };
         let statistics_weight = spec.statistics_weight * weight;
-        let mut offset = canvas.mean.zeros_like()?;
-        let mut statistics = 0.0;
         if statistics_weight > 0.0 {
-            let mean = (&canvas.mean - &target.mean)?;
-            let deviation = (&canvas.deviation - &target.deviation)?;
-            statistics = statistics_weight
-                * per_channel
-                * (scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?);
-            let step = 2.0 * statistics_weight * per_channel / cells;
-            let slope = ((deviation * step)? / &canvas.deviation)?;
-            offset = ((mean * step)? - (&slope * &canvas.mean)?)?;
-            matrix = (matrix + diagonal(&slope)?)?;
+            let distance = deviation_distance(statistics_weight, canvas, target, cells)?;
+            loss.statistics = distance.loss;
+            matrix = (matrix + distance.matrix)?;
+            offset = (offset + distance.offset)?;
         }
-        let gradient = StyleGradient {
-            layer,
-            matrix: matrix.to_dtype(DType::F32)?,
-            offset: offset.to_dtype(DType::F32)?,
-        };
-        Ok(Some((StyleLoss { gram, statistics }, gradient)))
+        let (matrix, offset) = (matrix.to_dtype(DType::F32)?, offset.to_dtype(DType::F32)?);
+        Ok(Some((loss, StyleGradient { layer, matrix, offset })))
     }
+}
+
+/// A style distance between the statistics of a canvas and a target at one tap, weighted, and its
+/// gradient `matrix F + offset` at each of the canvas's cells, float64. Distances add up.
+struct Distance {
+    loss: f64,
+    matrix: Tensor,
+    offset: Tensor,
+}
+
+/// `L = weight mean((G-A)^2)` has `dL/dF = 4 weight/(C^2 N) (G-A) F`, with `C` channels and `N`
+/// cells.
+fn gram_distance(
+    weight: f64,
+    canvas: &TapStatistics,
+    target: &TapStatistics,
+    cells: f64,
+) -> candle_core::Result<Distance> {
+    let per_pair = (1.0 / canvas.mean.elem_count() as f64).powi(2);
+    let difference = (&canvas.gram - &target.gram)?;
+    let loss = weight * scalar(&difference.sqr()?.sum_all()?)? * per_pair;
+    let matrix = (difference * (4.0 * weight * per_pair / cells))?;
+    Ok(Distance { loss, matrix, offset: canvas.mean.zeros_like()? })
+}
+
+/// `L = weight (mean((mu-mu')^2) + mean((s-s')^2))`: with the derivatives `m` and `d` of the loss by
+/// a channel's mean and deviation, `dL/dF = m/N + d (F - mu)/(N s)`.
+fn deviation_distance(
+    weight: f64,
+    canvas: &TapStatistics,
+    target: &TapStatistics,
+    cells: f64,
+) -> candle_core::Result<Distance> {
+    let per_channel = 1.0 / canvas.mean.elem_count() as f64;
+    let mean = (&canvas.mean - &target.mean)?;
+    let deviation = (&canvas.deviation - &target.deviation)?;
+    let squares = scalar(&mean.sqr()?.sum_all()?)? + scalar(&deviation.sqr()?.sum_all()?)?;
+    let step = 2.0 * weight * per_channel / cells;
+    let slope = ((deviation * step)? / &canvas.deviation)?;
+    Ok(Distance {
+        loss: weight * per_channel * squares,
+        offset: ((mean * step)? - (&slope * &canvas.mean)?)?,
+        matrix: diagonal(&slope)?,
+    })
 }
 
 fn scalar(tensor: &Tensor) -> candle_core::Result<f64> {

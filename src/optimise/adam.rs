@@ -2,9 +2,9 @@
 
 use candle_core::{Result, Tensor};
 
-use super::state::{Bits, Numbers, State};
+use super::state::{ExactF64, Scalars, State};
+use super::step::{Outcome, Step};
 use super::vector::mean_magnitude;
-use super::{Outcome, Step};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -44,17 +44,17 @@ impl Adam {
             self.second.as_ref(),
             self.best.as_ref().map(|(x, _)| x),
         ];
-        let numbers = Numbers::Adam {
-            learning_rate: Bits(self.learning_rate),
+        let scalars = Scalars::Adam {
+            learning_rate: ExactF64(self.learning_rate),
             steps: self.steps,
             moments: self.first.is_some() && self.second.is_some(),
-            best: self.best.as_ref().map(|(_, loss)| Bits(*loss)),
+            best: self.best.as_ref().map(|(_, loss)| ExactF64(*loss)),
         };
-        State { numbers, vectors: vectors.into_iter().flatten().cloned().collect() }
+        State { scalars, vectors: vectors.into_iter().flatten().cloned().collect() }
     }
 
     pub(super) fn restore(state: State) -> Option<Self> {
-        let Numbers::Adam { learning_rate, steps, moments, best } = state.numbers else {
+        let Scalars::Adam { learning_rate, steps, moments, best } = state.scalars else {
             return None;
         };
         let mut vectors = state.vectors.into_iter();
@@ -62,7 +62,7 @@ impl Adam {
         let x = next()?;
         let (first, second) = if moments { (Some(next()?), Some(next()?)) } else { (None, None) };
         let best = match best {
-            Some(Bits(loss)) => Some((next()?, loss)),
+            Some(ExactF64(loss)) => Some((next()?, loss)),
             None => None,
         };
         next().is_none().then_some(Self {

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 
 use candle_core::{Result, Tensor};
 
-use super::state::{Bits, Numbers, State, square};
+use super::state::{ExactF64, Scalars, State, square};
+use super::step::{Outcome, Step};
 use super::vector::{combine, dots, mean_magnitude, scale};
-use super::{Outcome, Step};
 
 /// Mean movement of a value in the very first step, as a part of the canvas's range 0..1.
 const FIRST_MOVE: f64 = 0.005;
@@ -32,9 +32,9 @@ struct Pair {
     y: Tensor,
 }
 
-/// A point that was evaluated.
+/// The best point evaluated.
 #[derive(Clone)]
-struct Evaluated {
+struct BestPoint {
     x: Tensor,
     loss: f64,
     gradient: Tensor,
@@ -52,7 +52,7 @@ pub struct Lbfgs {
     yy: VecDeque<VecDeque<f64>>,
     x: Tensor,
     last: Option<(Tensor, Tensor)>,
-    best: Option<Evaluated>,
+    best: Option<BestPoint>,
     first_move: f64,
     rate: f64,
 }
@@ -73,14 +73,14 @@ impl Lbfgs {
         }
     }
 
-    /// The same optimiser with every step multiplied by `rate`, which is 1 unless told otherwise.
-    /// Below 1 it is more careful and slower.
+    /// The same optimiser with every step multiplied by `rate`, 1 by default. Below 1 it is more
+    /// careful and slower.
     pub fn with_learning_rate(self, rate: f64) -> Self {
         Self { rate, ..self }
     }
 
-    /// Makes the first step move values by `mean` of the canvas's range on average, instead of
-    /// 0.01.
+    /// The same optimiser whose first step moves values by `mean` of the canvas's range 0..1 on
+    /// average, 0.005 by default.
     pub fn with_first_move(self, mean: f64) -> Self {
         Self { first_move: mean, ..self }
     }
@@ -97,26 +97,26 @@ impl Lbfgs {
 
     pub(super) fn state(&self) -> State {
         let table = |table: &VecDeque<VecDeque<f64>>| {
-            table.iter().map(|row| row.iter().copied().map(Bits).collect()).collect()
+            table.iter().map(|row| row.iter().copied().map(ExactF64).collect()).collect()
         };
         let mut vectors = vec![self.x.clone()];
         vectors.extend(self.last.iter().flat_map(|(s, gradient)| [s.clone(), gradient.clone()]));
         vectors.extend(self.best.iter().flat_map(|best| [best.x.clone(), best.gradient.clone()]));
         vectors.extend(self.pairs.iter().flat_map(|pair| [pair.s.clone(), pair.y.clone()]));
-        let numbers = Numbers::Lbfgs {
+        let scalars = Scalars::Lbfgs {
             history: self.history,
             sy: table(&self.sy),
             yy: table(&self.yy),
             last: self.last.is_some(),
-            best: self.best.as_ref().map(|best| Bits(best.loss)),
-            first_move: Bits(self.first_move),
-            rate: Bits(self.rate),
+            best: self.best.as_ref().map(|best| ExactF64(best.loss)),
+            first_move: ExactF64(self.first_move),
+            rate: ExactF64(self.rate),
         };
-        State { numbers, vectors }
+        State { scalars, vectors }
     }
 
     pub(super) fn restore(state: State) -> Option<Self> {
-        let Numbers::Lbfgs { history, sy, yy, last, best, first_move, rate } = state.numbers else {
+        let Scalars::Lbfgs { history, sy, yy, last, best, first_move, rate } = state.scalars else {
             return None;
         };
         let mut vectors = state.vectors.into_iter();
@@ -124,7 +124,7 @@ impl Lbfgs {
         let x = next()?;
         let last = if last { Some((next()?, next()?)) } else { None };
         let best = match best {
-            Some(Bits(loss)) => Some(Evaluated { x: next()?, gradient: next()?, loss }),
+            Some(ExactF64(loss)) => Some(BestPoint { x: next()?, gradient: next()?, loss }),
             None => None,
         };
         let (sy, yy) = (square(sy, yy.len())?, square(yy.clone(), yy.len())?);
@@ -169,7 +169,7 @@ impl Lbfgs {
             None => Default::default(),
         };
         if self.best.as_ref().is_none_or(|best| loss <= best.loss) {
-            self.best = Some(Evaluated { x: self.x.clone(), loss, gradient: gradient.clone() });
+            self.best = Some(BestPoint { x: self.x.clone(), loss, gradient: gradient.clone() });
             // A start that a rejection has shortened recovers while things go well.
             self.first_move = (2.0 * self.first_move).min(FIRST_MOVE);
         }

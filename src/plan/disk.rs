@@ -34,7 +34,7 @@ pub(super) fn rounds_level(level: &Level, visits: Visits) -> u64 {
     let size = (level.width, level.height);
     let tiles = |shifted: bool| -> u64 {
         let layout = Layout::new(size, visits.core, visits.overlap, shifted);
-        let free = (0..layout.len()).map(|tile| layout.free(tile));
+        let free = (0..layout.count()).map(|tile| layout.free(tile));
         free.map(|free| CanvasFile::bytes_of((free.width, free.height))).sum()
     };
     let tiles = if visits.rounds > 1 { tiles(false).max(tiles(true)) } else { tiles(false) };
@@ -56,7 +56,7 @@ impl Job {
 
     /// The most that the finished picture can take, bytes.
     pub fn picture_bytes(&self) -> u64 {
-        let bytes = u64::from(self.settings.output.bit_depth.bits()) / 8;
+        let bytes = u64::from(self.settings.output.bit_depth) / 8;
         4 * bytes * (self.framing.width * self.framing.height) as u64
     }
 }

@@ -6,12 +6,11 @@
 
 use serde::Serialize;
 
-use super::execution::{exact_margin, margins};
+use super::footprint::margins;
 use super::levels::{Execution, Level, Visits};
 use super::{Job, Plan};
-use crate::config::TilingMargins;
 use crate::geometry::Rect;
-use crate::network::Areas;
+use crate::network::{Areas, Margins};
 use crate::tiling::{Grid, Layout};
 
 /// How fast a machine computes, in seconds for a megapixel.
@@ -85,15 +84,14 @@ impl Estimate {
     pub fn of_job(job: &Job, speed: &Speed) -> Self {
         let levels: Vec<LevelEstimate> =
             job.levels.iter().map(|level| of_level(job, level, speed)).collect();
-        let paintings: f64 =
-            job.levels.iter().map(|level| paintings(job, level) * speed.forward).sum();
+        let styles: f64 = job.levels.iter().map(|level| styles(job, level) * speed.forward).sum();
         let disk = Disk {
             finished_bytes: job.picture_bytes(),
             ..most(levels.iter().map(|level| level.disk))
         };
         let memory_bytes = job.levels.iter().map(|level| level.memory_bytes).max().unwrap_or(0);
         Self {
-            seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + paintings,
+            seconds: levels.iter().map(|level| level.seconds).sum::<f64>() + styles,
             memory_bytes,
             disk,
             levels,
@@ -135,27 +133,30 @@ fn exact(
 ) -> LevelEstimate {
     let (width, height) = (level.width, level.height);
     let grid = Grid::new(width, height, core);
-    let margin = exact_margin(&job.settings, &job.spec);
-    let same_bits = job.settings.tiling.margins == TilingMargins::Bitwise;
-    let swept = |core, region, wanted| swept(job, region, core, wanted, same_bits);
-    let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(margin, width, height)));
+    let margins = margins(&job.settings, &job.spec);
+    let swept = |core, region, wanted| swept(job, region, core, wanted, margins.bitwise);
+    let reach = margins.gradient;
+    let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(reach, width, height)));
     let (ahead, back) =
         tiles().map(|(core, region)| swept(core, region, core)).fold((0.0, 0.0), sum);
     // One tile runs forward once; several run forward for the statistics and, but for those that
     // are kept, again over the same regions for the gradient.
-    let again =
-        if grid.len() == 1 { 0.0 } else { 1.0 - keep.min(grid.len()) as f64 / grid.len() as f64 };
+    let again = if grid.count() == 1 {
+        0.0
+    } else {
+        1.0 - keep.min(grid.count()) as f64 / grid.count() as f64
+    };
     let evaluation = ahead * (1.0 + again) * speed.forward + back * speed.backward();
     let whole = megapixels(Rect::whole(width, height));
     let count = level.evaluations as f64;
     let optimiser = vectors_read(level.evaluations, history) * whole * speed.vector;
-    // The photograph is looked at once.
-    let (photograph, _) =
+    // The content is swept once.
+    let (content, _) =
         tiles().map(|(core, region)| swept(core, region, NOWHERE)).fold((0.0, 0.0), sum);
-    let seconds = photograph * speed.forward + count * (evaluation + optimiser);
+    let seconds = content * speed.forward + count * (evaluation + optimiser);
     let checkpoint_bytes = super::disk::exact_level(level, history, job.settings.optimise.method);
     LevelEstimate {
-        tiles: grid.len(),
+        tiles: grid.count(),
         evaluations: level.evaluations,
         seconds,
         disk: Disk { checkpoint_bytes, ..Disk::default() },
@@ -165,11 +166,11 @@ fn exact(
 fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstimate {
     let size = (level.width, level.height);
     let blocks = matches!(level.execution, Execution::Blocks(_));
-    let margin = margins(&job.spec).features;
+    let margin = Margins::exact(job.spec.taps()).features;
     let mut seconds = 0.0;
     for round in 0..visits.rounds {
         let layout = Layout::new(size, visits.core, visits.overlap, !round.is_multiple_of(2));
-        for tile in 0..layout.len() {
+        for tile in 0..layout.count() {
             let free = layout.free(tile);
             let region = if blocks { free.grown(margin, size.0, size.1) } else { free };
             let optimiser =
@@ -179,16 +180,17 @@ fn rounds(job: &Job, level: &Level, visits: Visits, speed: &Speed) -> LevelEstim
             seconds += ahead * speed.forward + visits.visit as f64 * (evaluation + optimiser);
         }
     }
-    // Before the first round and after each, canvas and photograph are swept forward.
+    // Before the first round and after each, canvas and content are swept forward.
     let layout = Layout::new(size, visits.core, visits.overlap, false);
     let measured = |tile: usize| {
         let (core, region) = (layout.core(tile), layout.core(tile).grown(margin, size.0, size.1));
-        swept(job, region, core, NOWHERE, false).0 + megapixels(region)
+        2.0 * swept(job, region, core, NOWHERE, false).0
     };
     seconds +=
-        (visits.rounds + 1) as f64 * (0..layout.len()).map(measured).sum::<f64>() * speed.forward;
+        (visits.rounds + 1) as f64 * (0..layout.count()).map(measured).sum::<f64>() * speed.forward;
     let disk = Disk { working_bytes: super::disk::rounds_level(level, visits), ..Disk::default() };
-    LevelEstimate { tiles: layout.len(), evaluations: visits.rounds * visits.visit, seconds, disk }
+    let evaluations = visits.rounds * visits.visit;
+    LevelEstimate { tiles: layout.count(), evaluations, seconds, disk }
 }
 
 /// Vectors that a step of L-BFGS reads, on average over `evaluations` steps with at most `history`
@@ -200,9 +202,9 @@ fn vectors_read(evaluations: usize, history: usize) -> f64 {
     4.0 * pairs + 12.0
 }
 
-/// Megapixels of the paintings at a level, as if they were square, with a tenth for the tiles'
+/// Megapixels of the style images at a level, as if they were square, with a tenth for the tiles'
 /// margins.
-fn paintings(job: &Job, level: &Level) -> f64 {
+fn styles(job: &Job, level: &Level) -> f64 {
     if job.spec.style_taps().next().is_none() {
         return 0.0;
     }
@@ -215,7 +217,7 @@ const NOWHERE: Rect = Rect { left: 0, top: 0, width: 0, height: 0 };
 
 /// Megapixels that a sweep over a region computes, forward and back, for features that count on
 /// `core` and the gradient at `wanted`, to rounding or to the same bits in any region.
-fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> (f64, f64) {
+fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, bitwise: bool) -> (f64, f64) {
     let Some(deepest) = job.spec.deepest() else { return (0.0, 0.0) };
     let inside = |rect: Rect| if rect.area() == 0 { rect } else { rect.relative_to(&region) };
     let (ahead, back) = Areas::new(
@@ -223,7 +225,7 @@ fn swept(job: &Job, region: Rect, core: Rect, wanted: Rect, same_bits: bool) -> 
         (region.width, region.height),
         inside(core),
         Some(inside(wanted)),
-        same_bits,
+        bitwise,
     )
     .swept();
     (1e-6 * ahead, 1e-6 * back)
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn time_is_that_of_the_sweeps() {
-        // 4 megapixels: the photograph once, ten evaluations; the painting at the same size, with
+        // 4 megapixels: the content once, ten evaluations; the style at the same size, with
         // its margins.
         let whole = 4.0 * 0.5 + 10.0 * 4.0 * 2.0 + 4.4 * 0.5;
         assert!((seconds(&[]) - whole).abs() < 1e-9, "{} instead of {whole}", seconds(&[]));

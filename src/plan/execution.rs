@@ -1,16 +1,12 @@
 //! Which mode a level is computed in, and how it is cut, so that it fits the memory.
 
-use super::levels::{Execution, Level, Visits};
-use super::machine::Machine;
-use super::memory::{
-    BESIDE_GPUS, VECTOR, canvas_bytes_per_pixel, fixed_bytes, gpu_bytes, gpu_kept_bytes_per_pixel,
-    kept_bytes_per_pixel, region_bytes_per_pixel, step_bytes_per_pixel,
-};
-use crate::config::{Core, Method, Settings, TilingMargins, TilingMode};
-use crate::format::gib;
-use crate::network::cpu::BitwiseMargins;
-use crate::objective::Spec;
-use crate::tiling::{EXACT_ALIGNMENT, Grid, Margins};
+use super::footprint::{Constraints, Footprint, Shortage};
+use super::levels::{Execution, Level, RoundMode, Visits};
+use crate::config::{Method, OrAuto, TilingMode};
+use crate::format;
+use crate::geometry::GRID;
+use crate::network::Margins;
+use crate::tiling::Grid;
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -32,7 +28,7 @@ const BLOCK_CORE: usize = 1280;
 
 /// How a level is computed, and what that takes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chosen {
+pub struct ExecutionPlan {
     /// Mode and sizes.
     pub execution: Execution,
     /// Estimate of the peak memory, bytes.
@@ -45,213 +41,51 @@ pub struct Chosen {
     pub held_on_gpu: bool,
 }
 
-/// What is missing for a level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Short {
-    /// The least that it takes, bytes.
-    pub needed: u64,
-    /// Whether that is a GPU's memory.
-    pub on_gpu: bool,
-}
-
-/// What a way of computing a level takes, bytes.
-struct Taken {
-    /// While the loss is evaluated.
-    evaluation: u64,
-    /// While the optimiser makes its step: a canvas in tiles gives the tiles' memory back in
-    /// between.
-    step: u64,
-    gpu_bytes: u64,
-    held_on_gpu: bool,
-}
-
-impl Taken {
-    fn most(&self) -> u64 {
-        self.evaluation.max(self.step)
-    }
-
-    /// What of it there is too little of.
-    fn short_of(&self, machine: &Machine) -> Option<Short> {
-        if let Some(gpus) = machine.gpus
-            && self.gpu_bytes > gpus.memory_bytes
-        {
-            return Some(Short { needed: self.gpu_bytes, on_gpu: true });
-        }
-        (self.most() > machine.memory_bytes).then(|| Short { needed: self.most(), on_gpu: false })
-    }
-}
-
-/// What a level is chosen for.
-#[derive(Clone, Copy)]
-pub struct Needs<'a> {
-    /// The settings.
-    pub settings: &'a Settings,
-    /// The loss.
-    pub spec: &'a Spec,
-    /// Bytes that are taken all the while: the photograph.
-    pub held: u64,
-    /// The memory there is.
-    pub machine: Machine,
-}
-
-impl Needs<'_> {
-    /// Tiles in work at once.
-    fn workers(&self) -> usize {
-        self.machine.gpus.map_or_else(|| self.settings.compute.workers(), |gpus| gpus.count)
-    }
-
-    /// What exact mode takes with tiles of `region` px, one of which is all of the `pixels` px if
-    /// `whole`.
-    fn exact(&self, (region, pixels, whole): (f64, f64, bool), history: usize) -> Taken {
-        let Needs { spec, held, .. } = *self;
-        let (canvas, step) = (
-            canvas_bytes_per_pixel(spec, history) * pixels,
-            step_bytes_per_pixel(spec, history) * pixels,
-        );
-        let bytes = |bytes: f64| held + bytes as u64;
-        if let Some(gpus) = self.machine.gpus {
-            let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
-            let in_work = fixed + (per_pixel * region) as u64;
-            let all = in_work + step as u64;
-            if gpus.count == 1 && all <= gpus.memory_bytes {
-                // What goes over to be written, and what comes back to be gone on from.
-                let beside = BESIDE_GPUS + bytes(3.0 * VECTOR * pixels);
-                return Taken {
-                    evaluation: beside,
-                    step: beside,
-                    gpu_bytes: all,
-                    held_on_gpu: true,
-                };
-            }
-            let [evaluation, step] = [canvas, step].map(|state| BESIDE_GPUS + bytes(state));
-            return Taken { evaluation, step, gpu_bytes: in_work, held_on_gpu: false };
-        }
-        let [evaluation, step] = if whole {
-            [step + region_bytes_per_pixel(spec) * pixels; 2]
-        } else {
-            [canvas + region_bytes_per_pixel(spec) * self.workers() as f64 * region, step]
-        }
-        .map(|state| fixed_bytes(spec) + bytes(state));
-        Taken { evaluation, step, gpu_bytes: 0, held_on_gpu: false }
-    }
-
-    /// What a visit takes to a tile that sees `region` px.
-    fn visit(&self, region: f64, history: usize) -> Taken {
-        let Needs { spec, held, .. } = *self;
-        let (workers, step) = (self.workers() as f64, step_bytes_per_pixel(spec, history));
-        let (bytes, gpu_bytes) = match self.machine.gpus {
-            Some(gpus) => {
-                let (fixed, per_pixel) = gpu_bytes(spec, gpus.value_bytes);
-                (
-                    BESIDE_GPUS + (4.0 * VECTOR * workers * region) as u64,
-                    fixed + ((per_pixel + step) * region) as u64,
-                )
-            }
-            None => (
-                fixed_bytes(spec)
-                    + ((region_bytes_per_pixel(spec) + step) * workers * region) as u64,
-                0,
-            ),
-        };
-        Taken { evaluation: held + bytes, step: held + bytes, gpu_bytes, held_on_gpu: false }
-    }
-}
+/// What is missing where nothing was tried.
+const NOTHING_TRIED: Shortage = Shortage { needed: u64::MAX, on_gpu: false };
 
 /// Chooses for one level within the memory. `Err` holds what exact or block-wise computing would
 /// take at least.
-pub fn choose(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
-    match needs.settings.tiling.mode {
-        TilingMode::Exact => exact(level, needs),
-        TilingMode::Blocks => visits(level, needs, false, "asked for".into()),
-        TilingMode::Feathered => visits(level, needs, true, "asked for".into()),
-        TilingMode::Auto => exact(level, needs).or_else(|least| {
-            let why = format!(
-                "exact mode would take {:.1} GiB{}",
-                gib(least.needed),
-                if least.on_gpu { " of a GPU" } else { "" }
-            );
-            visits(level, needs, false, why).map_err(|needed| needed.min(least))
+pub(super) fn choose(
+    level: &Level,
+    constraints: &Constraints<'_>,
+) -> Result<ExecutionPlan, Shortage> {
+    let rounds = |mode, reason| rounds(level, constraints, mode, reason);
+    match constraints.settings.tiling.mode {
+        TilingMode::Exact => exact(level, constraints),
+        TilingMode::Blocks => rounds(RoundMode::Blocks, "asked for".into()),
+        TilingMode::Feathered => rounds(RoundMode::Feathered, "asked for".into()),
+        TilingMode::Auto => exact(level, constraints).or_else(|least| {
+            let where_ = if least.on_gpu { " of a GPU" } else { "" };
+            let why = format!("exact mode would take {}{where_}", format::bytes(least.needed));
+            rounds(RoundMode::Blocks, why).map_err(|needed| needed.min(least))
         }),
     }
 }
 
 /// The longest history and the largest core that fit; a whole level with a shorter history goes
 /// before tiles.
-fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
-    let Needs { settings, spec, machine, .. } = *needs;
+fn exact(level: &Level, constraints: &Constraints<'_>) -> Result<ExecutionPlan, Shortage> {
     let (width, height) = (level.width, level.height);
-    let pixels = (width * height) as f64;
-    let most = match settings.optimise.method {
-        Method::Adam => 1,
-        // A pair needs two evaluations, so a level never fills more than one less than it has.
-        Method::Lbfgs => settings
-            .optimise
-            .history
-            .map_or(HISTORY, |h| h as usize)
-            .min(level.evaluations.saturating_sub(1))
-            .max(1),
-    };
-    let asked = settings.optimise.history.is_some();
-    let margin = exact_margin(settings, spec);
-    let taken = |core: usize, history: usize| {
-        let side = |length: usize| (core + 2 * margin).min(length) as f64;
-        needs.exact((side(width) * side(height), pixels, core >= width.max(height)), history)
-    };
+    let most = longest_history(level, constraints);
+    let asked = constraints.settings.optimise.history.is_some();
     let whole = width.max(height);
-    let tiles =
-        (LEAST_CORE.next_multiple_of(EXACT_ALIGNMENT)..whole).step_by(EXACT_ALIGNMENT).rev();
-    let cores: Vec<usize> = match settings.tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => std::iter::once(whole).chain(tiles).collect(),
+    let tiles = (LEAST_CORE.next_multiple_of(GRID)..whole).step_by(GRID).rev();
+    let cores: Vec<usize> = match constraints.settings.tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => std::iter::once(whole).chain(tiles).collect(),
     };
-    let mut least: Option<Short> = None;
+    let mut least = NOTHING_TRIED;
     for (fewest, smallest) in [(FEW_PAIRS, GOOD_CORE), (LEAST_HISTORY, 0)] {
         for core in cores.iter().copied().filter(|core| *core >= smallest.min(whole)) {
             // Shorter histories are tried before smaller cores.
             let mut history = most;
             loop {
-                let short = taken(core, history).short_of(&machine);
-                let Some(short) = short else {
-                    let core = if settings.tiling.core == Core::Auto {
-                        balanced(core, width, height)
-                    } else {
-                        core
-                    };
-                    let Taken { evaluation, step, gpu_bytes, held_on_gpu } = taken(core, history);
-                    let (memory_bytes, gpu_bytes, keep) = match machine.gpus {
-                        Some(gpus) => {
-                            let (keep, beside) = kept(
-                                level,
-                                needs,
-                                core,
-                                gpus.memory_bytes.saturating_sub(gpu_bytes),
-                            );
-                            (evaluation.max(step), gpu_bytes + beside, keep)
-                        }
-                        None => {
-                            let (keep, beside) = kept(
-                                level,
-                                needs,
-                                core,
-                                machine.memory_bytes.saturating_sub(evaluation),
-                            );
-                            ((evaluation + beside).max(step), 0, keep)
-                        }
-                    };
-                    let reason = if core >= whole {
-                        "the level fits as a whole"
-                    } else {
-                        "the largest tiles that fit"
-                    };
-                    let reason = if history < most {
-                        format!("{reason}, with {history} pairs")
-                    } else {
-                        reason.into()
-                    };
-                    let execution = Execution::Exact { core, history, keep };
-                    return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu });
-                };
-                least = Some(least.map_or(short, |least| least.min(short)));
+                let footprint = exact_footprint(level, constraints, core, history);
+                match footprint.shortage(&constraints.machine) {
+                    None => return Ok(exact_plan(level, constraints, core, (history, most))),
+                    Some(shortage) => least = least.min(shortage),
+                }
                 if asked || history <= fewest.min(most) {
                     break;
                 }
@@ -259,27 +93,79 @@ fn exact(level: &Level, needs: &Needs<'_>) -> Result<Chosen, Short> {
             }
         }
     }
-    Err(least.unwrap_or(NOTHING))
+    Err(least)
 }
 
-/// What is missing where nothing was tried.
-const NOTHING: Short = Short { needed: u64::MAX, on_gpu: false };
+/// The most pairs that are kept.
+fn longest_history(level: &Level, constraints: &Constraints<'_>) -> usize {
+    let settings = &constraints.settings.optimise;
+    match settings.method {
+        Method::Adam => 1,
+        // A pair needs two evaluations, so a level never fills more than one less than it has.
+        Method::Lbfgs => settings
+            .history
+            .map_or(HISTORY, |history| history as usize)
+            .min(level.evaluations.saturating_sub(1))
+            .max(1),
+    }
+}
 
-/// How many tiles can be kept between the two sweeps in `room` bytes beside the tiles in work, and
-/// the bytes they take. One worker by itself has the last tile in its hands anyway.
-fn kept(level: &Level, needs: &Needs<'_>, core: usize, room: u64) -> (usize, u64) {
-    let (spec, workers, margin) =
-        (needs.spec, needs.workers(), exact_margin(needs.settings, needs.spec));
-    let per_pixel = match needs.machine.gpus {
-        Some(gpus) => gpu_kept_bytes_per_pixel(spec, gpus.value_bytes),
-        None => kept_bytes_per_pixel(spec),
+/// What exact mode takes with cores of `core` px.
+fn exact_footprint(
+    level: &Level,
+    constraints: &Constraints<'_>,
+    core: usize,
+    history: usize,
+) -> Footprint {
+    let margin = constraints.margins().gradient;
+    let side = |length: usize| (core + 2 * margin).min(length) as f64;
+    let tiled = core < level.width.max(level.height);
+    let region = tiled.then(|| side(level.width) * side(level.height));
+    constraints.exact((level.width * level.height) as f64, region, history)
+}
+
+/// A level in exact mode that fits with cores of `core` px and `history` pairs, of `most` that were
+/// wanted.
+fn exact_plan(
+    level: &Level,
+    constraints: &Constraints<'_>,
+    core: usize,
+    (history, most): (usize, usize),
+) -> ExecutionPlan {
+    let (width, height) = (level.width, level.height);
+    let core = match constraints.settings.tiling.core_px {
+        OrAuto::Auto => balanced(core, width, height),
+        OrAuto::Value(_) => core,
     };
+    let footprint = exact_footprint(level, constraints, core, history);
+    let (keep, beside) = kept(level, constraints, core, constraints.left_beside(&footprint));
+    let Footprint { evaluation, step, gpu_bytes, held_on_gpu } = footprint;
+    let (memory_bytes, gpu_bytes) = match constraints.machine.gpus {
+        Some(_) => (evaluation.max(step), gpu_bytes + beside),
+        None => ((evaluation + beside).max(step), 0),
+    };
+    let mut reason = String::from(if core >= width.max(height) {
+        "the level fits as a whole"
+    } else {
+        "the largest tiles that fit"
+    });
+    if history < most {
+        reason.push_str(&format!(", with {history} pairs"));
+    }
+    let execution = Execution::Exact { core, history, keep };
+    ExecutionPlan { execution, memory_bytes, reason, gpu_bytes, held_on_gpu }
+}
+
+/// How many tiles can be kept between the two sweeps in `left` bytes beside the tiles in work, and
+/// the bytes they take. One worker by itself has the last tile in its hands anyway.
+fn kept(level: &Level, constraints: &Constraints<'_>, core: usize, left: u64) -> (usize, u64) {
+    let margin = constraints.margins().gradient;
     let grid = Grid::new(level.width, level.height, core);
-    let free = usize::from(workers == 1 || grid.len() == 1);
+    let free = usize::from(constraints.workers() == 1 || grid.count() == 1);
     let largest =
         grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
-    let each = (per_pixel * largest.unwrap_or(1) as f64) as u64;
-    let more = ((room / each.max(1)) as usize).min(grid.len() - free);
+    let each = constraints.kept(largest.unwrap_or(1) as f64);
+    let more = ((left / each.max(1)) as usize).min(grid.count() - free);
     (free + more, each * more as u64)
 }
 
@@ -290,72 +176,55 @@ fn balanced(core: usize, width: usize, height: usize) -> usize {
         return core;
     }
     let even = |length: usize| length.div_ceil(length.div_ceil(core));
-    even(width).max(even(height)).next_multiple_of(EXACT_ALIGNMENT).min(core)
+    even(width).max(even(height)).next_multiple_of(GRID).min(core)
 }
 
-fn visits(
+/// The largest core with which rounds of visits fit.
+fn rounds(
     level: &Level,
-    needs: &Needs<'_>,
-    feathered: bool,
+    constraints: &Constraints<'_>,
+    mode: RoundMode,
     reason: String,
-) -> Result<Chosen, Short> {
-    let Needs { settings, spec, machine, .. } = *needs;
-    let tiling = &settings.tiling;
+) -> Result<ExecutionPlan, Shortage> {
+    let (tiling, optimise) = (&constraints.settings.tiling, &constraints.settings.optimise);
     let visit = tiling.visit.map_or(VISIT.min(level.evaluations), |visit| visit as usize).max(1);
     let rounds = tiling
         .rounds
         .map_or_else(|| level.evaluations.div_ceil(visit).max(2), |rounds| rounds as usize);
-    let overlap = tiling.overlap.map_or(OVERLAP, |overlap| overlap.0 as usize);
-    let history = settings.optimise.history.map_or(visit, |h| h as usize).min(visit);
-    let margin = margins(spec).gradient;
-    let (width, height) = (level.width, level.height);
-    let taken = |core: usize| {
+    let overlap = tiling.overlap_px.map_or(OVERLAP, |overlap| overlap.0 as usize);
+    let history = match optimise.method {
+        Method::Lbfgs => optimise.history.map_or(visit, |h| h as usize).min(visit),
+        Method::Adam => 1,
+    };
+    let margin = Margins::exact(constraints.spec.taps()).gradient;
+    let footprint = |core: usize| {
         let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
-        needs.visit(side(width) * side(height), history)
+        constraints.visit(side(level.width) * side(level.height), history)
     };
-    let cores: Vec<usize> = match tiling.core {
-        Core::Side(side) => vec![side.0 as usize],
-        Core::Auto => {
-            (2..=BLOCK_CORE / EXACT_ALIGNMENT).rev().map(|step| step * EXACT_ALIGNMENT).collect()
-        }
+    let cores: Vec<usize> = match tiling.core_px {
+        OrAuto::Value(side) => vec![side.0 as usize],
+        OrAuto::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),
     };
-    let mut least: Option<Short> = None;
+    let mut least = NOTHING_TRIED;
     for core in cores {
-        let taken = taken(core);
-        let Some(short) = taken.short_of(&machine) else {
-            let visits = Visits { core, overlap, rounds, visit, history };
-            let execution =
-                if feathered { Execution::Feathered(visits) } else { Execution::Blocks(visits) };
-            let (memory_bytes, gpu_bytes) = (taken.most(), taken.gpu_bytes);
-            return Ok(Chosen { execution, memory_bytes, reason, gpu_bytes, held_on_gpu: false });
+        let footprint = footprint(core);
+        let Some(shortage) = footprint.shortage(&constraints.machine) else {
+            let execution = mode.execution(Visits { core, overlap, rounds, visit, history });
+            let (memory_bytes, gpu_bytes) = (footprint.peak(), footprint.gpu_bytes);
+            let held_on_gpu = false;
+            return Ok(ExecutionPlan { execution, memory_bytes, reason, gpu_bytes, held_on_gpu });
         };
-        least = Some(least.map_or(short, |least| least.min(short)));
+        least = least.min(shortage);
     }
-    Err(least.unwrap_or(NOTHING))
-}
-
-/// How far a tile's region reaches beyond its core in exact mode, px.
-pub fn exact_margin(settings: &Settings, spec: &Spec) -> usize {
-    match (settings.tiling.margins, spec.deepest()) {
-        (TilingMargins::Bitwise, Some(deepest)) => BitwiseMargins::new(deepest).gradient,
-        _ => margins(spec).gradient,
-    }
-}
-
-/// How far a tile's region reaches beyond its core, as exactness asks.
-pub fn margins(spec: &Spec) -> Margins {
-    let taps = spec
-        .content_taps()
-        .chain(spec.style_taps())
-        .map(|(layer, _)| (layer.reach(), layer.stride()));
-    Margins::for_taps(taps)
+    Err(least)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config;
-    use crate::plan::{Gpus, levels, resolve_spec};
+    use crate::config::Settings;
+    use crate::plan::{Gpus, Machine, levels, resolve_spec};
 
     fn settings(keys: &[&str]) -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
@@ -366,23 +235,24 @@ mod tests {
         config::load(&file, &keys).expect("a pipeline").variants[0].settings.clone()
     }
 
-    fn last(keys: &[&str], side: usize, budget_gib: f64) -> Result<Chosen, Short> {
+    fn last(keys: &[&str], side: usize, budget_gib: f64) -> Result<ExecutionPlan, Shortage> {
         on(Machine::from((budget_gib * (1u64 << 30) as f64) as u64), keys, side)
     }
 
-    fn on(machine: Machine, keys: &[&str], side: usize) -> Result<Chosen, Short> {
+    fn on(machine: Machine, keys: &[&str], side: usize) -> Result<ExecutionPlan, Shortage> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
         let level = levels((side, side), &settings.pyramid).pop().expect("a level");
         let held = 12 * (side * side) as u64;
-        choose(&level, &Needs { settings: &settings, spec: &spec, held, machine })
+        choose(&level, &Constraints::new(&settings, &spec, machine, held))
     }
 
     #[test]
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus }, &[], side).expect("it fits");
+            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
+                .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -403,8 +273,8 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short =
-            on(Machine { memory_bytes: 64 << 30, gpus }, &[], 3000).expect_err("too small a GPU");
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+            .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
 
@@ -431,7 +301,18 @@ mod tests {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
-        assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
+        assert!(
+            format::gib(least.needed) > 0.7 && format::gib(least.needed) < 2.0 && !least.on_gpu
+        );
+    }
+
+    #[test]
+    fn adam_is_refused_where_only_blocks_fit() {
+        let keys = ["optimise.method=adam", "tiling.core-px=3008"];
+        assert!(matches!(last(&[], 3000, 2.0).expect("it fits").execution, Execution::Blocks(_)));
+        assert!(last(&keys, 3000, 2.0).is_err());
+        let chosen = last(&keys, 3000, 20.0).expect("it fits");
+        assert!(matches!(chosen.execution, Execution::Exact { .. }), "{chosen:?}");
     }
 
     #[test]
@@ -468,14 +349,14 @@ mod tests {
         else {
             panic!("{exact:?}, {bitwise:?}")
         };
-        assert!(narrow < wide && narrow.is_multiple_of(EXACT_ALIGNMENT), "{narrow} and {wide} px");
+        assert!(narrow < wide && narrow.is_multiple_of(GRID), "{narrow} and {wide} px");
         let least = |margins: &str| {
             last(&["tiling.mode=exact", margins], 3000, 0.7).expect_err("too little")
         };
         assert!(least("tiling.margins=bitwise") > least("tiling.margins=exact"));
         // Blocks mode does not use them.
-        let blocks =
-            |margins: &str| last(&["tiling.mode=blocks", margins], 3000, 2.0).expect("it fits");
+        let blocks = |margins: &str| last(&[margins], 3000, 1.5).expect("it fits").execution;
+        assert!(matches!(blocks("tiling.margins=bitwise"), Execution::Blocks(_)));
         assert_eq!(blocks("tiling.margins=bitwise"), blocks("tiling.margins=exact"));
     }
 

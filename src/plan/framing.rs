@@ -74,7 +74,7 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
     let (w, h) = (content.0.max(1) as f64, content.1.max(1) as f64);
     let (size, crop) = trimmed((w, h), output);
     let dpi = output.resolution();
-    let bleed = dpi.map_or(0, |dpi| (output.bleed.inches() * dpi.0).round() as usize);
+    let bleed = dpi.map_or(0, |dpi| (output.bleed_mm.inches() * dpi.0).round() as usize);
     // Photograph pixels for a canvas pixel; they differ only where the photograph is stretched.
     let (step_x, step_y) = (crop[2] / size.0 as f64, crop[3] / size.1 as f64);
     let (bleed_x, bleed_y) = (bleed as f64 * step_x, bleed as f64 * step_y);
@@ -103,7 +103,7 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
 type Trimmed = ((usize, usize), [f64; 4]);
 
 fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
-    match output.size {
+    match output.print_size() {
         Size::LongSide(side) => scaled(w, h, f64::from(side.0) / w.max(h)),
         Size::Scale(factor) => scaled(w, h, factor),
         Size::Print { width: Some(width), height: None, dpi } => {

@@ -48,6 +48,36 @@ pub enum Execution {
     Feathered(Visits),
 }
 
+/// What the tiles of a level in rounds optimise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundMode {
+    /// The whole image's loss as if the rest moved as the tile does.
+    Blocks,
+    /// The tile's own loss, as if it were a picture of its own.
+    Feathered,
+}
+
+impl RoundMode {
+    /// Rounds of `visits` in this mode.
+    pub fn execution(self, visits: Visits) -> Execution {
+        match self {
+            RoundMode::Blocks => Execution::Blocks(visits),
+            RoundMode::Feathered => Execution::Feathered(visits),
+        }
+    }
+}
+
+impl Execution {
+    /// The mode and the visits, where the level runs in rounds.
+    pub fn rounds(&self) -> Option<(RoundMode, Visits)> {
+        match self {
+            Execution::Exact { .. } => None,
+            Execution::Blocks(visits) => Some((RoundMode::Blocks, *visits)),
+            Execution::Feathered(visits) => Some((RoundMode::Feathered, *visits)),
+        }
+    }
+}
+
 /// Rounds of visits to tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -67,9 +97,14 @@ pub struct Visits {
 impl Level {
     /// Whether its canvas is in a file and moves in rounds of visits.
     pub fn runs_in_rounds(&self) -> bool {
+        self.execution.rounds().is_some()
+    }
+
+    /// Evaluations that one optimiser makes without a stop: of the level, or of a visit.
+    pub fn evaluations_in_a_row(&self) -> usize {
         match self.execution {
-            Execution::Exact { .. } => false,
-            Execution::Blocks(_) | Execution::Feathered(_) => true,
+            Execution::Exact { .. } => self.evaluations,
+            Execution::Blocks(visits) | Execution::Feathered(visits) => visits.visit,
         }
     }
 
@@ -81,7 +116,7 @@ impl Level {
 
 /// How readily one more level is added: the first level's short side lies between 0.76 and 1.52
 /// times the one asked for, rather above than below it, since too small a first level loses the
-/// photograph.
+/// content.
 const ROUNDING: f64 = 0.4;
 
 /// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the
@@ -89,7 +124,7 @@ const ROUNDING: f64 = 0.4;
 pub fn levels(size: (usize, usize), pyramid: &Pyramid) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
-        ((short / f64::from(pyramid.short_side.0)).log2() + ROUNDING).floor().max(0.0) as u32;
+        ((short / f64::from(pyramid.short_side_px.0)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
@@ -118,7 +153,7 @@ mod tests {
     use crate::units::Px;
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
-        let pyramid = Pyramid { short_side: Px(short), evaluations: vec![600, 200] };
+        let pyramid = Pyramid { short_side_px: Px(short), evaluations: vec![600, 200] };
         levels(size, &pyramid).iter().map(|l| (l.width, l.height)).collect()
     }
 
@@ -135,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_last_number_of_evaluations_repeats() {
-        let pyramid = Pyramid { short_side: Px(64), evaluations: vec![9, 4] };
+        let pyramid = Pyramid { short_side_px: Px(64), evaluations: vec![9, 4] };
         let counts: Vec<usize> =
             levels((512, 512), &pyramid).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);

@@ -7,6 +7,8 @@ pub struct Machine {
     pub memory_bytes: u64,
     /// The GPUs that compute; without, the CPU does.
     pub gpus: Option<Gpus>,
+    /// Tiles that the CPU computes at once.
+    pub workers: usize,
 }
 
 /// GPUs that compute a run's tiles.
@@ -21,8 +23,8 @@ pub struct Gpus {
 }
 
 impl From<u64> for Machine {
-    /// The CPU with this much memory, bytes.
+    /// The CPU with this much memory, bytes, which computes one tile at a time.
     fn from(memory_bytes: u64) -> Self {
-        Self { memory_bytes, gpus: None }
+        Self { memory_bytes, gpus: None, workers: 1 }
     }
 }

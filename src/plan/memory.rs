@@ -1,28 +1,22 @@
 //! How much memory a job takes, worked out from the loss and the sizes alone.
 //!
-//! The figures are those of the CPU's engine, whose own ledger (`CpuNetwork::peak_bytes`) they
-//! follow from above: kept taps are float32 maps, every ReLU keeps one bit for a value, and beside
-//! them stand the two or three maps between which a convolution works. What a level holds beside
-//! its sweeps is counted vector by vector, and so is what happens before and after it: decoding,
-//! enlarging, looking at a painting, writing.
+//! What a sweep takes is what the CPU's network says of it ([`sweep_bytes`]). What a level holds
+//! beside its sweeps is counted vector by vector, and so is what happens before and after it:
+//! decoding, enlarging, sweeping a style image, writing.
 
 use super::framing::Framing;
 use super::levels::Level;
 use super::sources::{Source, Sources};
 use crate::config::{Settings, StartFrom};
-use crate::network::{Layer, VGG19_WIDTHS};
+use crate::geometry::Rect;
+use crate::network::cpu::{prepared_bytes, sweep_bytes};
+use crate::network::{Layer, Margins, Request, VGG19_WIDTHS, vgg19_channels};
 use crate::objective::Spec;
 
-/// The program, the weights in its file, and what the system keeps for it.
-const PROGRAM: u64 = 120 << 20;
-/// A prepared 3x3 kernel: 36 float32 for each pair of channels, forward and backward.
-const PREPARED: u64 = 2 * 36 * 4;
-/// Maps in work, masks and borders, bytes for each pixel of a region that runs forward and
-/// backward.
-const WORKING: f64 = 160.0;
-/// The same for a region that runs forward alone: two maps of the first block and what their
-/// convolution works with.
-const FORWARD: f64 = 280.0;
+/// The program, the weights in its file, statistics, and what the system keeps for it.
+pub(super) const PROGRAM: u64 = 120 << 20;
+/// Threads whose scratch is counted: each takes one to five megabytes.
+const THREADS: usize = 8;
 /// Bands of rows that are on their way into a file, and what packs them, bytes.
 const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.
@@ -33,82 +27,89 @@ const VECTORS: f64 = 6.0;
 /// More of them while the optimiser makes its step.
 const STEP: f64 = 2.0;
 
-/// Bytes for each pixel of a region during its forward and backward sweep.
-pub fn region_bytes_per_pixel(spec: &Spec) -> f64 {
-    let mut taps: Vec<Layer> =
-        spec.content_taps().chain(spec.style_taps()).map(|(layer, _)| layer).collect();
-    taps.sort_unstable();
-    taps.dedup();
-    // The first layer is never kept: it is computed again where it is needed.
-    let kept: f64 =
-        taps.iter().filter(|layer| layer.index() > 0).map(|layer| map_bytes(*layer)).sum();
-    kept + WORKING
+/// Bytes by pixels of a region: so many whatever it is, and so many for each pixel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    fixed: f64,
+    per_pixel: f64,
 }
 
-/// Bytes for each pixel of a region that stay between its forward and its backward sweep: taps,
-/// masks and pixels.
-pub fn kept_bytes_per_pixel(spec: &Spec) -> f64 {
-    let masks = |layer: Layer| map_bytes(layer) / 32.0;
-    let deepest = spec.deepest().map_or(0, Layer::index);
-    let masks: f64 = Layer::all().take(deepest + 1).skip(1).map(masks).sum();
-    region_bytes_per_pixel(spec) - WORKING + masks + VECTOR
+impl Line {
+    /// Through two squares whose bytes are known by their sides. Bytes grow the faster the larger a
+    /// region is, so between the two the line is on the safe side.
+    fn through(bytes: impl Fn(usize) -> f64) -> Self {
+        const SIDES: [usize; 2] = [512, 4096];
+        let pixels = SIDES.map(|side| (side * side) as f64);
+        let [small, large] = SIDES.map(bytes);
+        let per_pixel = (large - small) / (pixels[1] - pixels[0]);
+        Self { fixed: (small - per_pixel * pixels[0]).max(0.0), per_pixel }
+    }
+
+    pub(super) fn at(self, pixels: f64) -> f64 {
+        self.fixed + self.per_pixel * pixels
+    }
 }
 
-/// Bytes for each pixel of the canvas that an exact level holds beside the region in work: the
-/// optimiser's state with `history` pairs and the photograph's features.
-pub fn canvas_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
-    let content: f64 = spec.content_taps().map(|(layer, _)| map_bytes(layer)).sum();
-    VECTOR * (VECTORS + 2.0 * history as f64) + content
+/// What sweeps over a region take on the CPU, with the pixels and the gradient that go in and come
+/// out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SweepMemory {
+    /// Forward and back.
+    pub(super) both: Line,
+    /// Between the two ways.
+    pub(super) held: Line,
+    /// Forward alone, for statistics at the style taps.
+    pub(super) forward: Line,
 }
 
-/// Bytes for each pixel of the canvas while the optimiser makes its step.
-pub fn step_bytes_per_pixel(spec: &Spec, history: usize) -> f64 {
-    canvas_bytes_per_pixel(spec, history) + VECTOR * STEP
+impl SweepMemory {
+    pub(super) fn new(spec: &Spec) -> Self {
+        let channels = vgg19_channels();
+        let request = |side: usize, features: Vec<Layer>, keep: bool| Request {
+            moments: spec.styles(),
+            features,
+            keep,
+            ..Request::over(Rect::whole(side, side))
+        };
+        let bytes = |side: usize, keep: bool| {
+            let features = if keep { spec.contents() } else { vec![] };
+            sweep_bytes(&channels, (side, side), &request(side, features, keep), THREADS)
+        };
+        let vectors = |count: f64, side: usize| count * VECTOR * (side * side) as f64;
+        Self {
+            both: Line::through(|side| bytes(side, true).peak as f64 + vectors(2.0, side)),
+            held: Line::through(|side| bytes(side, true).held as f64),
+            forward: Line::through(|side| bytes(side, false).peak as f64 + vectors(1.0, side)),
+        }
+    }
 }
 
-/// Maps of the first block that a GPU has in work at once beside the kept ones, at most: a
-/// gradient, what a tap adds to it and that before its rounding, and the next gradient.
-const GPU_MAPS: f64 = 4.0;
-/// What a GPU holds whatever the canvas: kernels of both directions at Winograd's points, bands of
-/// tiles, CUDA's own.
-const GPU_FIXED: u64 = 5 << 28;
-
-/// Bytes of a GPU's memory that do not grow with a region, and for each of its pixels: every
-/// layer's features are kept for the way back. Counted; the allocations of an evaluation were
-/// measured to be less (docs/gpu.md).
-pub fn gpu_bytes(spec: &Spec, value_bytes: u64) -> (u64, f64) {
-    let first = map_bytes(Layer::ALL[0]);
-    (GPU_FIXED, (gpu_kept(spec) + GPU_MAPS * first) * value_bytes as f64 / 4.0 + VECTOR)
+/// Bytes for each pixel of the canvas that L-BFGS with `history` pairs, and the content's features,
+/// take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OptimiserMemory {
+    /// While the loss is evaluated.
+    pub(super) evaluation: f64,
+    /// While the optimiser makes its step.
+    pub(super) step: f64,
 }
 
-/// Bytes for each pixel of a region that a GPU keeps between its forward and its backward sweep.
-pub fn gpu_kept_bytes_per_pixel(spec: &Spec, value_bytes: u64) -> f64 {
-    gpu_kept(spec) * value_bytes as f64 / 4.0
+impl OptimiserMemory {
+    pub(super) fn new(spec: &Spec, history: usize) -> Self {
+        let content: f64 = spec.contents().into_iter().map(map_bytes).sum();
+        let evaluation = VECTOR * (VECTORS + 2.0 * history as f64) + content;
+        Self { evaluation, step: evaluation + VECTOR * STEP }
+    }
 }
-
-fn gpu_kept(spec: &Spec) -> f64 {
-    let layers = spec.deepest().map_or(0, |deepest| deepest.index() + 1);
-    Layer::all().take(layers).map(map_bytes).sum()
-}
-
-/// Bytes of this machine's memory that a run takes whose networks are on GPUs.
-pub const BESIDE_GPUS: u64 = PROGRAM + (1 << 30);
 
 /// Bytes that do not grow with the canvas.
-pub fn fixed_bytes(spec: &Spec) -> u64 {
-    let Some(deepest) = spec.deepest() else { return PROGRAM };
-    let mut inputs = 3;
-    let mut pairs = 0;
-    for layer in Layer::all().take(deepest.index() + 1) {
-        let outputs = VGG19_WIDTHS[layer.block() - 1];
-        pairs += (inputs * outputs) as u64;
-        inputs = outputs;
-    }
-    PROGRAM + pairs * PREPARED
+pub(super) fn fixed_bytes(spec: &Spec) -> u64 {
+    let prepared = |deepest| prepared_bytes(&vgg19_channels(), deepest) as u64;
+    PROGRAM + spec.deepest().map_or(0, prepared)
 }
 
 /// A float32 map of a layer, bytes for each pixel of the canvas.
-fn map_bytes(layer: Layer) -> f64 {
+pub(super) fn map_bytes(layer: Layer) -> f64 {
     let stride = layer.stride() as f64;
     4.0 * VGG19_WIDTHS[layer.block() - 1] as f64 / (stride * stride)
 }
@@ -117,7 +118,7 @@ fn map_bytes(layer: Layer) -> f64 {
 pub struct Pictures<'a> {
     /// What their headers say.
     pub sources: &'a Sources,
-    /// The part of the photograph that is used.
+    /// The part of the content image that is used.
     pub framing: &'a Framing,
     /// The settings.
     pub settings: &'a Settings,
@@ -126,7 +127,7 @@ pub struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    /// Bytes of the photograph, which stays while its levels are computed; with bleed it is larger
+    /// Bytes of the content image, which stays while its levels are computed; with bleed it is larger
     /// by what is mirrored.
     pub fn held(&self) -> u64 {
         let [left, top, width, height] = self.framing.crop;
@@ -139,8 +140,8 @@ impl Pictures<'_> {
     }
 
     /// The most bytes that anything but the sweeps of `level` takes, `last` being the pyramid's
-    /// last level: reading the photograph, bringing it and the canvas to the level's size, looking
-    /// at the paintings, writing the picture.
+    /// last level: reading the content image, bringing it and the canvas to the level's size,
+    /// sweeping the style images, writing the picture.
     pub fn around(&self, level: &Level, last: bool) -> u64 {
         let fixed = fixed_bytes(self.spec);
         let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
@@ -151,15 +152,15 @@ impl Pictures<'_> {
             self.held()
         });
         let long = level.width.max(level.height) as f64;
-        let paintings = self.sources.styles.iter().zip(&self.settings.styles);
-        let paintings = paintings
-            .map(|(source, style)| style_bytes(source, long * style.scale))
+        let styles = self.sources.styles.iter().zip(&self.settings.styles);
+        let styles = styles
+            .map(|(source, style)| style_bytes(self.spec, source, long * style.scale))
             .max()
             .unwrap_or(0);
         if level.runs_in_rounds() {
-            // Photograph and canvas go from file to file by bands, and so does the picture; each
+            // Content and canvas go from file to file by bands, and so does the picture; each
             // band is held about four times.
-            return fixed + decoding.max(self.held() + paintings.max(4 * BANDS));
+            return fixed + decoding.max(self.held() + styles.max(4 * BANDS));
         }
         // A plane is resized at a time: its source in float, the picture between both passes, and
         // the result.
@@ -172,21 +173,21 @@ impl Pictures<'_> {
                 .start
                 .as_ref()
                 .map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
-        let prepare = self.held() + canvas(2.0) + paintings;
+        let prepare = self.held() + canvas(2.0) + styles;
         // The picture is written by bands, beside the canvas.
         let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };
         fixed + decoding.max(begin).max(prepare).max(finish)
     }
 }
 
-/// What computing a painting's statistics takes at its highest, looked at with its long side at
+/// What computing a style image's statistics takes at its highest, swept with its long side at
 /// `long` px.
-fn style_bytes(style: &Source, long: f64) -> u64 {
+fn style_bytes(spec: &Spec, style: &Source, long: f64) -> u64 {
     let scale = long / style.width.max(style.height).max(1) as f64;
-    let side = |length: usize| (length as f64 * scale).min((super::STYLE_CORE + 2 * 128) as f64);
-    style.decode_bytes.max(
-        pixels(style) * planes(style) + (FORWARD * side(style.width) * side(style.height)) as u64,
-    )
+    let margin = Margins::exact(spec.styles()).features;
+    let side = |length: usize| (length as f64 * scale).min((super::STYLE_CORE + 2 * margin) as f64);
+    let tile = SweepMemory::new(spec).forward.at(side(style.width) * side(style.height));
+    style.decode_bytes.max(pixels(style) * planes(style) + tile as u64)
 }
 
 fn pixels(source: &Source) -> u64 {
@@ -201,65 +202,36 @@ fn planes(source: &Source) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
-    use crate::kernels::Isa;
-    use crate::network::cpu::{CpuNetwork, Precision, Request, TapRequest};
-    use crate::network::{Pooling, Weights};
 
+    /// The lines are no lower than the network's own figures, but for a percent beyond their ends,
+    /// and hardly higher, for regions of any shape and of the sizes that matter.
     #[test]
-    fn the_engines_own_ledger_is_no_higher() {
-        let weights = Weights::embedded().expect("weights inside");
-        let spec = Spec::spst();
-        let deepest = spec.deepest().expect("a preset has taps");
-        let network =
-            CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
-                .expect("a network");
-        let content = Layer::parse("relu4_2").expect("a layer");
-        let mut taps: Vec<TapRequest> = spec
-            .style_taps()
-            .map(|(layer, _)| TapRequest { layer, moments: true, features: false })
-            .collect();
-        taps.push(TapRequest { layer: content, moments: false, features: true });
-        let pixels = |side: usize| (side * side) as f64;
-        for side in [1024, 2048] {
-            let request = Request {
-                taps: &taps,
-                core: Rect::whole(side, side),
-                wanted: None,
-                same_bits: false,
-                keep: true,
-            };
-            let ledger = network.peak_bytes_with(side, side, &request, 2) as f64 / pixels(side);
-            let planned = region_bytes_per_pixel(&spec);
-            assert!(
-                ledger <= planned && planned <= 1.2 * ledger,
-                "{side} px: planned {planned}, the engine's ledger says {ledger}"
-            );
+    fn a_line_is_what_a_sweep_takes() {
+        let channels = vgg19_channels();
+        for spec in [Spec::gatys(), Spec { style_weight: 0.0, ..Spec::gatys() }] {
+            let lines = SweepMemory::new(&spec);
+            for (width, height) in [(512, 512), (4096, 300), (1501, 2000), (8000, 8000)] {
+                let request = Request {
+                    moments: spec.styles(),
+                    features: spec.contents(),
+                    keep: true,
+                    ..Request::over(Rect::whole(width, height))
+                };
+                let pixels = (width * height) as f64;
+                let bytes = sweep_bytes(&channels, (width, height), &request, THREADS);
+                for (line, wanted) in [
+                    (lines.both, bytes.peak as f64 + 2.0 * VECTOR * pixels),
+                    (lines.held, bytes.held as f64),
+                ] {
+                    let planned = line.at(pixels);
+                    assert!(
+                        0.99 * wanted <= planned && planned <= 1.06 * wanted,
+                        "{width}x{height} px: {planned} for {wanted}"
+                    );
+                }
+                assert!(lines.forward.at(pixels) < lines.both.at(pixels));
+                assert!(lines.held.at(pixels) < lines.both.at(pixels));
+            }
         }
-        let side = super::super::STYLE_CORE + 256;
-        let ledger = network.peak_bytes_with(
-            side,
-            side,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(side, side),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-            2,
-        );
-        let ledger = ledger as f64 / pixels(side) + VECTOR;
-        assert!(
-            ledger <= FORWARD && FORWARD <= 1.5 * ledger,
-            "forward alone: planned {FORWARD}, the engine's ledger says {ledger}"
-        );
-        assert!(kept_bytes_per_pixel(&spec) < region_bytes_per_pixel(&spec));
-        let fixed = fixed_bytes(&spec) - PROGRAM;
-        let engine = network.fixed_bytes() as u64;
-        assert!(
-            engine <= fixed + (8 << 20) && fixed <= engine + (64 << 20),
-            "planned {fixed}, the engine's {engine}"
-        );
     }
 }

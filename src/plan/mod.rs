@@ -7,18 +7,23 @@ mod beside;
 mod disk;
 mod estimate;
 mod execution;
+mod footprint;
 mod framing;
+mod gpu;
 mod levels;
 mod machine;
 mod memory;
 mod sources;
 mod spec;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Core, OutputFile, Settings, TilingMode};
+use crate::config::{
+    Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode, without_effect,
+};
 use crate::format::gib;
 use crate::image::OutputFormat;
 use crate::objective::Spec;
@@ -26,9 +31,10 @@ use crate::resources::Memory;
 
 pub use beside::{memory_of_one, together};
 pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
-use execution::{Needs, Short};
+pub use footprint::margins;
+use footprint::{Constraints, Shortage};
 pub use framing::{Framing, Print, frame};
-pub use levels::{Execution, Level, Visits, levels};
+pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use sources::{Source, Sources};
@@ -49,8 +55,9 @@ pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
     /// The memory that it keeps to.
-    #[serde(default)]
     pub memory: Memory,
+    /// What all jobs share.
+    pub run: RunSettings,
     /// One entry for each picture to make, in order.
     pub jobs: Vec<Job>,
 }
@@ -78,9 +85,8 @@ pub struct Job {
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
     /// The most bytes of memory that reading the photograph takes.
-    #[serde(default)]
     pub reading_bytes: u64,
-    /// The checked settings.
+    /// How the photograph becomes the picture.
     pub settings: Settings,
 }
 
@@ -95,6 +101,20 @@ impl Plan {
     /// Megapixel-evaluations of all jobs.
     pub fn work(&self) -> f64 {
         self.jobs.iter().map(Job::work).sum::<f64>().max(0.0)
+    }
+
+    /// Settings that have no effect on levels as they are computed, each once, in words.
+    pub fn warnings(&self) -> BTreeSet<&'static str> {
+        let levels = self.jobs.iter().flat_map(|job| job.levels.iter().map(move |l| (job, l)));
+        let of_level = |(job, level): (&Job, &Level)| {
+            let mode = LevelMode {
+                in_rounds: level.runs_in_rounds(),
+                on_gpus: level.gpu_bytes > 0,
+                evaluations: level.evaluations_in_a_row(),
+            };
+            without_effect(&job.settings, mode)
+        };
+        levels.flat_map(of_level).collect()
     }
 }
 
@@ -216,10 +236,10 @@ pub fn plan_job(
     }
     let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
     let levels = fitted((width, height), &pictures, machine).map_err(
-        |((width, height), Short { needed, on_gpu })| {
+        |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
             let narrowed = settings.tiling.mode != TilingMode::Auto
-                || settings.tiling.core != Core::Auto
+                || settings.tiling.core_px != OrAuto::Auto
                 || settings.optimise.history.is_some();
             match machine.gpus {
                 Some(gpus) if on_gpu => {
@@ -243,7 +263,7 @@ pub fn plan_job(
     // With bleed the photograph stands beside the larger one that it is mirrored into.
     let copies = if framing.bleed > 0 { 2 } else { 1 };
     let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
-    let content = settings.input.content[output.content].clone();
+    let content = variant.input.content[output.content].clone();
     let (pipeline, variant, output) =
         (config.file.clone(), variant.name.clone(), output.path.clone());
     Ok(Job {
@@ -267,14 +287,13 @@ fn fitted(
     size: (usize, usize),
     pictures: &Pictures<'_>,
     machine: Machine,
-) -> Result<Vec<Level>, ((usize, usize), Short)> {
+) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
     let mut levels = levels(size, &pictures.settings.pyramid);
-    let needs =
-        Needs { settings: pictures.settings, spec: pictures.spec, held: pictures.held(), machine };
+    let constraints = Constraints::new(pictures.settings, pictures.spec, machine, pictures.held());
     let count = levels.len();
-    let mut refused: Option<((usize, usize), Short)> = None;
+    let mut refused: Option<((usize, usize), Shortage)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
-        let chosen = execution::choose(level, &needs);
+        let chosen = execution::choose(level, &constraints);
         level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
         let needed = match chosen {
@@ -284,9 +303,9 @@ fn fitted(
                 (level.gpu_bytes, level.held_on_gpu) = (chosen.gpu_bytes, chosen.held_on_gpu);
                 continue;
             }
-            Ok(_) => Short { needed: around, on_gpu: false },
-            Err(short) if short.on_gpu => short,
-            Err(short) => Short { needed: short.needed.max(around), on_gpu: false },
+            Ok(_) => Shortage { needed: around, on_gpu: false },
+            Err(shortage) if shortage.on_gpu => shortage,
+            Err(shortage) => Shortage { needed: shortage.needed.max(around), on_gpu: false },
         };
         if refused.as_ref().is_none_or(|(_, most)| needed > *most) {
             refused = Some(((level.width, level.height), needed));

@@ -24,3 +24,31 @@ pub fn resolve_spec(objective: &Objective) -> Spec {
     spec.pooling = objective.pooling.unwrap_or(spec.pooling);
     spec
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Choice;
+
+    #[test]
+    fn the_settings_know_which_terms_a_preset_has() {
+        for &preset in Preset::ALL {
+            let word = preset.word();
+            let zero = Some(0.0);
+            let rest = Objective {
+                preset,
+                content_weight: zero,
+                style_weight: zero,
+                ..Objective::default()
+            };
+            let spec = resolve_spec(&rest);
+            assert_eq!(rest.needs_style(), spec.statistics_weight > 0.0, "{word}");
+            let terms = [spec.statistics_weight, spec.variation_weight];
+            assert_eq!(rest.is_zero(), terms == [0.0; 2], "{word}");
+            let whole = Objective { preset, ..Objective::default() };
+            let spec = resolve_spec(&whole);
+            assert!(spec.content_weight > 0.0 && spec.style_weight > 0.0, "{word}");
+            assert!(whole.needs_style() && !whole.is_zero(), "{word}");
+        }
+    }
+}

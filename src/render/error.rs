@@ -37,6 +37,9 @@ pub enum RenderError {
     /// The system gives no more threads.
     #[error("the system gives no more threads")]
     NoThreads,
+    /// Somebody asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
     /// Something that should not happen.
     #[error("{0}: this is a fault of the program")]
     Broken(&'static str),
@@ -71,6 +74,16 @@ impl RenderError {
             RenderError::Weights(_) => false,
             _ => true,
         }
+    }
+
+    /// Whether somebody asked to stop: no failure.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, RenderError::Cancelled)
+    }
+
+    /// Whether memory was short: smaller tiles may do.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, RenderError::Network(error) if error.is_out_of_memory())
     }
 
     /// Whether no other picture can be painted either before the cause is gone: the disk is full, or

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
-use crate::config::{self, ColorFrom, Companion, MetadataFrom};
+use crate::config::{ColorFrom, MetadataFrom, ProfileSource, RunSettings, ViewerTiles};
 use crate::files::{self, Overwrite};
 use crate::geometry::Rect;
 use crate::image::{
-    self, Compression, Encoding, Intent, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter,
-    Rows, Writer,
+    self, Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows,
+    Writer,
 };
 use crate::plan::Job;
 use crate::render::error::RenderError;
@@ -60,12 +60,14 @@ pub struct Finish<'a> {
 }
 
 impl<'a> Finish<'a> {
-    /// For the pictures of `job`, painted from `photograph` by the network of the hash `weights`.
+    /// For the pictures of `job` in a run of `settings`, painted from `photograph` by the network
+    /// of the hash `weights`.
     ///
     /// # Errors
     /// When the output's format, profile or size cannot be written.
     pub fn new(
         job: &'a Job,
+        settings: &RunSettings,
         photograph: &'a ContentImage,
         weights: &str,
     ) -> Result<Self, RenderError> {
@@ -74,25 +76,21 @@ impl<'a> Finish<'a> {
         let format = OutputFormat::from_path(&job.output)
             .expect("an output's extension is checked with the settings");
         let mut encoding = Encoding::new(format);
-        if output.metadata == MetadataFrom::Keep {
+        if output.metadata != MetadataFrom::None {
             encoding = encoding.carry(photograph.source());
-            encoding.recipe = recipe(job, weights);
+            encoding.place = output.metadata == MetadataFrom::All;
+            encoding.recipe = recipe(job, settings, weights);
         }
-        encoding.bit_depth = output.bit_depth.bits();
-        encoding.compression = match output.compression {
+        encoding.bit_depth = output.bit_depth;
+        encoding.compression = match format {
             // PNG is always deflated.
-            _ if format == OutputFormat::Png => Compression::Deflate,
-            config::Compression::Deflate => Compression::Deflate,
-            config::Compression::Lzw => Compression::Lzw,
-            config::Compression::None => Compression::None,
+            OutputFormat::Png => Compression::Deflate,
+            _ => output.compression,
         };
         encoding.quality = output.quality;
         encoding.dpi = output.resolution().map(|dpi| dpi.0);
         encoding.dither = output.dither;
-        encoding.intent = match job.settings.color.intent {
-            config::Intent::RelativeColorimetric => Intent::Relative,
-            config::Intent::Perceptual => Intent::Perceptual,
-        };
+        encoding.intent = job.settings.color.intent;
         encoding.profile = profile(&job.settings.color.output_profile, photograph, &mut warnings)?;
         encoding.alpha = photograph.has_alpha();
         if encoding.alpha && format == OutputFormat::Jpeg {
@@ -183,7 +181,7 @@ impl<'a> Finish<'a> {
                 Some(PreviewWriter::create(&path, size, PREVIEW_SIDE, Overwrite::Allow)?);
             companions.push(path);
         }
-        if output.pyramid == Companion::Dzi {
+        if output.pyramid == ViewerTiles::Dzi {
             let path = pyramid_path(path);
             sinks.pyramid = Some(PyramidWriter::create(
                 &path,
@@ -251,14 +249,14 @@ fn size(canvas: &dyn Pixels) -> (u32, u32) {
 
 /// The profile of the output. A photograph's own is used where colours can be written to it.
 fn profile(
-    wanted: &config::OutputProfile,
+    wanted: &ProfileSource,
     photograph: &ContentImage,
     warnings: &mut Vec<String>,
 ) -> Result<OutputProfile, RenderError> {
     match wanted {
-        config::OutputProfile::Srgb => Ok(OutputProfile::Srgb),
-        config::OutputProfile::File(path) => Ok(OutputProfile::from_file(path)?),
-        config::OutputProfile::Input => {
+        ProfileSource::Srgb => Ok(OutputProfile::Srgb),
+        ProfileSource::File(path) => Ok(OutputProfile::from_file(path)?),
+        ProfileSource::Input => {
             let own = photograph.source().icc.clone().map(OutputProfile::from_icc);
             Ok(own.unwrap_or(Ok(OutputProfile::Srgb)).unwrap_or_else(|reason| {
                 warnings.push(format!("the photograph's own profile is not used for the picture, which is sRGB: {reason}"));

@@ -1,32 +1,20 @@
 //! One job from the photograph to the finished file.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
-use crate::event::{Event, Losses, Watcher};
+use crate::config::RunSettings;
+use crate::event::{CancellationToken, Event, Losses, Watcher};
 use crate::files;
-use crate::image::Limits;
 use crate::journal::Checkpoints;
 use crate::plan::{Job, Level};
-use crate::render::devices::engine::Engine;
+use crate::render::context::RenderContext;
 use crate::render::error::RenderError;
 use crate::render::finish::{Finish, partial_path};
 use crate::render::level::LevelRun;
-use crate::render::progress::{Progress, Resumed, Start};
+use crate::render::progress::{Progress, ResumePoint, Start};
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
-use crate::render::store::stage::{Canvas, written_by_bands};
-use crate::render::store::targets::TargetStore;
-
-/// What a job is painted with, shared by all jobs of a run.
-pub struct RenderContext<'a> {
-    /// What computes.
-    pub engine: &'a mut Engine,
-    /// Statistics of paintings that are already there.
-    pub targets: &'a Mutex<TargetStore>,
-    /// How large pictures may be.
-    pub limits: &'a Limits,
-}
+use crate::render::store::stage::{Canvas, resized_file, written_by_bands};
 
 /// A canvas that is ready to be written, and what it took.
 pub struct FinishedCanvas {
@@ -64,7 +52,7 @@ pub fn paint(
     watcher: &mut Watcher<'_>,
 ) -> Result<RenderOutcome, RenderError> {
     // What cannot be written is told before the work and not after it.
-    let finish = Finish::new(job, photograph, context.engine.weights().sha256())?;
+    let finish = Finish::new(job, context.settings, photograph, context.engine.weights().sha256())?;
     for note in photograph.source().notes.iter().chain(finish.warnings()) {
         watcher
             .listener
@@ -72,8 +60,8 @@ pub fn paint(
     }
     let mut progress = Progress::new(checkpoints);
     let resumed = progress.resume(job, watcher)?;
-    let Resumed { level: first, mut canvas, mut within } =
-        resumed.unwrap_or(Resumed { level: 0, canvas: None, within: None });
+    let ResumePoint { level: first, mut canvas, mut within } =
+        resumed.unwrap_or(ResumePoint { level: 0, canvas: None, within: None });
     let kept = progress.checkpoints.is_some();
     let scratch = if !kept && job.levels.iter().any(Level::runs_in_rounds) {
         Some(files::temporary_directory(&job.output)?)
@@ -87,11 +75,21 @@ pub fn paint(
             (_, Some(checkpoints)) => Some(checkpoints.level_directory(number)?),
             (scratch, None) => scratch.as_ref().map(|scratch| scratch.path().to_path_buf()),
         };
-        let content = photograph_at(photograph, number, level, files.as_deref())?;
         let start = match (within.take(), canvas.take()) {
             (Some(within), _) => Start::Within(within),
             (None, Some(below)) => {
-                Start::Canvas(enlarged(below, number, level, files.as_deref(), kept)?)
+                match enlarged(&below, number, level, files.as_deref(), watcher.cancellation) {
+                    Err(error) if error.is_cancelled() => {
+                        return interrupted(job, &finish, &below, watcher);
+                    }
+                    larger => {
+                        let larger = larger?;
+                        if !kept {
+                            below.remove()?;
+                        }
+                        Start::Canvas(larger)
+                    }
+                }
             }
             (None, None) => {
                 let size = (level.width, level.height);
@@ -101,15 +99,20 @@ pub fn paint(
                 )
             }
         };
-        let run = LevelRun::prepare(job, number, &finish, files.as_deref(), context, watcher)?;
+        let content = content_at(photograph, number, level, files.as_deref(), watcher.cancellation);
+        let prepared = content.and_then(|content| {
+            let files = files.as_deref();
+            Ok((content, LevelRun::prepare(job, number, &finish, files, context, watcher)?))
+        });
+        let (content, run) = match prepared {
+            Err(error) if error.is_cancelled() => {
+                return interrupted(job, &finish, &start.into_canvas(), watcher);
+            }
+            prepared => prepared?,
+        };
         let result = run.climb(content, start, watcher, &mut progress)?;
         if progress.interrupted {
-            let path = partial_path(&job.output);
-            finish.write(&result, &path)?;
-            watcher
-                .listener
-                .on_event(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
-            return Ok(RenderOutcome::Interrupted { path });
+            return interrupted(job, &finish, &result, watcher);
         }
         // A level shows what the print will look like, long before it is there.
         if number + 1 < job.levels.len() {
@@ -136,11 +139,12 @@ pub fn paint(
 /// When a file cannot be written. Nothing appears under the output's name then.
 pub fn deliver(
     job: &Job,
+    settings: &RunSettings,
     photograph: &ContentImage,
     painting: &FinishedCanvas,
     weights: &str,
 ) -> Result<Vec<PathBuf>, RenderError> {
-    let finish = Finish::new(job, photograph, weights)?;
+    let finish = Finish::new(job, settings, photograph, weights)?;
     let companions = finish.complete(&painting.canvas)?;
     finish.drop_preview()?;
     // It may well not be there, and a picture that is finished is not undone for it.
@@ -148,39 +152,48 @@ pub fn deliver(
     Ok(companions)
 }
 
-/// The photograph at a level's size: in a file of `files` where the level wants it there.
-fn photograph_at(
-    photograph: &ContentImage,
-    number: usize,
-    level: &Level,
-    files: Option<&Path>,
-) -> Result<Canvas, RenderError> {
-    let size = (level.width, level.height);
-    let Some(files) = files else { return Ok(Canvas::Memory(photograph.tensor(size.0, size.1)?)) };
-    let path = files.join(format!("level-{}-photograph.canvas", number + 1));
-    let file =
-        written_by_bands(size, &path, |top, rows| Ok(photograph.rows(size, top..top + rows)))?;
-    Ok(Canvas::File(file))
+/// Leaves the picture so far beside the final name.
+fn interrupted(
+    job: &Job,
+    finish: &Finish<'_>,
+    canvas: &Canvas,
+    watcher: &mut Watcher<'_>,
+) -> Result<RenderOutcome, RenderError> {
+    let path = partial_path(&job.output);
+    finish.write(canvas, &path)?;
+    watcher.listener.on_event(&Event::Interrupted { job: job.index, path: Some(path.clone()) });
+    Ok(RenderOutcome::Interrupted { path })
 }
 
-/// The canvas of the level below at a level's size; below, it goes unless it is `kept`.
-fn enlarged(
-    below: Canvas,
+/// The content at a level's size: in a file of `files` where the level wants it there.
+fn content_at(
+    content: &ContentImage,
     number: usize,
     level: &Level,
     files: Option<&Path>,
-    kept: bool,
+    cancellation: &CancellationToken,
+) -> Result<Canvas, RenderError> {
+    let size = (level.width, level.height);
+    let Some(files) = files else { return Ok(Canvas::Memory(content.tensor(size.0, size.1)?)) };
+    let path = files.join(format!("level-{}-content.canvas", number + 1));
+    let band = |top, rows| Ok(content.rows(size, top..top + rows));
+    Ok(Canvas::File(written_by_bands(size, &path, cancellation, band)?))
+}
+
+/// The canvas of the level below at a level's size.
+fn enlarged(
+    below: &Canvas,
+    number: usize,
+    level: &Level,
+    files: Option<&Path>,
+    cancellation: &CancellationToken,
 ) -> Result<Canvas, RenderError> {
     let size = (level.width, level.height);
     match files {
         Some(files) => {
-            let start = below
-                .resized_file(size, &files.join(format!("level-{}-start.canvas", number + 1)))?;
-            if !kept {
-                below.remove()?;
-            }
-            Ok(Canvas::File(start))
+            let path = files.join(format!("level-{}-start.canvas", number + 1));
+            Ok(Canvas::File(resized_file(below, size, &path, cancellation)?))
         }
-        None => Ok(Canvas::Memory(resized(&below.into_tensor()?, size.0, size.1)?)),
+        None => Ok(Canvas::Memory(resized(&below.tensor()?, size.0, size.1)?)),
     }
 }

@@ -3,18 +3,23 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use crate::event::Event;
-use crate::event::Watcher;
+use crate::config;
+use crate::event::{Event, Watcher};
 use crate::objective::StyleTargets;
-use crate::plan::{Execution, Job, Level};
+use crate::optimise::Method;
+use crate::plan::{Execution, Job, Level, margins};
+use crate::render::context::RenderContext;
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
-use crate::render::finish::Finish;
-use crate::render::job::RenderContext;
+use crate::render::exact::evaluator::TilePlan;
+use crate::render::finish::{Finish, intermediate_path};
 use crate::render::progress::{Progress, Start};
-use crate::render::rounds::visits::Kind;
 use crate::render::store::stage::Canvas;
+use crate::tiling::Pixels;
+
+/// Adam's step by default, in canvas values: about 5 of 255.
+const ADAM_RATE: f64 = 0.02;
 
 /// A level that is about to be computed, whatever its mode.
 pub(super) struct LevelRun<'a> {
@@ -28,17 +33,19 @@ pub(super) struct LevelRun<'a> {
     pub(super) files: Option<&'a Path>,
     /// Whose threads compute.
     pub(super) engine: &'a Engine,
-    /// Who computes the tiles.
+    /// Who computes the tiles, until a stop is requested.
     pub(super) workers: WorkerPool<'static>,
-    /// The paintings' statistics at the level's size.
+    /// The style's statistics at the level's size.
     pub(super) style: StyleTargets,
+    /// Evaluations between two intermediate pictures of exact mode; 0: none.
+    pub(super) save_every: usize,
 }
 
 impl<'a> LevelRun<'a> {
-    /// Brings network and style targets to hand for level `number` of `job`.
+    /// Prepares network and style targets for level `number` of `job`.
     ///
     /// # Errors
-    /// When a painting cannot be read or the device fails.
+    /// When a style image cannot be read, the device fails, or a stop was requested.
     pub(super) fn prepare(
         job: &'a Job,
         number: usize,
@@ -47,9 +54,11 @@ impl<'a> LevelRun<'a> {
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits } = context;
+        let RenderContext { engine, targets, limits, settings } = context;
         let level = &job.levels[number];
+        let cancellation = watcher.cancellation.clone();
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
+        let workers = workers.watching(cancellation);
         let network = job
             .spec
             .deepest()
@@ -61,11 +70,12 @@ impl<'a> LevelRun<'a> {
                 // Entries are only added whole: a store that a panic left behind is as good as
                 // before.
                 let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-                targets.blend(job, size, engine, network.as_ref(), limits, watcher.listener)?
+                targets.blend(job, size, engine, network.as_ref(), limits, watcher)?
             }
             _ => StyleTargets::default(),
         };
-        Ok(Self { job, number, finish, files, engine, workers, style })
+        let save_every = settings.watch.save_every as usize;
+        Ok(Self { job, number, finish, files, engine, workers, style, save_every })
     }
 
     /// The level in numbers.
@@ -73,43 +83,71 @@ impl<'a> LevelRun<'a> {
         &self.job.levels[self.number]
     }
 
-    /// Optimises the level from `start` on and returns its canvas; the photograph is at the level's
-    /// size as well.
+    /// Optimises the level from `start` on and returns its canvas; `content` is the content image at
+    /// the level's size. A request to stop ends it early, with [`Progress::interrupted`] set.
     ///
     /// # Errors
     /// When the computation fails or a file cannot be written.
     pub(super) fn climb(
         self,
-        photograph: Canvas,
+        content: Canvas,
         start: Start,
         watcher: &mut Watcher<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<Canvas, RenderError> {
         match self.level().execution {
-            Execution::Exact { core, history, keep } => self
-                .climb_exact((core, history, keep), photograph, start, watcher, progress)
-                .map(Canvas::Memory),
-            Execution::Blocks(visits) => self
-                .climb_in_rounds(Kind::Blocks, visits, photograph, start, watcher, progress)
-                .map(Canvas::File),
-            Execution::Feathered(visits) => self
-                .climb_in_rounds(Kind::Feathered, visits, photograph, start, watcher, progress)
-                .map(Canvas::File),
+            Execution::Exact { core, history, keep } => {
+                let tiles =
+                    TilePlan { core, keep, margins: margins(&self.job.settings, &self.job.spec) };
+                self.climb_exact((tiles, history), content, start, watcher, progress)
+                    .map(Canvas::Memory)
+            }
+            Execution::Blocks(_) | Execution::Feathered(_) => {
+                self.climb_in_rounds(content, start, watcher, progress).map(Canvas::File)
+            }
         }
     }
 
-    /// Tells that the level begins.
-    pub(crate) fn announce(&self, evaluations: usize, tiles: usize, watcher: &mut Watcher<'_>) {
+    /// Reports that the level begins.
+    pub(super) fn announce(&self, evaluations: usize, tiles: usize, watcher: &mut Watcher<'_>) {
         let Level { width, height, .. } = *self.level();
         let (job, level, levels) = (self.job.index, self.number, self.job.levels.len());
-        watcher.listener.on_event(&Event::LevelStarted {
-            job,
-            level,
-            levels,
-            width,
-            height,
-            evaluations,
-            tiles,
-        });
+        let started = Event::LevelStarted { job, level, levels, width, height, evaluations, tiles };
+        watcher.listener.on_event(&started);
+    }
+
+    /// The optimiser that the settings ask for; L-BFGS keeps `history` pairs.
+    pub(super) fn method(&self, history: usize) -> Method {
+        let settings = &self.job.settings.optimise;
+        match settings.method {
+            config::Method::Lbfgs => {
+                Method::Lbfgs { history, rate: settings.learning_rate.unwrap_or(1.0) }
+            }
+            config::Method::Adam => {
+                Method::Adam { rate: settings.learning_rate.unwrap_or(ADAM_RATE) }
+            }
+        }
+    }
+
+    /// Whether `watch.save-every` asks for a picture after an evaluation in `before + 1..=after`.
+    pub(super) fn saves_between(&self, before: usize, after: usize) -> bool {
+        let every = self.save_every;
+        every > 0 && before / every < after / every
+    }
+
+    /// Writes a picture of the work so far.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn save(
+        &self,
+        canvas: &dyn Pixels,
+        evaluation: usize,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
+        let path = intermediate_path(&self.job.output, self.number, evaluation);
+        self.finish.write(canvas, &path)?;
+        watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
+        Ok(())
     }
 }

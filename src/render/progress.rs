@@ -6,7 +6,7 @@ use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
 use crate::journal::checkpoint::{Snapshot, Stage};
-use crate::optimise::{Bits, Optimiser, State};
+use crate::optimise::{ExactF64, Optimiser, State};
 use crate::plan::Job;
 use crate::planes::Shape;
 use crate::render::error::RenderError;
@@ -33,6 +33,16 @@ pub(super) enum Start {
     Within(Within),
 }
 
+impl Start {
+    /// The picture that it is.
+    pub(super) fn into_canvas(self) -> Canvas {
+        match self {
+            Start::Canvas(canvas) => canvas,
+            Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
+        }
+    }
+}
+
 /// The middle of a level in exact mode.
 pub(super) struct Within {
     /// The optimiser, as it was.
@@ -44,7 +54,7 @@ pub(super) struct Within {
 }
 
 /// Where a job goes on.
-pub(super) struct Resumed {
+pub(super) struct ResumePoint {
     /// The level to go on with, which may be one behind the last.
     pub(super) level: usize,
     /// The result of the level below, unless the work goes on within a level.
@@ -67,7 +77,7 @@ impl<'c> Progress<'c> {
         &mut self,
         job: &Job,
         watcher: &mut Watcher<'_>,
-    ) -> Result<Option<Resumed>, RenderError> {
+    ) -> Result<Option<ResumePoint>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
         let snapshot = checkpoints
             .load(&mut |message| watcher.listener.on_event(&Event::Warning { message }))?;
@@ -117,8 +127,8 @@ impl<'c> Progress<'c> {
         optimiser: &Optimiser,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let State { numbers, vectors } = optimiser.state();
-        let stage = Stage::Exact { level, evaluation, best: Bits(best), optimiser: numbers };
+        let State { scalars, vectors } = optimiser.state();
+        let stage = Stage::Exact { level, evaluation, best: ExactF64(best), optimiser: scalars };
         self.keep(job, (level, evaluation), stage, vectors, watcher)
     }
 
@@ -178,7 +188,7 @@ fn resumed(
     job: &Job,
     snapshot: Snapshot,
     checkpoints: &Checkpoints,
-) -> Result<Option<Resumed>, RenderError> {
+) -> Result<Option<ResumePoint>, RenderError> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
     let next = stage.next_level();
     let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
@@ -187,14 +197,14 @@ fn resumed(
             vectors.iter().all(|vector| vector.dims() == [3, height, width])
         })
     };
-    let done = |canvas| Resumed { level: next, canvas: Some(canvas), within: None };
+    let done = |canvas| ResumePoint { level: next, canvas: Some(canvas), within: None };
     Ok(match stage {
         Stage::Exact { level, evaluation, best, optimiser } => {
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser =
-                Optimiser::restore(State { numbers: optimiser, vectors }).filter(|_| whole);
+                Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole);
             let within = |optimiser| Within { optimiser, evaluation, best: best.0 };
-            optimiser.map(|optimiser| Resumed {
+            optimiser.map(|optimiser| ResumePoint {
                 level,
                 canvas: None,
                 within: Some(within(optimiser)),

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::config::{Effect, Listed};
+use crate::config::{Effect, Input, Listed, RunSettings};
 use crate::plan::{Execution, Job, Level};
 
-/// A pipeline as TOML: every setting that affects the picture, paths as seen from the original
+/// A pipeline as TOML: every setting of the job and its run that affects the picture, paths as seen from the original
 /// pipeline's folder. Its comments say what a pipeline cannot: program, file, the network's hash,
 /// and what the memory decided.
-pub fn recipe(job: &Job, weights: &str) -> String {
+pub fn recipe(job: &Job, run: &RunSettings, weights: &str) -> String {
     let folder = job.pipeline.parent().unwrap_or(Path::new(""));
     let pipeline = job
         .pipeline
@@ -24,16 +24,13 @@ pub fn recipe(job: &Job, weights: &str) -> String {
         job.framing,
         levels.join("; ")
     );
-    let mut settings = job.settings.clone();
-    settings.input.content = vec![job.content.clone()];
+    let input = Input { content: vec![job.content.clone()] };
     let made = |one: &Listed| matches!(one.effect, Effect::Pixels | Effect::Input);
     let mut style = None;
     // Dotted keys first: what follows a style's head would belong to it.
-    let (of_styles, others): (Vec<_>, Vec<_>) = settings
-        .listing(folder)
-        .into_iter()
-        .filter(made)
-        .partition(|one| one.key.starts_with("style."));
+    let listings = [input.listing(folder), job.settings.listing(folder), run.listing(folder)];
+    let (of_styles, others): (Vec<_>, Vec<_>) =
+        listings.into_iter().flatten().filter(made).partition(|one| one.key.starts_with("style."));
     // A brace in a file's name would be a placeholder.
     if !job.name.contains(['{', '}']) {
         text.push_str(&format!("output.name = {:?}\n", job.name));

@@ -2,7 +2,7 @@
 //!
 //! Two measures for every edge between two tiles. A sharp seam is a line where neighbouring pixels
 //! differ more than on the lines beside it. A soft one is a step in colour between both sides of
-//! the edge that the photograph has not. Both are taken on the tiles' grid and, for comparison, on
+//! the edge that the content has not. Both are taken on the tiles' grid and, for comparison, on
 //! a control grid half a core away, where no tile ends: a painting has strokes and edges of its
 //! own, and what they do to the measures the control shows.
 
@@ -50,7 +50,7 @@ pub struct Boundaries {
     pub mean_ratio: f64,
     /// Where the largest ratio is.
     pub worst_at: Place,
-    /// The largest step in colour across an edge, less the photograph's, in CIE 1976 Lab units.
+    /// The largest step in colour across an edge, less the content's, in CIE 1976 Lab units.
     pub worst_step: f64,
     /// The mean of these steps.
     pub mean_step: f64,
@@ -67,7 +67,7 @@ pub struct Seams {
 }
 
 /// Measures `picture`, planar `[3, H, W]`, sRGB 0..1, whose tiles have cores of `core` px;
-/// `content` is the photograph at the same size. Nothing when no boundary of a grid lies [`LINES`]
+/// `content` is the content image at the same size. Nothing when no boundary of a grid lies [`LINES`]
 /// px from the border.
 ///
 /// # Panics
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_in_colour_is_found_and_the_photographs_own_is_not() {
+    fn a_step_in_colour_is_found_and_the_contents_own_is_not() {
         let (content, (width, _)) = (strokes(2), SIZE);
         let stepped = |picture: &[f32]| -> Vec<f32> {
             picture

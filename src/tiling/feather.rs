@@ -7,9 +7,7 @@
 //! multiples of 2^-24, so that `1 - w` is a float32, and no more than two tiles of an axis meet
 //! anywhere.
 
-use crate::geometry::Rect;
-
-use super::{ALIGNMENT, EXACT_ALIGNMENT};
+use crate::geometry::{ALIGNMENT, GRID, Rect};
 
 /// Weights are multiples of one over this: what the 24 bits of a float32's significand hold.
 const STEPS: f64 = (1u32 << 24) as f64;
@@ -38,11 +36,7 @@ impl Axis {
             core >= length || (core > 0 && core.is_multiple_of(ALIGNMENT)),
             "a core of {core} px is not a multiple of {ALIGNMENT}"
         );
-        let unit = if core.is_multiple_of(EXACT_ALIGNMENT) && core > EXACT_ALIGNMENT {
-            EXACT_ALIGNMENT
-        } else {
-            ALIGNMENT
-        };
+        let unit = if core.is_multiple_of(GRID) && core > GRID { GRID } else { ALIGNMENT };
         let units = length / unit;
         let pieces = length.div_ceil(core).min(units).max(1);
         let start = |piece: usize| (piece * (units / pieces) + piece.min(units % pieces)) * unit;
@@ -138,13 +132,8 @@ impl Layout {
     }
 
     /// How many tiles there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.columns.pieces() * self.rows.pieces()
-    }
-
-    /// Whether there are no tiles: never.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn place(&self, tile: usize) -> (usize, usize) {
@@ -235,7 +224,7 @@ mod tests {
             let layout = Layout::new((width, height), core * 16, overlap, shifted);
             prop_assert_eq!(layout.size(), (width, height));
             let mut sums = vec![0f64; width * height];
-            for tile in 0..layout.len() {
+            for tile in 0..layout.count() {
                 let (free, (across, down)) = (layout.free(tile), layout.window(tile));
                 for (y, v) in (free.top..free.bottom()).zip(&down) {
                     for (x, h) in (free.left..free.right()).zip(&across) {

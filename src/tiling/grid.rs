@@ -1,55 +1,6 @@
-//! The grid of tiles and the arithmetic of margins.
-//!
-//! A tap's cell of side `stride` sees `reach` pixels beyond its own square. Features of a core are
-//! exact when the tile holds `reach` more pixels on every side. Gradients at a core's pixels need
-//! every cell that sees such a pixel, which lie up to `reach`, rounded up to whole cells, outside,
-//! and each of these needs its own `reach` beyond. At the canvas's own borders nothing is missing:
-//! zero padding is the truth there.
+//! The grid of tiles: cores that partition a canvas.
 
-use serde::{Deserialize, Serialize};
-
-use crate::geometry::Rect;
-
-/// Tile corners are multiples of this many pixels, so that every pooling window of the chain (up to
-/// 16 px) lies in a tile as it lies on the canvas.
-pub const ALIGNMENT: usize = 16;
-
-/// Tile corners on multiples of this many pixels put the convolutions' 4x4 blocks of the deepest
-/// cells (4 x 16 px) at the same place whatever the tiling: with margins that reach far enough
-/// results are then equal to the last bit.
-pub const EXACT_ALIGNMENT: usize = 64;
-
-/// How much a tile holds beyond its core, px.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Margins {
-    /// Enough for exact features of the core.
-    pub features: usize,
-    /// Enough for exact gradients at the core's pixels.
-    pub gradient: usize,
-}
-
-impl Margins {
-    /// The smallest margins on multiples of 16 px for taps given as (reach, stride), both in px.
-    pub fn for_taps(taps: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        let (mut features, mut gradient) = (0, 0);
-        for (reach, stride) in taps {
-            features = features.max(reach);
-            gradient = gradient.max(reach.next_multiple_of(stride) + reach);
-        }
-        Self {
-            features: features.next_multiple_of(ALIGNMENT),
-            gradient: gradient.next_multiple_of(ALIGNMENT),
-        }
-    }
-
-    /// The same, rounded up so that tiles begin on multiples of 64 px.
-    pub fn aligned(self) -> Self {
-        Self {
-            features: self.features.next_multiple_of(EXACT_ALIGNMENT),
-            gradient: self.gradient.next_multiple_of(EXACT_ALIGNMENT),
-        }
-    }
-}
+use crate::geometry::{ALIGNMENT, Rect};
 
 /// One tile of a grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,13 +60,8 @@ impl Grid {
     }
 
     /// Tiles in all.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.columns() * self.rows()
-    }
-
-    /// Whether the canvas has no pixels.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The tile at `index`.
@@ -129,7 +75,7 @@ impl Grid {
     /// All tiles, row by row.
     pub fn tiles(&self) -> impl Iterator<Item = Tile> {
         let grid = *self;
-        (0..grid.len()).map(move |index| grid.tile(index))
+        (0..grid.count()).map(move |index| grid.tile(index))
     }
 }
 
@@ -137,15 +83,6 @@ impl Grid {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn margins_are_those_of_the_deepest_tap() {
-        // relu5_1: 70 px of reach, cells of 16 px.
-        let margins = Margins::for_taps([(1, 1), (70, 16)]);
-        assert_eq!(margins, Margins { features: 80, gradient: 160 });
-        assert_eq!(margins.aligned(), Margins { features: 128, gradient: 192 });
-        assert_eq!(Margins::for_taps([]), Margins { features: 0, gradient: 0 });
-    }
 
     proptest! {
         #[test]

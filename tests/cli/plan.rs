@@ -39,6 +39,25 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
+fn what_has_no_effect_on_a_level_is_said_once_before_the_work() {
+    let folder = Folder::new();
+    let two_levels = ["output.long-side-px=192", "pyramid.evaluations=[2, 1]"];
+    let plan = |keys: &[&str]| {
+        let keys = keys.iter().flat_map(|key| ["--set", key]);
+        folder.call(&["plan", "pipeline.toml"].into_iter().chain(keys).collect::<Vec<_>>())
+    };
+    let warnings = |text: &str| text.matches("warning: ").count();
+    let plain = plan(&two_levels[..1]).exits(0);
+    assert_eq!(warnings(&plain.err), 0, "{plain:?}");
+    let single = plan(&two_levels).exits(0).says(&["a level with 1 evaluation stays as it starts"]);
+    assert_eq!(warnings(&single.err), 1, "{single:?}");
+    // What the pipeline itself shows is underlined, and a quiet run says nothing.
+    plan(&["output.quality=5"]).exits(0).says(&["`output.quality` has no effect", "--set:1:1"]);
+    let quiet = folder.run(&["--quiet", "pyramid.evaluations=1", "output.quality=5"]).exits(0);
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
 fn a_plan_in_json_is_the_runs_plan_and_its_outlook() {
     let folder = Folder::new();
     let json = folder.call(&["plan", "pipeline.toml", "--json"]).exits(0);

@@ -129,15 +129,9 @@ fn what_cannot_be_scored_is_told() {
         .exits(4)
         .one_line(&["there.safetensors already exists"]);
     assert_eq!(std::fs::read(folder.path("there.safetensors")).unwrap(), b"precious");
-    score(&folder, &["--preset", "monet"])
-        .exits(3)
-        .one_line(&["monet", "spst, gatys, neural-style"]);
-    score(&folder, &["--pooling", "median"]).exits(3).one_line(&["median", "max and average"]);
-    score(&folder, &["--core-px", "40"]).exits(3).one_line(&["40", "multiples of 16"]);
     score(&folder, &["--core-px", "48", "--margins", "bitwise"])
-        .exits(3)
+        .exits(2)
         .one_line(&["48", "multiples of 64"]);
-    score(&folder, &["--margins", "wide"]).exits(3).one_line(&["wide", "exact, bitwise"]);
     score(&folder, &["--weights", "gone.safetensors"]).exits(4).one_line(&["gone.safetensors"]);
     folder.write("text.png", "no picture");
     folder

@@ -70,7 +70,7 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    let ran = folder.run(&["-v", "watch.print-every=2", "output.overwrite=true"]).exits(0);
+    let ran = folder.run(&["watch.print-every=2", "output.overwrite=true"]).exits(0);
     let lines = logged(&ran.err);
     assert_eq!(lines.len(), 2, "{ran:?}");
     for (line, number) in lines.iter().zip([2, 4]) {
@@ -84,14 +84,15 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
             assert!(line.contains(word), "{line}");
         }
     }
-    // Without -v, and without an interval, there is none.
-    for arguments in [
-        ["watch.print-every=2", "output.overwrite=true"].as_slice(),
-        &["-v", "output.overwrite=true"],
-    ] {
-        let ran = folder.run(arguments).exits(0);
-        assert_eq!(logged(&ran.err), Vec::<String>::new());
-    }
+    // In blocks mode there is one for each round.
+    let keys = ["watch.print-every=3", "tiling.mode=blocks", "tiling.rounds=2", "tiling.visit=2"];
+    let ran = folder.run(&[&keys[..], &["output.overwrite=true"]].concat()).exits(0);
+    let rounds = ran.err.lines().filter(|line| line.contains("content loss"));
+    let numbers: Vec<bool> = rounds.map(|line| line.contains("round 1:")).collect();
+    assert_eq!(numbers, [true, false], "{ran:?}");
+    // Without an interval there is none.
+    let ran = folder.run(&["-v", "output.overwrite=true"]).exits(0);
+    assert_eq!(logged(&ran.err), Vec::<String>::new());
     let arguments = [
         "run",
         "pipeline.toml",

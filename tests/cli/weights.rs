@@ -159,10 +159,6 @@ fn files_that_are_no_weights_are_refused() {
         .call(&["weights", "import", "gone.safetensors"])
         .exits(4)
         .one_line(&["cannot read the weights gone.safetensors"]);
-    folder
-        .call(&["weights", "import", "half.safetensors", "--dtype", "int4"])
-        .exits(3)
-        .one_line(&["int4", "f16 and f32"]);
 }
 
 #[test]

@@ -3,35 +3,12 @@
 
 use std::path::PathBuf;
 
-use impasto::network::{Convolution, Weights};
+use impasto::network::Weights;
+use impasto::random::Noise;
 
 /// Directory with `expected.json`, pictures and gradients.
 pub fn reference() -> PathBuf {
     super::path("tests/reference")
-}
-
-/// Random weights that keep the size of features about constant.
-pub fn random(widths: [usize; 5], seed: u64) -> Weights {
-    let mut state = seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0
-    };
-    let mut convolutions = Vec::new();
-    let mut inputs = 3;
-    for (b, n) in [2, 2, 4, 4, 4].into_iter().enumerate() {
-        for _ in 0..n {
-            let outputs = widths[b];
-            let scale = (6.0 / (9.0 * inputs as f32)).sqrt();
-            let weight = (0..outputs * inputs * 9).map(|_| next() * scale).collect();
-            let bias = (0..outputs).map(|_| next() * 0.1).collect();
-            convolutions.push(Convolution { weight, bias, inputs, outputs });
-            inputs = outputs;
-        }
-    }
-    Weights::from_convolutions(convolutions)
 }
 
 /// A PNG as planar RGB, 0..1, with height and width.
@@ -46,17 +23,6 @@ pub fn picture(name: &str) -> (Vec<f32>, usize, usize) {
     let planar =
         (0..3 * h * w).map(|i| f32::from(bytes[i % (h * w) * 3 + i / (h * w)]) / 255.0).collect();
     (planar, h, w)
-}
-
-/// `|a - b| / |b|`.
-pub fn distance(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let (mut d, mut n) = (0.0, 0.0);
-    for (x, y) in a.iter().zip(b) {
-        d += (f64::from(*x) - f64::from(*y)).powi(2);
-        n += f64::from(*y).powi(2);
-    }
-    (d / n.max(1e-300)).sqrt()
 }
 
 /// A slow VGG in float64, `[C, H, W]` maps, with the gradient written out.
@@ -225,18 +191,11 @@ impl Plain {
 
 /// Values in 0..1 from a seed.
 pub fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 24) as f32
-        })
-        .collect()
+    let noise = Noise::new(seed);
+    (0..count).map(|i| noise.uniform(i as u64)).collect()
 }
 
-/// As [`distance`], against float64.
+/// `|a - b| / |b|` in the Euclidean norm, against float64.
 pub fn distance64(a: &[f32], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let d: f64 = a.iter().zip(b).map(|(x, y)| (f64::from(*x) - y).powi(2)).sum();

@@ -9,9 +9,8 @@ pub mod plain;
 use std::sync::Arc;
 
 use candle_core::Device;
-use impasto::kernels::Isa;
-use impasto::network::cpu::Precision;
-use impasto::network::{CandleNetwork, Convolution, CpuNetwork, Layer, Network, Pooling, Weights};
+use impasto::network::gpu::CandleNetwork;
+use impasto::network::{Convolution, CpuNetwork, Isa, Layer, Network, Pooling, Precision, Weights};
 use impasto::random::Noise;
 
 /// Kinds of TIFF in `tests/pictures` that other programs wrote: BigTIFF, tiles, planes,

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candle_core::Tensor;
-use impasto::network::cpu::CpuError;
 use impasto::network::{
     Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient,
 };
@@ -64,7 +63,7 @@ impl Network for Stingy {
         let (_, height, width) = pixels.dims3()?;
         if width * height > self.most.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(CpuError::OutOfMemory { bytes: 400 * width * height }.into());
+            return Err(NetworkError::OutOfMemory { bytes: 400 * width * height });
         }
         self.inner.forward(pixels, request)
     }

@@ -1,13 +1,18 @@
-//! `[compute]`, `[watch]`, `[checkpoint]`, `[batch]` and `[budget]`: what the machine does, not
-//! what the picture looks like.
+//! `[compute]`, `[network]`, `[watch]`, `[checkpoint]`, `[batch]` and `[budget]`: what all pictures
+//! of a run share.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::choice::choice;
-use crate::config::listing::Listing;
-use crate::config::reader::{Reader, shorten};
+use crate::config::reader::{Entry, SettingValue};
+use crate::config::schema::Accepts;
+use crate::config::table::settings;
+use crate::config::text::{quote, shorten};
+use crate::config::tree::Value;
+use crate::config::values::{OrAuto, texts};
+use crate::network::Precision;
 
 /// One device by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,177 +47,100 @@ impl fmt::Display for DeviceName {
     }
 }
 
-/// Which devices work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Devices {
-    /// All GPUs if the program was built for them and they answer, else the CPU.
-    #[default]
-    Auto,
-    /// These; at least one. A name given twice is two workers on one device.
-    List(Vec<DeviceName>),
-}
+/// At least one device.
+impl SettingValue for Vec<DeviceName> {
+    fn describe(_: Accepts) -> String {
+        "an array such as `[\"cpu\"]` or `[\"cuda:0\", \"cuda:1\"]`".to_owned()
+    }
 
-choice! {
-    /// Arithmetic of the network's evaluations.
-    Precision {
-        /// 32-bit floats throughout.
-        Float32 = "float32",
-        /// 32-bit floats, products by the GPU's tensor cores with 10-bit mantissas; GPU only.
-        Tf32 = "tf32",
-        /// 16-bit brain floats in the network; GPU only.
-        Bfloat16 = "bfloat16",
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
+        let mut names = Vec::new();
+        for (word, origin) in texts(entry)? {
+            match DeviceName::parse(&word) {
+                Some(name) => names.push(name),
+                None => {
+                    let message = format!("`{}` is no device", shorten(&word));
+                    entry.reject_at(&origin, message, "not a device");
+                }
+            }
+        }
+        Some(names)
+    }
+
+    fn toml(&self, _: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        let names: Vec<_> = self.iter().map(|name| quote(&name.to_string())).collect();
+        Some(format!("[{}]", names.join(", ")))
     }
 }
 
-/// `[compute]`: what computes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Compute {
-    /// `devices`: `"auto"` (default) or a list of names.
-    pub devices: Devices,
-    /// `threads`: CPU threads, 0 to 4096; 0 (default) is all cores.
-    pub threads: usize,
-    /// `memory-gib`: memory that may be used, in GiB, 0 to 65536; 0 (default) is what the machine
-    /// has.
-    pub memory_gib: f64,
-    /// `precision`: of the network's arithmetic; default `float32`.
-    pub precision: Precision,
+settings! {
+    /// `[compute]`: what computes.
+    Compute = "compute" {
+        /// What computes, one tile at a time for each name. A name given twice computes two tiles at
+        /// once. `auto` is every GPU that answers, in a build with CUDA, else the CPU, see
+        /// docs/gpu.md. GPUs and the CPU cannot be mixed.
+        devices: OrAuto<Vec<DeviceName>> = OrAuto::Auto, Nothing;
+        /// CPU threads; 0 is all cores.
+        threads: usize = 0, Nothing, Whole(0, 4096);
+        /// Memory that a run may take, in GiB; 0 is four fifths of what the machine has free. A
+        /// GPU's memory does not count here. What is chosen from it: docs/planning.md.
+        memory_gib: f64 = 0.0, Nothing, Number(0.0, 65_536.0);
+        /// Precision of the network. `bfloat16` is a fast mode for GPUs and for processors that
+        /// have its products (AVX512-BF16), two to three digits exact, see docs/speed.md. `tf32` is
+        /// for GPUs alone, see docs/gpu.md.
+        precision: Precision = Precision::Float32, Pixels;
+    }
 }
 
 impl Compute {
-    /// Tiles that are computed at once: one for each name in `devices`.
+    /// Tiles that the CPU computes at once: one for each name in `devices`.
     pub fn workers(&self) -> usize {
         match &self.devices {
-            Devices::Auto => 1,
-            Devices::List(names) => names.len().max(1),
+            OrAuto::Auto => 1,
+            OrAuto::Value(names) => names.len().max(1),
         }
     }
+}
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Compute {
-        Compute {
-            devices: read_devices(reader).unwrap_or_default(),
-            threads: reader.integer("compute.threads").unwrap_or(0),
-            memory_gib: reader.number("compute.memory-gib").unwrap_or(0.0),
-            precision: reader.choice("compute.precision").unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn list(&self, list: &mut Listing) {
-        match &self.devices {
-            Devices::Auto => list.text("compute.devices", "auto"),
-            Devices::List(names) => {
-                list.texts("compute.devices", names.iter().map(DeviceName::to_string));
-            }
-        }
-        list.value("compute.threads", self.threads);
-        list.value("compute.memory-gib", self.memory_gib);
-        list.text("compute.precision", self.precision);
+settings! {
+    /// `[network]`: the weights.
+    Network = "network" {
+        /// Weights of VGG19 to use instead of those in the program.
+        weights: Option<PathBuf> = None => "built in", Input, File("a safetensors file");
     }
 }
 
-fn read_devices(reader: &mut Reader<'_>) -> Option<Devices> {
-    const KEY: &str = "compute.devices";
-    let words = reader.strings(KEY)?;
-    if let [(word, _)] = words.as_slice()
-        && word == "auto"
-    {
-        return Some(Devices::Auto);
-    }
-    let mut names = Vec::new();
-    for (word, origin) in words {
-        match DeviceName::parse(&word) {
-            Some(name) => names.push(name),
-            None => {
-                let message = format!("`{}` is no device", shorten(&word));
-                reader.bad(KEY, Some(origin), message, "not a device");
-            }
-        }
-    }
-    Some(Devices::List(names))
-}
-
-/// `[watch]`: what is told along the way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Watch {
-    /// `print-every`: evaluations between two logged lines of losses; 0 (default): none.
-    pub print_every: u32,
-    /// `save-every`: evaluations between two intermediate pictures; 0 (default): none.
-    pub save_every: u32,
-}
-
-impl Watch {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Watch {
-        Watch {
-            print_every: reader.integer("watch.print-every").unwrap_or(0),
-            save_every: reader.integer("watch.save-every").unwrap_or(0),
-        }
-    }
-
-    pub(super) fn list(&self, list: &mut Listing) {
-        list.value("watch.print-every", self.print_every);
-        list.value("watch.save-every", self.save_every);
+settings! {
+    /// `[watch]`: what is reported while pictures are computed.
+    Watch = "watch" {
+        /// Log the losses after this many evaluations, and in blocks and feathered mode after each
+        /// round; 0 is never.
+        print_every: u32 = 0, Nothing, Whole(0, 4_294_967_295);
+        /// Save the picture so far after this many evaluations of exact mode; 0 is never.
+        save_every: u32 = 0, Nothing, Whole(0, 4_294_967_295);
     }
 }
 
-/// `[checkpoint]`: how often work is made durable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Checkpoint {
-    /// `every-seconds`: the longest time between two checkpoints, 0 to 86400; default 60; 0: after
-    /// every evaluation.
-    pub every_seconds: u32,
-}
-
-impl Checkpoint {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Checkpoint {
-        Checkpoint { every_seconds: reader.integer("checkpoint.every-seconds").unwrap_or(60) }
-    }
-
-    pub(super) fn list(&self, list: &mut Listing) {
-        list.value("checkpoint.every-seconds", self.every_seconds);
+settings! {
+    /// `[checkpoint]`: how often work is made durable.
+    Checkpoint = "checkpoint" {
+        /// The most work, in seconds, that an interruption of exact mode can cost; 0 saves after
+        /// every evaluation. In blocks and feathered mode it costs the tiles in work. See
+        /// docs/runs.md.
+        every_seconds: u32 = 60, Nothing, Whole(0, 86_400);
     }
 }
 
-/// How many jobs share the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ParallelJobs {
-    /// As the planner finds fastest.
-    #[default]
-    Auto,
-    /// This many, 1 to 64.
-    Count(u32),
-}
-
-/// `[batch]`: how a collection is worked through.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Batch {
-    /// `retries`: attempts after a job's first failure, 0 to 100; default 1.
-    pub retries: u32,
-    /// `parallel-jobs`: jobs at once; default `"auto"`.
-    pub parallel_jobs: ParallelJobs,
-}
-
-impl Batch {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Batch {
-        const JOBS: &str = "batch.parallel-jobs";
-        let parallel_jobs = if reader.is_auto(JOBS) {
-            ParallelJobs::Auto
-        } else {
-            reader.integer(JOBS).map_or(ParallelJobs::Auto, ParallelJobs::Count)
-        };
-        Batch { retries: reader.integer("batch.retries").unwrap_or(1), parallel_jobs }
-    }
-
-    pub(super) fn list(&self, list: &mut Listing) {
-        list.value("batch.retries", self.retries);
-        match self.parallel_jobs {
-            ParallelJobs::Auto => list.text("batch.parallel-jobs", "auto"),
-            ParallelJobs::Count(count) => list.value("batch.parallel-jobs", count),
-        }
+settings! {
+    /// `[batch]`: how a collection is worked through.
+    Batch = "batch" {
+        /// Further attempts after a picture fails, if another attempt may help. They come after all
+        /// other pictures.
+        retries: u32 = 1, Nothing, Whole(0, 100);
+        /// Pictures that are computed at once, each with its part of the threads and with memory of
+        /// its own. `auto` is one; if all are 512x512 px or smaller, it is as many as there are
+        /// threads and memory for.
+        parallel_jobs: OrAuto<u32> = OrAuto::Auto, Nothing, Whole(1, 64);
     }
 }
 
@@ -246,39 +174,36 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// `[budget]`: when to stop for the night; with both given, whichever comes first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Budget {
-    /// `until`: the next time the clock shows this; `None` (default): no such time.
-    pub until: Option<TimeOfDay>,
-    /// `hours`: hours since the start, above 0 and at most 8760; `None` (default): no limit.
-    pub hours: Option<f64>,
-}
-
-impl Budget {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Budget {
-        const UNTIL: &str = "budget.until";
-        let until = reader.text_or_time(UNTIL).and_then(|(text, origin)| {
-            let time = TimeOfDay::parse(&text);
-            if time.is_none() {
-                reader.bad(
-                    UNTIL,
-                    Some(origin),
-                    format!("`{}` is no time of day", shorten(&text)),
-                    "not a time",
-                );
-            }
-            time
-        });
-        Budget { until, hours: reader.number("budget.hours") }
+/// A string, or a time as TOML writes it without quotes.
+impl SettingValue for TimeOfDay {
+    fn describe(_: Accepts) -> String {
+        "a time of day such as `\"07:00\"`".to_owned()
     }
 
-    pub(super) fn list(&self, list: &mut Listing) {
-        if let Some(time) = self.until {
-            list.text("budget.until", time);
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
+        let text = match &entry.node().value {
+            Value::Time(time) => time.as_str(),
+            _ => entry.text()?,
+        };
+        let time = TimeOfDay::parse(text);
+        if time.is_none() {
+            entry.reject(format!("`{}` is no time of day", shorten(text)), "not a time");
         }
-        list.optional("budget.hours", self.hours);
+        time
+    }
+
+    fn toml(&self, _: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        Some(quote(&self.to_string()))
+    }
+}
+
+settings! {
+    /// `[budget]`: when a run stops by itself; with both keys, whichever comes first.
+    Budget = "budget" {
+        /// Stop when the machine's clock shows this next, with exit code 130.
+        until: Option<TimeOfDay> = None => "none", Nothing;
+        /// Stop after this many hours, with exit code 130.
+        hours: Option<f64> = None => "none", Nothing, Above(0.0, 8760.0);
     }
 }
 

@@ -1,128 +1,120 @@
-//! The checked settings of one variant: a struct for each table of a pipeline file.
+//! The checked settings: a struct for each table of a pipeline file, put together in those that
+//! belong to a run and those that belong to a picture.
 //!
-//! Each file here holds some tables: what they mean, how they are read from the merged tree and how
-//! they are listed again. Values are within their documented ranges; paths have been found to
-//! exist. What a setting left out means is decided here where it is a constant, and left as `None`
-//! where a later stage (the preset, the planner) decides.
+//! Each file here holds the rows of some tables and the types that only they use. Values are within
+//! their ranges; files that they name have been found to exist. What a setting left out means is
+//! decided here where it is a constant, and left as `None` where a later stage (the preset, the
+//! planner) decides.
 
+mod inputs;
 mod machine;
 mod method;
+mod objective;
 mod output;
-mod picture;
 mod size;
 
-pub use machine::{
-    Batch, Budget, Checkpoint, Compute, DeviceName, Devices, ParallelJobs, Precision,
-};
-pub use machine::{TimeOfDay, Watch};
-pub use method::{
-    Core, LayerWeights, Method, Objective, Optimise, Preset, Pyramid, Tiling, TilingMargins,
-    TilingMode,
-};
-pub use output::{BitDepth, Color, ColorFrom, Companion, Compression, Fit, Intent, MetadataFrom};
-pub use output::{Output, OutputProfile, WorkingSpace};
-pub use picture::{Input, Network, Start, StartFrom, Style};
+pub use inputs::{Input, Start, StartFrom, Style};
+pub use machine::{Batch, Budget, Checkpoint, Compute, DeviceName, Network, TimeOfDay, Watch};
+pub use method::{Method, Optimise, Pyramid, Tiling, TilingMargins, TilingMode};
+pub use objective::{LayerWeights, Objective, Preset};
+pub(crate) use output::SIZE_KEYS;
+pub use output::{Color, ColorFrom, Fit, MetadataFrom, Output, OutputFolder, ProfileSource};
+pub use output::{ViewerTiles, WorkingSpace};
 pub use size::Size;
-pub(crate) use size::WAYS;
 
-use std::path::Path;
+use super::name::NameTemplate;
+use super::schema::{Key, TableKeys};
+use super::table::{Section, tables};
 
-use serde::{Deserialize, Serialize};
+tables! {
+    /// What all pictures of a run share. A `[[variant]]` cannot set it.
+    RunSettings {
+        /// `[output]`: where finished pictures go.
+        output: OutputFolder;
+        /// `[compute]`: what computes.
+        compute: Compute;
+        /// `[network]`: the weights.
+        network: Network;
+        /// `[watch]`: what is reported while pictures are computed.
+        watch: Watch;
+        /// `[checkpoint]`: how often work is made durable.
+        checkpoint: Checkpoint;
+        /// `[batch]`: how a collection is worked through.
+        batch: Batch;
+        /// `[budget]`: when a run stops by itself.
+        budget: Budget;
+    }
+}
 
-use super::listing::{Listed, Listing};
-use super::reader::Reader;
-
-/// Every setting of one variant, checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Settings {
-    /// `[input]`: the photographs.
-    pub input: Input,
-    /// `[[style]]`: the paintings; empty only if nothing in the objective needs one.
-    pub styles: Vec<Style>,
-    /// `[output]`: where finished pictures go, how large and in what format.
-    pub output: Output,
-    /// `[color]`: colour spaces.
-    pub color: Color,
-    /// `[objective]`: what is minimised.
-    pub objective: Objective,
-    /// `[start]`: the canvas before the first evaluation.
-    pub start: Start,
-    /// `[pyramid]`: levels and their evaluations.
-    pub pyramid: Pyramid,
-    /// `[optimise]`: how the objective is minimised.
-    pub optimise: Optimise,
-    /// `[tiling]`: how large canvases are cut.
-    pub tiling: Tiling,
-    /// `[compute]`: what computes.
-    pub compute: Compute,
-    /// `[network]`: the weights.
-    pub network: Network,
-    /// `[watch]`: what is told along the way.
-    pub watch: Watch,
-    /// `[checkpoint]`: how often work is made durable.
-    pub checkpoint: Checkpoint,
-    /// `[batch]`: how a collection is worked through.
-    pub batch: Batch,
-    /// `[budget]`: when to stop for the night.
-    pub budget: Budget,
+tables! {
+    /// What decides how a photograph becomes a picture; each `[[variant]]` has its own.
+    Settings {
+        /// `[[style]]`: the paintings; empty only if nothing in the objective needs one.
+        styles: Vec<Style>;
+        /// `[output]`: how large finished pictures are and in what format.
+        output: Output;
+        /// `[color]`: colour spaces.
+        color: Color;
+        /// `[objective]`: what is minimised.
+        objective: Objective;
+        /// `[start]`: the canvas before the first evaluation.
+        start: Start;
+        /// `[pyramid]`: levels and their evaluations.
+        pyramid: Pyramid;
+        /// `[optimise]`: how the objective is minimised.
+        optimise: Optimise;
+        /// `[tiling]`: how large canvases are cut.
+        tiling: Tiling;
+    }
 }
 
 impl Settings {
-    /// Reads and checks every table, telling `reader` of each problem.
-    ///
-    /// Where a value is bad its default stands in, so that the other keys are checked as well; the
-    /// result means nothing if the reader holds problems afterwards.
-    pub(crate) fn read(reader: &mut Reader<'_>, variant: bool) -> Settings {
-        let objective = Objective::read(reader);
-        let styles = Style::read_all(reader, &objective);
-        let styled = !styles.is_empty() || objective.needs_style();
-        let output = Output::read(reader, styled, variant);
-        Settings {
-            input: Input::read(reader, &output.directory),
-            styles,
-            output,
-            color: Color::read(reader),
-            objective,
-            start: Start::read(reader),
-            pyramid: Pyramid::read(reader),
-            optimise: Optimise::read(reader),
-            tiling: Tiling::read(reader),
-            compute: Compute::read(reader),
-            network: Network::read(reader),
-            watch: Watch::read(reader),
-            checkpoint: Checkpoint::read(reader),
-            batch: Batch::read(reader),
-            budget: Budget::read(reader),
-        }
+    /// Whether there is a style, or there has to be one.
+    pub(super) fn has_style(&self) -> bool {
+        !self.styles.is_empty() || self.objective.needs_style()
     }
 
-    /// The settings as a list of keys and values, in a fixed order; paths as seen from `base`, the
-    /// pipeline's folder.
-    pub fn listing(&self, base: &Path) -> Vec<Listed> {
-        let mut listing = Listing::new(base);
-        self.list(&mut listing);
-        listing.into_list()
+    /// The names of the pictures, in a `[[variant]]` or not; if none is given, one with the
+    /// placeholders that these settings need.
+    pub fn name_template(&self, is_variant: bool) -> NameTemplate {
+        let standard = || NameTemplate::standard(self.has_style(), is_variant);
+        self.output.name.clone().unwrap_or_else(standard)
     }
 
-    /// Writes every setting into `list`.
-    fn list(&self, list: &mut Listing) {
-        self.input.list(list);
-        for (index, style) in self.styles.iter().enumerate() {
-            style.list(index, list);
-        }
-        self.output.list(list);
-        self.color.list(list);
-        self.objective.list(list);
-        self.start.list(list);
-        self.pyramid.list(list);
-        self.optimise.list(list);
-        self.tiling.list(list);
-        self.compute.list(list);
-        self.network.list(list);
-        self.watch.list(list);
-        self.checkpoint.list(list);
-        self.batch.list(list);
-        self.budget.list(list);
+    /// Fills in what the keys imply, so that stating it makes no difference.
+    pub(super) fn complete(&mut self) {
+        self.output.complete();
+        self.start.complete();
     }
+}
+
+const INPUT: TableKeys = <Input as Section>::TABLE;
+
+/// The tables that a variant may set.
+fn of_pictures() -> impl Iterator<Item = &'static TableKeys> {
+    std::iter::once(&INPUT).chain(Settings::TABLES)
+}
+
+/// Every table of a pipeline file, each once by its name. `[output]` has keys for the run and keys
+/// for a picture.
+pub(crate) fn tables() -> Vec<TableKeys> {
+    let mut tables: Vec<TableKeys> = Vec::new();
+    for table in of_pictures().chain(RunSettings::TABLES) {
+        if !tables.iter().any(|known| known.name == table.name) {
+            tables.push(*table);
+        }
+    }
+    tables
+}
+
+/// The keys of a table, those for the run first.
+pub(crate) fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> {
+    let parts = RunSettings::TABLES.iter().chain(of_pictures());
+    parts.filter(move |part| part.name == table).flat_map(|part| part.keys)
+}
+
+/// Whether a key holds for the whole run.
+pub(crate) fn is_of_run(table: &str, key: &str) -> bool {
+    let parts = RunSettings::TABLES.iter().filter(|part| part.name == table);
+    parts.flat_map(|part| part.keys).any(|known| known.name() == key)
 }

@@ -1,25 +1,36 @@
 //! `[output]` and `[color]`: where finished pictures go and in what form.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Size;
-use super::size;
+use super::size::{DEFAULT_DPI, Size};
 use crate::config::choice::choice;
-use crate::config::listing::Listing;
-use crate::config::name::{Format, NameTemplate};
-use crate::config::reader::Reader;
-use crate::units::{Dpi, Mm};
+use crate::config::name::NameTemplate;
+use crate::config::reader::{Entry, SettingValue};
+use crate::config::schema::{Accepts, Key};
+use crate::config::table::settings;
+use crate::config::text::quote;
+use crate::image::{Compression, Intent};
+use crate::units::{Dpi, Mm, Paper, Px};
+
+settings! {
+    /// The part of `[output]` that all pictures of a run share.
+    OutputFolder = "output" {
+        /// Where finished pictures go. The folder is made when it is needed.
+        directory: PathBuf = PathBuf::from("renders") => "`renders` beside the pipeline",
+            Destination, Folder;
+    }
+}
 
 choice! {
     /// How a photograph of one shape meets a print of another.
     Fit {
         /// The whole photograph, inside the given sides.
         Contain = "contain",
-        /// The given sides filled, what juts out cut off.
+        /// The given sides filled, the rest of the photograph cut off.
         Cover = "cover",
-        /// The given sides, stretched to.
+        /// Stretched to the given sides.
         Exact = "exact",
     }
 }
@@ -34,52 +45,21 @@ choice! {
     }
 }
 
-/// Bits of each channel in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BitDepth {
-    /// 256 levels.
-    #[default]
-    Eight,
-    /// 65536 levels; PNG and TIFF only.
-    Sixteen,
-}
-
-impl BitDepth {
-    /// The number of bits.
-    pub fn bits(self) -> u8 {
-        match self {
-            BitDepth::Eight => 8,
-            BitDepth::Sixteen => 16,
-        }
-    }
-}
-
-choice! {
-    /// Lossless compression of a TIFF; PNG is always deflated.
-    Compression {
-        /// Deflate (zlib).
-        Deflate = "deflate",
-        /// LZW.
-        Lzw = "lzw",
-        /// None.
-        None = "none",
-    }
-}
-
 choice! {
     /// What becomes of the photograph's EXIF and XMP.
     MetadataFrom {
-        /// Carried over, orientation and size brought up to date.
+        /// Carried over without the place, orientation and size brought up to date.
         Keep = "keep",
-        /// Nothing is written, the record of how the picture was made neither.
+        /// Carried over with the place where the photograph was taken (GPS).
+        All = "all",
+        /// Nothing is written, and no record of how the picture was made either.
         None = "none",
     }
 }
 
 choice! {
-    /// A companion for viewers that load a picture piece by piece.
-    Companion {
+    /// Files for viewers that load a picture piece by piece.
+    ViewerTiles {
         /// None.
         None = "none",
         /// Deep Zoom tiles beside the picture.
@@ -87,118 +67,102 @@ choice! {
     }
 }
 
-/// `[output]`: where finished pictures go, how large and in what format.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Output {
-    /// `directory`: default `renders` beside the pipeline file. It need not exist.
-    pub directory: PathBuf,
-    /// `name`: of each picture, with placeholders; the extension chooses the format.
-    pub name: NameTemplate,
-    /// `long-side-px`, `width-mm` and `height-mm`, `size`, or `scale`; default `scale = 1.0`.
-    pub size: Size,
-    /// `dpi`: the resolution written into the file, 1 to 10000. `None`: none was asked for. Sizes
-    /// on paper always have one ([`Size::dpi`]), 300 by default.
-    pub dpi: Option<Dpi>,
-    /// `fit`: default `contain`.
-    pub fit: Fit,
-    /// `crop-focus`: the point of the photograph that `cover` keeps in view, as shares of width and
-    /// height, each 0 to 1; default the middle.
-    pub crop_focus: [f64; 2],
-    /// `bleed-mm`: extra picture on each side, in millimetres, 0 to 100; default 0.
-    pub bleed: Mm,
-    /// `overwrite`: whether a picture that exists is replaced; default false.
-    pub overwrite: bool,
-    /// `color`: default `style`.
-    pub color: ColorFrom,
-    /// `bit-depth`: 8 or 16; default 8.
-    pub bit_depth: BitDepth,
-    /// `compression`: default `deflate`.
-    pub compression: Compression,
-    /// `quality`: of a JPEG, 1 to 100; default 92.
-    pub quality: u8,
-    /// `dither`: whether 8-bit output is dithered; default true.
-    pub dither: bool,
-    /// `metadata`: default `keep`.
-    pub metadata: MetadataFrom,
-    /// `pyramid`: default `none`.
-    pub pyramid: Companion,
-    /// `preview`: whether a JPEG preview is written beside the picture; default false.
-    pub preview: bool,
+settings! {
+    /// `[output]`: how large finished pictures are and in what format.
+    Output = "output" {
+        /// Name of each picture. `{content}` and `{style}` are the files' names without extension,
+        /// `{variant}` is the variant's name, `{index}` the photograph's number. The extension
+        /// chooses the format. Names must differ in more than the case of letters.
+        name: Option<NameTemplate> = None => "`{content}-{style}.png`; with variants `{content}-{style}-{variant}.png`",
+            Destination;
+        /// Longer side in pixels.
+        long_side_px: Option<Px> = None, Pixels, Whole(16, 200_000);
+        /// Width on paper.
+        width_mm: Option<Mm> = None, Pixels, Above(0.0, 10_000.0);
+        /// Height on paper.
+        height_mm: Option<Mm> = None, Pixels, Above(0.0, 10_000.0);
+        /// A sheet of paper, turned as the photograph is.
+        size: Option<Paper> = None, Pixels;
+        /// Factor on the photograph's own pixels.
+        scale: Option<f64> = None => "`1.0`, if no other key says the size", Pixels, Number(0.01, 100.0);
+        /// Pixels per inch. With a size in pixels it says how large the print is, and is written
+        /// into the file.
+        dpi: Option<Dpi> = None => "300 for sizes on paper and with `bleed-mm`", Pixels, Number(1.0, 10_000.0);
+        /// If both width and height are given: the whole photograph inside them, filled and cut, or
+        /// stretched.
+        fit: Fit = Fit::Contain, Pixels;
+        /// Point of the photograph that `fit = "cover"` keeps in view, from the left and from the
+        /// top.
+        crop_focus: [f64; 2] = [0.5, 0.5], Pixels;
+        /// Extra picture on each side, for the knife of the print shop: the canvas grows by it. It
+        /// shows more of the photograph where a cut leaves some, and then its mirror image. The
+        /// print inside stays as it is.
+        bleed_mm: Mm = Mm(0.0), Pixels, Number(0.0, 100.0);
+        /// Whether a picture that exists is replaced.
+        overwrite: bool = false, Nothing;
+        /// Whose colours: `content` keeps the photograph's chroma.
+        color: ColorFrom = ColorFrom::Style, Pixels;
+        /// Bits of each channel. A JPEG has 8.
+        bit_depth: u8 = 8, Pixels, OneOf(&[8, 16]);
+        /// Compression of a TIFF. A PNG is always deflated.
+        compression: Compression = Compression::Deflate, Pixels;
+        /// Quality of a JPEG. Its chroma has full resolution (4:4:4), and white is laid under
+        /// transparency.
+        quality: u8 = 92, Pixels, Whole(1, 100);
+        /// Whether 8-bit pictures are dithered.
+        dither: bool = true, Pixels;
+        /// Whether the photograph's EXIF and XMP, and a pipeline that makes the picture again, are
+        /// written into the picture. `keep` leaves out the place where the photograph was taken
+        /// (GPS), `all` keeps it.
+        metadata: MetadataFrom = MetadataFrom::Keep, Pixels;
+        /// Deep Zoom tiles for a viewer in a web page: `NAME.dzi` and `NAME_files` beside the
+        /// picture.
+        pyramid: ViewerTiles = ViewerTiles::None, Pixels;
+        /// A JPEG of the finished picture beside it, with at most 1600 px on its long side:
+        /// `NAME.preview.jpg`. While a picture of several levels is computed, the last finished
+        /// level is always there under this name; without this key it is removed when the picture
+        /// is finished.
+        preview: bool = false, Pixels;
+    }
 }
 
+/// Keys that exclude each other, as each says the size; `width-mm` and `height-mm` go together.
+pub(crate) const SIZE_KEYS: [&[&Key]; 4] = [
+    &[&Output::long_side_px],
+    &[&Output::width_mm, &Output::height_mm],
+    &[&Output::size],
+    &[&Output::scale],
+];
+
 impl Output {
-    /// `styled`: there is a style to name; `variant`: there are variants to tell apart.
-    pub(super) fn read(reader: &mut Reader<'_>, styled: bool, variant: bool) -> Output {
-        let name = NameTemplate::read(reader, styled, variant);
-        let bit_depth = read_bit_depth(reader, name.format()).unwrap_or_default();
-        let (size, dpi) = size::read(reader);
-        Output {
-            directory: reader.directory("output.directory", "renders"),
-            name,
-            size,
-            dpi,
-            fit: reader.choice("output.fit").unwrap_or_default(),
-            crop_focus: reader.pair("output.crop-focus").unwrap_or([0.5, 0.5]),
-            bleed: Mm(reader.number("output.bleed-mm").unwrap_or(0.0)),
-            overwrite: reader.boolean("output.overwrite").unwrap_or(false),
-            color: reader.choice("output.color").unwrap_or_default(),
-            bit_depth,
-            compression: reader.choice("output.compression").unwrap_or_default(),
-            quality: reader.integer("output.quality").unwrap_or(92),
-            dither: reader.boolean("output.dither").unwrap_or(true),
-            metadata: reader.choice("output.metadata").unwrap_or_default(),
-            pyramid: reader.choice("output.pyramid").unwrap_or_default(),
-            preview: reader.boolean("output.preview").unwrap_or(false),
+    /// The size of the finished picture.
+    pub fn print_size(&self) -> Size {
+        let dpi = self.dpi.unwrap_or(DEFAULT_DPI);
+        let (width, height) = (self.width_mm, self.height_mm);
+        if let Some(side) = self.long_side_px {
+            Size::LongSide(side)
+        } else if width.is_some() || height.is_some() {
+            Size::Print { width, height, dpi }
+        } else if let Some(paper) = self.size {
+            Size::Paper { paper, dpi }
+        } else {
+            Size::Scale(self.scale.unwrap_or(1.0))
         }
     }
 
     /// The resolution of the picture on paper: `dpi`, or that of a size on paper. A bleed in
-    /// millimetres needs one and has 300 where none is said. `None`: the picture has pixels alone.
+    /// millimetres needs one and has 300 where none is given. `None`: the picture has pixels alone.
     pub fn resolution(&self) -> Option<Dpi> {
-        self.dpi.or(self.size.dpi()).or((self.bleed.0 > 0.0).then_some(size::DEFAULT_DPI))
+        let needed = self.print_size().is_on_paper() || self.bleed_mm.0 > 0.0;
+        self.dpi.or(needed.then_some(DEFAULT_DPI))
     }
 
-    pub(super) fn list(&self, list: &mut Listing) {
-        list.path("output.directory", Some(&self.directory));
-        list.text("output.name", &self.name);
-        self.size.list(list);
-        list.optional("output.dpi", self.dpi.map(|dpi| dpi.0));
-        list.text("output.fit", self.fit);
-        list.values("output.crop-focus", &self.crop_focus);
-        list.value("output.bleed-mm", self.bleed.0);
-        list.value("output.overwrite", self.overwrite);
-        list.text("output.color", self.color);
-        list.value("output.bit-depth", self.bit_depth.bits());
-        list.text("output.compression", self.compression);
-        list.value("output.quality", self.quality);
-        list.value("output.dither", self.dither);
-        list.text("output.metadata", self.metadata);
-        list.text("output.pyramid", self.pyramid);
-        list.value("output.preview", self.preview);
-    }
-}
-
-fn read_bit_depth(reader: &mut Reader<'_>, format: Format) -> Option<BitDepth> {
-    const KEY: &str = "output.bit-depth";
-    match reader.integer::<u8>(KEY)? {
-        8 => Some(BitDepth::Eight),
-        16 => {
-            if format == Format::Jpeg {
-                let message = "a JPEG has 8 bits a channel, and `output.bit-depth` is 16";
-                reader.contradiction(
-                    message,
-                    &["output.bit-depth", "output.name"],
-                    "end the name in .png or .tiff, or set `bit-depth = 8`",
-                );
-            }
-            Some(BitDepth::Sixteen)
-        }
-        other => {
-            let origin = reader.origin(KEY);
-            let message = format!("`output.bit-depth` is {other}");
-            reader.bad(KEY, origin, message, "neither 8 nor 16");
-            None
+    /// Fills in what the keys imply.
+    pub(super) fn complete(&mut self) {
+        match self.print_size() {
+            Size::Print { dpi, .. } | Size::Paper { dpi, .. } => self.dpi = Some(dpi),
+            Size::Scale(scale) => self.scale = Some(scale),
+            Size::LongSide(_) => {}
         }
     }
 }
@@ -211,20 +175,10 @@ choice! {
     }
 }
 
-choice! {
-    /// How colours outside the output's space are brought into it.
-    Intent {
-        /// Colours inside stay, those outside move to the nearest; white is the paper's.
-        RelativeColorimetric = "relative-colorimetric",
-        /// All colours move a little, so that their relations stay.
-        Perceptual = "perceptual",
-    }
-}
-
-/// The ICC profile of the finished picture.
+/// Where the ICC profile of the finished picture comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OutputProfile {
+pub enum ProfileSource {
     /// sRGB.
     #[default]
     Srgb,
@@ -234,41 +188,44 @@ pub enum OutputProfile {
     File(PathBuf),
 }
 
-/// `[color]`: colour spaces.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Color {
-    /// `working-space`: default and only `srgb`.
-    pub working_space: WorkingSpace,
-    /// `output-profile`: `"srgb"` (default), `"input"` or the path of an ICC profile.
-    pub output_profile: OutputProfile,
-    /// `intent`: default `relative-colorimetric`.
-    pub intent: Intent,
-}
+impl SettingValue for ProfileSource {
+    fn describe(_: Accepts) -> String {
+        "`\"srgb\"`, `\"input\"` or the path of an ICC profile".to_owned()
+    }
 
-impl Color {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Color {
-        const PROFILE: &str = "color.output-profile";
-        let output_profile = match reader.text(PROFILE) {
-            Some((word, _)) if word == "srgb" => OutputProfile::Srgb,
-            Some((word, _)) if word == "input" => OutputProfile::Input,
-            Some(_) => reader.existing_file(PROFILE).map(OutputProfile::File).unwrap_or_default(),
-            None => OutputProfile::Srgb,
-        };
-        Color {
-            working_space: reader.choice("color.working-space").unwrap_or_default(),
-            output_profile,
-            intent: reader.choice("color.intent").unwrap_or_default(),
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
+        match entry.node().text() {
+            Some("srgb") => Some(ProfileSource::Srgb),
+            Some("input") => Some(ProfileSource::Input),
+            _ => PathBuf::read(entry).map(ProfileSource::File),
         }
     }
 
-    pub(super) fn list(&self, list: &mut Listing) {
-        list.text("color.working-space", self.working_space);
-        match &self.output_profile {
-            OutputProfile::Srgb => list.text("color.output-profile", "srgb"),
-            OutputProfile::Input => list.text("color.output-profile", "input"),
-            OutputProfile::File(path) => list.path("color.output-profile", Some(path)),
+    fn toml(&self, relative: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        match self {
+            ProfileSource::Srgb => Some(quote("srgb")),
+            ProfileSource::Input => Some(quote("input")),
+            ProfileSource::File(path) => path.toml(relative),
         }
-        list.text("color.intent", self.intent);
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            ProfileSource::File(path) => Some(path),
+            ProfileSource::Srgb | ProfileSource::Input => None,
+        }
+    }
+}
+
+settings! {
+    /// `[color]`: colour spaces.
+    Color = "color" {
+        /// Colour space of the canvas.
+        working_space: WorkingSpace = WorkingSpace::Srgb, Pixels;
+        /// Colour profile of the finished picture. `input` is the photograph's own, if it has one
+        /// for RGB.
+        output_profile: ProfileSource = ProfileSource::Srgb, Pixels;
+        /// How colours outside the profile are brought into it.
+        intent: Intent = Intent::RelativeColorimetric, Pixels;
     }
 }

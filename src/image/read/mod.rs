@@ -1,122 +1,37 @@
-//! Reading: one file per way of decoding, all of them giving a [`Header`] first and pixels on
-//! demand.
+//! Reading: one file or folder a way of decoding, all of them giving a [`Header`] first and pixels
+//! on demand.
 
-mod chunks;
+mod guard;
+mod header;
 mod jpeg;
 mod other;
 mod png;
+mod sniff;
 mod tiff;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::assemble::{Alpha, Assembler};
-use super::colour::{Model, ToWorking};
-use super::format::sniff;
-use super::{ColourKind, Error, Format, Limits, Orientation, Picture, Probe, SourceInfo, exif};
+pub use guard::silence_decoder_panics;
+use header::Header;
 
-/// What a file says before its pixels.
-#[derive(Debug, Clone)]
-struct Header {
-    format: Format,
-    /// Stored width and height in pixels, before the orientation.
-    size: (u32, u32),
-    colour: ColourKind,
-    bit_depth: u8,
-    alpha: bool,
-    frames: usize,
-    icc: Option<Vec<u8>>,
-    exif: Option<Vec<u8>>,
-    xmp: Option<Vec<u8>>,
-    /// Stored horizontal and vertical dots per inch.
-    dpi: Option<(f64, f64)>,
-    orientation: Orientation,
-    /// Whether a JPEG says that an Adobe program wrote it.
-    adobe: bool,
-    /// Bytes that decoding takes beside the planes.
-    decoder_bytes: u64,
-    notes: Vec<String>,
-}
+use super::{Error, Format, Limits, Picture, Probe, SourceInfo};
 
-impl Header {
-    fn new(
-        format: Format,
-        size: (u32, u32),
-        colour: ColourKind,
-        bit_depth: u8,
-        alpha: bool,
-    ) -> Self {
-        Header {
-            format,
-            size,
-            colour,
-            bit_depth,
-            alpha,
-            frames: 1,
-            icc: None,
-            exif: None,
-            xmp: None,
-            dpi: None,
-            orientation: Orientation::UPRIGHT,
-            adobe: false,
-            decoder_bytes: 0,
-            notes: Vec::new(),
-        }
-    }
+/// What a picture's bytes are read from.
+trait Bytes: BufRead + Seek {}
 
-    /// Takes orientation and, where the format itself states none, resolution from the EXIF blob.
-    fn adopt_exif(&mut self) {
-        if let Some(blob) = &self.exif {
-            self.orientation = exif::orientation(blob);
-            self.dpi = self.dpi.or_else(|| exif::dpi(blob));
-        }
-    }
+impl<T: BufRead + Seek> Bytes for T {}
 
-    fn pixels(&self) -> u64 {
-        u64::from(self.size.0) * u64::from(self.size.1)
-    }
-
-    /// Bytes that decoding takes at its highest: planes, alpha with the work on it, and the
-    /// decoder's own.
-    fn decode_bytes(&self) -> u64 {
-        let planes = if self.alpha { 4 + 4 } else { 3 };
-        self.pixels().saturating_mul(4 * planes).saturating_add(self.decoder_bytes)
-    }
-
-    fn probe(&self) -> Probe {
-        let (width, height) = self.orientation.oriented(self.size.0, self.size.1);
-        let swap = |(x, y): (f64, f64)| if self.orientation.transposes() { (y, x) } else { (x, y) };
-        Probe {
-            width,
-            height,
-            format: self.format,
-            colour: self.colour,
-            bit_depth: self.bit_depth,
-            has_alpha: self.alpha,
-            frames: self.frames,
-            icc: self.icc.is_some(),
-            dpi: self.dpi.map(swap),
-            orientation: self.orientation,
-            decode_bytes: self.decode_bytes(),
-        }
-    }
-
-    /// The assembler for this picture's pixels, of `model` with `alpha`.
-    fn assembler(&mut self, path: &Path, model: Model, alpha: Alpha) -> Result<Assembler, Error> {
-        let (to_working, note) = ToWorking::new(model, self.icc.as_deref())
-            .map_err(|reason| Error::Cmyk { path: path.to_path_buf(), reason })?;
-        self.notes.extend(note);
-        Ok(Assembler::new(self.size, self.orientation, model, alpha, to_working))
-    }
-}
+/// A file or bytes in memory.
+type Input<'a> = Box<dyn Bytes + 'a>;
 
 /// A file opened for reading, and what its first bytes say it is.
 struct Source<'a> {
     path: &'a Path,
     format: Format,
     length: u64,
-    reader: BufReader<File>,
+    reader: Input<'a>,
 }
 
 impl<'a> Source<'a> {
@@ -133,25 +48,29 @@ impl<'a> Source<'a> {
             // A pipe or device would block or never end.
             return Err(Error::NotAPicture { path: path.to_path_buf() });
         }
-        if about.len() == 0 {
+        let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
+        Source::new(path, about.len(), Box::new(file))
+    }
+
+    fn new(path: &'a Path, length: u64, mut reader: Input<'a>) -> Result<Self, Error> {
+        if length == 0 {
             return Err(Error::Empty { path: path.to_path_buf() });
         }
-        let mut file = File::open(path).map_err(failed)?;
-        let mut head = Vec::with_capacity(64);
-        file.by_ref().take(64).read_to_end(&mut head).map_err(failed)?;
-        file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let format = sniff(path, &head)?;
-        Ok(Source {
-            path,
-            format,
-            length: about.len(),
-            reader: BufReader::with_capacity(1 << 16, file),
-        })
+        let failed = |source| Error::Read { path: path.to_path_buf(), source };
+        let mut head = Vec::with_capacity(sniff::HEAD);
+        reader.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+        reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let format = sniff::sniff(path, &head)?;
+        Ok(Source { path, format, length, reader })
     }
 
     /// An input/output error as the picture's: the end of the file is truncation.
     fn io(&self, source: std::io::Error) -> Error {
         io_error(self.path, self.format, source)
+    }
+
+    fn truncated(&self) -> Error {
+        Error::Truncated { path: self.path.to_path_buf(), format: self.format }
     }
 
     fn malformed(&self, detail: impl Into<String>) -> Error {
@@ -162,8 +81,13 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The error for a kind of file that is not read; `advice` is a command with `{}` for the path.
+    fn unsupported(&self, what: impl Into<String>, advice: &str) -> Error {
+        unsupported(self.path, self.format, what, advice)
+    }
+
     fn header(&mut self) -> Result<Header, Error> {
-        let header = match self.format {
+        let mut header = match self.format {
             Format::Png => png::header(self),
             Format::Jpeg => jpeg::header(self),
             Format::Tiff => tiff::header(self),
@@ -178,8 +102,36 @@ impl<'a> Source<'a> {
                 height,
             });
         }
+        header.adopt_exif();
         self.reader.seek(SeekFrom::Start(0)).map_err(|e| self.io(e))?;
         Ok(header)
+    }
+
+    fn picture(&mut self, limits: &Limits) -> Result<Picture, Error> {
+        let (path, format) = (self.path, self.format);
+        let mut header = self.header()?;
+        if header.frames > 1 && format != Format::Tiff {
+            let frames = header.frames;
+            return Err(Error::Animated { path: path.to_path_buf(), format, frames });
+        }
+        let needed = header.decode_bytes();
+        if needed > limits.max_bytes {
+            let (width, height) = header.orientation.oriented(header.size.0, header.size.1);
+            let (path, limit) = (path.to_path_buf(), limits.max_bytes);
+            return Err(Error::TooLarge { path, width, height, needed, limit });
+        }
+        let assembler = match format {
+            Format::Png => png::pixels(self, &mut header, limits),
+            Format::Jpeg => jpeg::pixels(self, &mut header),
+            Format::Tiff => tiff::pixels(self, &mut header),
+            _ => other::pixels(self, &mut header, limits),
+        }?;
+        let (pixels, alpha) = assembler.finish(header.orientation);
+        let probe = header.probe();
+        let Header { icc, exif, xmp, notes, .. } = header;
+        let source = SourceInfo { probe, icc, exif, xmp, notes };
+        let (width, height) = (source.probe.width, source.probe.height);
+        Ok(Picture { width, height, pixels, alpha, source })
     }
 }
 
@@ -197,6 +149,20 @@ fn io_error(path: &Path, format: Format, source: std::io::Error) -> Error {
     }
 }
 
+fn unsupported(path: &Path, format: Format, what: impl Into<String>, advice: &str) -> Error {
+    let advice = advice.replace("{}", &path.display().to_string());
+    Error::Unsupported { path: path.to_path_buf(), format, what: what.into(), advice }
+}
+
+/// The error for a file with HDR brightness of the transfer function `curve`.
+fn hdr(path: &Path, format: Format, curve: &str) -> Error {
+    let transfer = if curve == "HLG" { "arib-std-b67" } else { "smpte2084" };
+    let advice = format!(
+        "convert it to SDR first, for example: ffmpeg -i {{}} -vf setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=gbr,zscale=t=linear:npl=203,tonemap=hable,zscale=p=bt709:t=iec61966-2-1,format=rgb24 sdr.png"
+    );
+    unsupported(path, format, format!("HDR brightness ({curve})"), &advice)
+}
+
 /// Reads a picture's header: size as seen, colour, depth, frames, resolution. No pixel is decoded,
 /// so that it is quick and safe for pictures of any size.
 ///
@@ -205,16 +171,16 @@ fn io_error(path: &Path, format: Format, source: std::io::Error) -> Error {
 /// Any [`Error`] about the file; an animation is no error here, only in [`decode`].
 pub fn probe(path: &Path) -> Result<Probe, Error> {
     let mut source = Source::open(path)?;
-    let guarded = guard(path, source.format, || source.header())?;
+    let guarded = guard::run(path, source.format, || source.header())?;
     Ok(guarded.probe())
 }
 
-/// Decodes a picture: orientation applied, colours converted to sRGB by its embedded profile (none
-/// means sRGB).
+/// Decodes a picture: orientation applied, colours converted to sRGB by its embedded profile or what
+/// else the file says of them (nothing means sRGB).
 ///
 /// Colour under transparent pixels is replaced by that of the nearest visible ones (see
-/// [`Picture::pixels`]); float files are clamped to 0..1. A TIFF of several pages gives its first,
-/// with a note.
+/// [`Picture::pixels`]); float files are clamped to 0..1. A TIFF of several pages gives the first
+/// that is no thumbnail, with a note.
 ///
 /// # Errors
 ///
@@ -223,56 +189,16 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
 /// [`Error::Malformed`]...
 pub fn decode(path: &Path, limits: &Limits) -> Result<Picture, Error> {
     let mut source = Source::open(path)?;
-    let format = source.format;
-    guard(path, format, || {
-        let mut header = source.header()?;
-        if header.frames > 1 && format != Format::Tiff {
-            return Err(Error::Animated {
-                path: path.to_path_buf(),
-                format,
-                frames: header.frames,
-            });
-        }
-        let needed = header.decode_bytes();
-        if needed > limits.max_bytes {
-            let (width, height) = header.orientation.oriented(header.size.0, header.size.1);
-            return Err(Error::TooLarge {
-                path: path.to_path_buf(),
-                width,
-                height,
-                needed,
-                limit: limits.max_bytes,
-            });
-        }
-        let assembler = match format {
-            Format::Png => png::pixels(&mut source, &mut header, limits),
-            Format::Jpeg => jpeg::pixels(&mut source, &mut header),
-            Format::Tiff => tiff::pixels(&mut source, &mut header, limits),
-            _ => other::pixels(&mut source, &mut header, limits),
-        }?;
-        let (pixels, alpha) = assembler.finish(header.orientation);
-        let probe = header.probe();
-        let Header { icc, exif, xmp, notes, .. } = header;
-        let source = SourceInfo { probe, icc, exif, xmp, notes };
-        Ok(Picture {
-            width: source.probe.width,
-            height: source.probe.height,
-            pixels,
-            alpha,
-            source,
-        })
-    })
+    guard::run(path, source.format, || source.picture(limits))
 }
 
-/// Runs a decoder so that a panic inside it, which only a bug in it could cause, is an error about
-/// this file.
-fn guard<T>(
-    path: &Path,
-    format: Format,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let detail = "the decoder gave up on it".to_owned();
-        Err(Error::Malformed { path: path.to_path_buf(), format, detail })
-    })
+/// Decodes a picture from memory as [`decode`] does from a file; errors name it `path`, which need
+/// not exist.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
+    let mut source = Source::new(path, bytes.len() as u64, Box::new(Cursor::new(bytes)))?;
+    guard::run(path, source.format, || source.picture(limits))
 }

@@ -1,14 +1,19 @@
 //! The formats that are read whole through the image crate: WebP, BMP, GIF, PNM, TGA, QOI, HDR,
 //! EXR, farbfeld.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, Seek, SeekFrom};
+use std::path::Path;
 
+use image::error::UnsupportedErrorKind;
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use super::{Header, Source};
+use super::{Header, Source, unsupported};
 use crate::image::assemble::{Alpha, Assembler};
 use crate::image::colour::Model;
-use crate::image::{ColourKind, Error, Format, Limits};
+use crate::image::{ColourKind, Error, Format, Limits, exif};
+
+/// A command that converts most kinds.
+const CONVERT: &str = "convert it first, for example: magick {} picture.png";
 
 /// Rows converted at a time.
 const BAND: usize = 64;
@@ -62,9 +67,8 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     let fail = |e| failure(path, format, e);
     header.frames = frames;
     header.icc = decoder.icc_profile().map_err(fail)?;
-    header.exif = decoder.exif_metadata().map_err(fail)?;
+    header.exif = decoder.exif_metadata().map_err(fail)?.as_deref().and_then(exif::blob);
     header.xmp = decoder.xmp_metadata().map_err(fail)?;
-    header.adopt_exif();
     // Raw pixels, and as much again for what decoders keep beside them.
     header.decoder_bytes = decoder.total_bytes().saturating_mul(2);
     Ok(header)
@@ -117,32 +121,40 @@ fn unpack(raw: &[u8], colour: ColorType, samples: &mut Vec<f32>) {
     }
 }
 
-fn failure(path: &std::path::Path, format: Format, error: ImageError) -> Error {
-    let path_buf = path.to_path_buf();
+fn failure(path: &Path, format: Format, error: ImageError) -> Error {
+    let malformed = |detail: String| Error::Malformed { path: path.to_path_buf(), format, detail };
     match error {
         ImageError::IoError(e) => super::io_error(path, format, e),
         ImageError::Unsupported(e) => {
-            Error::Unsupported { path: path_buf, format, detail: e.to_string() }
+            let what = match e.kind() {
+                UnsupportedErrorKind::Color(colour) => format!("{colour:?} pixels"),
+                UnsupportedErrorKind::GenericFeature(feature) => feature,
+                _ => e.to_string(),
+            };
+            unsupported(path, format, what, CONVERT)
         }
-        ImageError::Limits(e) => Error::Malformed { path: path_buf, format, detail: e.to_string() },
         ImageError::Decoding(e) => {
             let mut cause: Option<&dyn std::error::Error> = Some(&e);
             while let Some(inner) = cause {
                 let io = inner.downcast_ref::<std::io::Error>();
                 if io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
-                    return Error::Truncated { path: path_buf, format };
+                    return Error::Truncated { path: path.to_path_buf(), format };
                 }
                 cause = inner.source();
             }
-            Error::Malformed { path: path_buf, format, detail: e.to_string() }
+            let reason = std::error::Error::source(&e).map_or(e.to_string(), ToString::to_string);
+            if format == Format::Exr && reason.contains("does not contain") {
+                return unsupported(path, format, "other channels than RGB", CONVERT);
+            }
+            malformed(reason)
         }
-        other => Error::Malformed { path: path_buf, format, detail: other.to_string() },
+        other => malformed(other.to_string()),
     }
 }
 
 /// Counts a GIF's frames by its blocks, without unpacking them. A file that stops early has the
 /// frames seen so far.
-fn gif_frames(reader: &mut BufReader<std::fs::File>) -> std::io::Result<usize> {
+fn gif_frames(reader: &mut (impl BufRead + Seek)) -> std::io::Result<usize> {
     let mut screen = [0u8; 13];
     reader.read_exact(&mut screen)?;
     let table = |flags: u8| if flags & 0x80 != 0 { 3i64 << ((flags & 7) + 1) } else { 0 };
@@ -173,7 +185,7 @@ fn gif_frames(reader: &mut BufReader<std::fs::File>) -> std::io::Result<usize> {
 }
 
 /// Counts a WebP's frames: `ANMF` chunks, or one still.
-fn webp_frames(reader: &mut BufReader<std::fs::File>) -> std::io::Result<usize> {
+fn webp_frames(reader: &mut (impl BufRead + Seek)) -> std::io::Result<usize> {
     reader.seek_relative(12)?;
     let mut frames = 0;
     let mut chunk = [0u8; 8];

@@ -1,27 +1,43 @@
-//! JPEG by rows: the image crate's baseline encoder, which pulls pixels, runs on a thread of its
-//! own and is fed bands of eight rows through a short channel.
+//! JPEG by rows: jpeg-encoder, which pulls rows, runs on a thread of its own and is fed bands of
+//! eight rows through a short channel.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use image::codecs::jpeg::{JpegEncoder, PixelDensity};
-use image::{GenericImageView, Rgb};
+use jpeg_encoder::{
+    Encoder, EncodingError, ImageBuffer, JpegColorType, PixelDensity, PixelDensityUnit,
+    SamplingFactor, rgb_to_ycbcr,
+};
 
-use super::{Job, RowSink};
+use super::{Job, RowSink, SOFTWARE};
 use crate::files::AtomicFile;
 
 /// Rows of one band: the height of JPEG's blocks.
-const BAND: u32 = 8;
+const BAND: usize = 8;
 
 /// Bands that may wait for the encoder.
 const WAITING: usize = 4;
 
-/// Bytes that the encoder writes first, the start marker and its JFIF segment; ours follow them.
-const HEAD: usize = 20;
+/// Bytes that a segment holds.
+const SEGMENT_BYTES: usize = 65_533;
+
+/// An encoder that keeps chroma at full resolution (4:4:4).
+pub(super) fn encoder<W: Write>(output: W, quality: u8) -> Encoder<W> {
+    let mut encoder = Encoder::new(output, quality);
+    encoder.set_sampling_factor(SamplingFactor::F_1_1);
+    encoder
+}
+
+/// The encoder's reason; the system's own where there is one.
+pub(super) fn failure(error: EncodingError) -> io::Error {
+    match error {
+        EncodingError::IoError(error) => error,
+        other => io::Error::other(other),
+    }
+}
 
 struct JpegSink {
     bands: Option<SyncSender<Vec<u8>>>,
@@ -32,11 +48,10 @@ struct JpegSink {
 
 pub(super) fn start(job: Job, file: AtomicFile) -> io::Result<Box<dyn RowSink>> {
     let (sender, receiver) = sync_channel(WAITING);
-    let band_bytes = job.width as usize * 3 * BAND as usize;
-    let segments = segments(&job);
+    let band_bytes = job.width as usize * 3 * BAND;
     let thread = std::thread::Builder::new()
         .name("jpeg".to_owned())
-        .spawn(move || encode(&job, segments, receiver, file))?;
+        .spawn(move || encode(&job, receiver, file))?;
     let band = Vec::with_capacity(band_bytes);
     Ok(Box::new(JpegSink { bands: Some(sender), thread: Some(thread), band, band_bytes }))
 }
@@ -87,24 +102,28 @@ impl Drop for JpegSink {
     }
 }
 
-fn encode(
-    job: &Job,
-    segments: Vec<u8>,
-    bands: Receiver<Vec<u8>>,
-    file: AtomicFile,
-) -> io::Result<AtomicFile> {
-    let starved = Arc::new(AtomicBool::new(false));
-    let mut output = Output { file, written: 0, segments, starved: starved.clone() };
-    let view = View {
-        size: (job.width, job.height),
-        starved: starved.clone(),
-        window: RefCell::new(Window { first: 0, rows: bands.recv().unwrap_or_default(), bands }),
-    };
-    let mut encoder = JpegEncoder::new_with_quality(&mut output, job.encoding.quality);
+fn encode(job: &Job, bands: Receiver<Vec<u8>>, file: AtomicFile) -> io::Result<AtomicFile> {
+    let starved = AtomicBool::new(false);
+    let mut output = Output { file, head: Vec::new(), comments: comments(job), starved: &starved };
+    let mut encoder = encoder(&mut output, job.encoding.quality);
     if let Some(dpi) = job.encoding.dpi {
-        encoder.set_pixel_density(PixelDensity::dpi(dpi.round().clamp(1.0, 65535.0) as u16));
+        let dpi = dpi.round().clamp(1.0, 65535.0) as u16;
+        encoder.set_density(PixelDensity { density: (dpi, dpi), unit: PixelDensityUnit::Inches });
     }
-    encoder.encode_image(&view).map_err(io::Error::other)?;
+    // EXIF or XMP that does not fit in a segment is left out: metadata, never pixels or colours.
+    if let Some(exif) = &job.encoding.exif {
+        let _ = encoder.add_exif_metadata(exif);
+    }
+    if let Some(xmp) = &job.encoding.xmp {
+        let _ = encoder.add_app_segment(1, [b"http://ns.adobe.com/xap/1.0/\0", &xmp[..]].concat());
+    }
+    encoder.add_icc_profile(&job.icc).map_err(failure)?;
+    let rows = Rows {
+        size: (job.width as u16, job.height as u16),
+        band: Mutex::new(Band { first: 0, rows: bands.recv().unwrap_or_default(), bands }),
+        starved: &starved,
+    };
+    encoder.encode_image(rows).map_err(failure)?;
     if starved.load(Ordering::Relaxed) {
         Err(io::Error::other("rows are missing"))
     } else {
@@ -112,58 +131,46 @@ fn encode(
     }
 }
 
-/// EXIF, XMP, the profile and the comment as JPEG segments.
-fn segments(job: &Job) -> Vec<u8> {
+/// What made the picture, as comment segments.
+fn comments(job: &Job) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut put = |marker: u8, parts: &[&[u8]]| {
-        let length = parts.iter().map(|p| p.len()).sum::<usize>() + 2;
-        // What does not fit in a segment is left out: metadata, never pixels.
-        if let Ok(length) = u16::try_from(length) {
-            out.extend([0xff, marker]);
-            out.extend(length.to_be_bytes());
-            parts.iter().for_each(|p| out.extend_from_slice(p));
-        }
-    };
-    if let Some(exif) = &job.encoding.exif {
-        put(0xe1, &[b"Exif\0\0", exif]);
-    }
-    if let Some(xmp) = &job.encoding.xmp {
-        put(0xe1, &[b"http://ns.adobe.com/xap/1.0/\0", xmp]);
-    }
-    let pieces: Vec<&[u8]> = job.icc.chunks(65_519).collect();
-    if let Ok(count) = u8::try_from(pieces.len()) {
-        for (number, piece) in (1u8..).zip(&pieces) {
-            put(0xe2, &[b"ICC_PROFILE\0", &[number, count], piece]);
-        }
-    }
-    let comment = [super::SOFTWARE, &job.encoding.recipe].join("\n");
-    for piece in comment.trim_end().as_bytes().chunks(65_533) {
-        put(0xfe, &[piece]);
+    let text = [SOFTWARE, &job.encoding.recipe].join("\n");
+    for piece in text.trim_end().as_bytes().chunks(SEGMENT_BYTES) {
+        out.extend([0xff, 0xfe]);
+        out.extend((piece.len() as u16 + 2).to_be_bytes());
+        out.extend_from_slice(piece);
     }
     out
 }
 
-/// The file, with our segments put in after the encoder's first ones.
-struct Output {
+/// The file. The encoder writes no comments; they are put in behind its first segment, which is
+/// JFIF's and has to be the first.
+struct Output<'a> {
     file: AtomicFile,
-    written: usize,
-    segments: Vec<u8>,
-    starved: Arc<AtomicBool>,
+    /// The start marker and the first segment, until the latter is whole.
+    head: Vec<u8>,
+    comments: Vec<u8>,
+    starved: &'a AtomicBool,
 }
 
-impl Write for Output {
+impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.starved.load(Ordering::Relaxed) {
             return Err(io::Error::other("rows are missing"));
         }
-        let n =
-            if self.written < HEAD { bytes.len().min(HEAD - self.written) } else { bytes.len() };
-        self.file.write_all(&bytes[..n])?;
-        self.written += n;
-        if self.written == HEAD && n > 0 {
-            self.file.write_all(&std::mem::take(&mut self.segments))?;
+        if self.comments.is_empty() {
+            return self.file.write(bytes);
         }
-        Ok(n)
+        self.head.extend_from_slice(bytes);
+        if let &[_, _, _, _, high, low, ..] = self.head.as_slice() {
+            let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+            if let Some((first, rest)) = self.head.split_at_checked(end) {
+                self.file.write_all(first)?;
+                self.file.write_all(&std::mem::take(&mut self.comments))?;
+                self.file.write_all(rest)?;
+            }
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -171,40 +178,51 @@ impl Write for Output {
     }
 }
 
-/// The picture as the encoder sees it: it asks for pixels block row by block row, and only the
-/// current band is here.
-struct View {
-    size: (u32, u32),
-    starved: Arc<AtomicBool>,
-    window: RefCell<Window>,
+/// The picture as the encoder sees it: it asks for row after row, and only the current band is
+/// here.
+struct Rows<'a> {
+    size: (u16, u16),
+    band: Mutex<Band>,
+    starved: &'a AtomicBool,
 }
 
-struct Window {
-    first: u32,
+struct Band {
+    first: usize,
     rows: Vec<u8>,
     bands: Receiver<Vec<u8>>,
 }
 
-impl GenericImageView for View {
-    type Pixel = Rgb<u8>;
-
-    fn dimensions(&self) -> (u32, u32) {
-        self.size
+impl ImageBuffer for Rows<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
     }
 
-    fn get_pixel(&self, x: u32, y: u32) -> Rgb<u8> {
-        let mut window = self.window.borrow_mut();
-        while y >= window.first + BAND {
-            window.first += BAND;
-            window.rows = window.bands.recv().unwrap_or_default();
+    fn width(&self) -> u16 {
+        self.size.0
+    }
+
+    fn height(&self) -> u16 {
+        self.size.1
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let bytes = usize::from(self.size.0) * 3;
+        let mut band = self.band.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while usize::from(y) >= band.first + BAND {
+            band.first += BAND;
+            band.rows = band.bands.recv().unwrap_or_default();
         }
-        let at = ((y - window.first) as usize * self.size.0 as usize + x as usize) * 3;
-        match window.rows.get(at..at + 3) {
-            Some(&[r, g, b]) => Rgb([r, g, b]),
-            _ => {
-                self.starved.store(true, Ordering::Relaxed);
-                Rgb([0, 0, 0])
-            }
+        let at = (usize::from(y) - band.first) * bytes;
+        let missing = vec![0; bytes];
+        let row = band.rows.get(at..at + bytes).unwrap_or_else(|| {
+            self.starved.store(true, Ordering::Relaxed);
+            &missing
+        });
+        for pixel in row.chunks_exact(3) {
+            let (y, cb, cr) = rgb_to_ycbcr(pixel[0], pixel[1], pixel[2]);
+            buffers[0].push(y);
+            buffers[1].push(cb);
+            buffers[2].push(cr);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Encoding, OutputFormat, Rows, encode_picture};
 use crate::files::Overwrite;
 use crate::image::colour::{coded_from_linear, linear_from_coded, over_white, unit};
-use crate::image::{Error, Filter, Light, Window, resize_rows};
+use crate::image::{Error, Light, Window, resize_rows};
 
 /// Quality of a preview's JPEG: small, and good on a screen.
 const QUALITY: u8 = 88;
@@ -140,15 +140,7 @@ impl PreviewWriter {
         let rows = 0..self.target.1;
         let mut pixels = Vec::with_capacity(3 * self.target.0 as usize * self.target.1 as usize);
         for means in self.means {
-            let scaled = resize_rows(
-                &means,
-                from,
-                window,
-                self.target,
-                rows.clone(),
-                Filter::Lanczos3,
-                Light::Coded,
-            );
+            let scaled = resize_rows(&means, from, window, self.target, rows.clone(), Light::Coded);
             pixels.extend(scaled.into_iter().map(|v| coded_from_linear(v.max(0.0))));
         }
         let mut encoding = Encoding::new(OutputFormat::Jpeg);

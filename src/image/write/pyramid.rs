@@ -9,12 +9,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
+use jpeg_encoder::ColorType;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
-use super::{Rows, quantise};
+use super::{Rows, jpeg, quantise};
 use crate::files::{self, Overwrite};
 use crate::image::Error;
 use crate::image::colour::{coded_from_linear, linear_from_coded, over_white, unit};
@@ -259,10 +258,10 @@ impl Level {
                     tile.extend_from_slice(&self.rows[(row + left) * 3..(row + right) * 3]);
                 }
                 let mut bytes = Vec::new();
-                let (width, height) = ((right - left) as u32, (bottom - top) as u32);
-                JpegEncoder::new_with_quality(&mut bytes, tiling.quality.clamp(1, 100))
-                    .encode(&tile, width, height, ExtendedColorType::Rgb8)
-                    .map_err(io::Error::other)?;
+                let (width, height) = ((right - left) as u16, (bottom - top) as u16);
+                jpeg::encoder(&mut bytes, tiling.quality.clamp(1, 100))
+                    .encode(&tile, width, height, ColorType::Rgb)
+                    .map_err(jpeg::failure)?;
                 fs::File::create(folder.join(format!("{column}_{}.jpg", self.tile_row)))?
                     .write_all(&bytes)
             })?;

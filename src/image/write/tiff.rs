@@ -84,7 +84,7 @@ impl RowSink for TiffSink {
         }
         let (channels, sixteen) = (self.job.channels, self.job.encoding.bit_depth == 16);
         let difference = self.job.encoding.compression != Compression::None;
-        let strip = self.strips.last_mut().expect("a strip was just begun");
+        let strip = self.strips.last_mut().expect("a strip was pushed above");
         for (i, v) in row.iter().enumerate() {
             let before = if difference && i >= channels { row[i - channels] } else { 0 };
             let v = v.wrapping_sub(before);

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Losses;
-use crate::optimise::{Bits, Numbers};
+use crate::optimise::{ExactF64, Scalars};
 use crate::planes::Shape;
 
 /// The format that is written.
@@ -29,9 +29,9 @@ pub enum Stage {
         /// Evaluations done in it.
         evaluation: usize,
         /// The lowest loss in it.
-        best: Bits,
+        best: ExactF64,
         /// The numbers of the optimiser's state.
-        optimiser: Numbers,
+        optimiser: Scalars,
     },
     /// A level is over. The only vector is its canvas, unless that is in a file of its own.
     LevelDone {
@@ -167,12 +167,12 @@ mod tests {
             stage: Stage::Exact {
                 level: 1,
                 evaluation: 7,
-                best: Bits(f64::INFINITY),
-                optimiser: Numbers::Adam {
-                    learning_rate: Bits(0.02),
+                best: ExactF64(f64::INFINITY),
+                optimiser: Scalars::Adam {
+                    learning_rate: ExactF64(0.02),
                     steps: 7,
                     moments: true,
-                    best: Some(Bits(0.1 + 0.2)),
+                    best: Some(ExactF64(0.1 + 0.2)),
                 },
             },
             evaluations: 12,

@@ -1,7 +1,7 @@
 //! How a layer's tiles are shared out, and a worker's own memory.
 
 use super::super::buffer::Store;
-use super::super::map::BLOCK;
+use super::super::map::CHANNEL_BLOCK;
 use super::super::winograd::PLANES;
 use super::{CHUNK, Convolution, RUN, TILES, TILES_OF_NARROW};
 
@@ -18,7 +18,7 @@ pub(super) struct Segment {
 }
 
 /// How a layer's tiles are shared out.
-pub(super) struct Cut {
+pub(super) struct Blocking {
     /// Blocks of tiles.
     pub(super) blocks: usize,
     /// Tiles of a block.
@@ -28,7 +28,7 @@ pub(super) struct Cut {
     pub(super) shares: usize,
 }
 
-impl Cut {
+impl Blocking {
     pub(super) fn new(
         height: usize,
         width: usize,
@@ -36,7 +36,7 @@ impl Cut {
         threads: usize,
     ) -> Self {
         let tiles = height.div_ceil(4) * width.div_ceil(4);
-        let chunks = outputs.div_ceil(BLOCK * CHUNK);
+        let chunks = outputs.div_ceil(CHANNEL_BLOCK * CHUNK);
         let mut blocks = tiles.div_ceil(if inputs <= 128 { TILES_OF_NARROW } else { TILES });
         if blocks < 8 * threads && tiles >= 12 * threads {
             blocks = blocks.next_multiple_of(threads);
@@ -56,8 +56,9 @@ pub fn scratch_bytes(
     outputs: usize,
     threads: usize,
 ) -> ([usize; 3], usize) {
-    let cut = Cut::new(height, width, (inputs, outputs), threads);
-    let lengths = Scratch::lengths(inputs.div_ceil(BLOCK), outputs.div_ceil(BLOCK), cut.size);
+    let cut = Blocking::new(height, width, (inputs, outputs), threads);
+    let lengths =
+        Scratch::lengths(inputs.div_ceil(CHANNEL_BLOCK), outputs.div_ceil(CHANNEL_BLOCK), cut.size);
     (lengths.map(|length| length * size_of::<f32>()), threads.min(cut.blocks * cut.shares))
 }
 
@@ -81,17 +82,17 @@ impl Scratch {
         [
             if k_blocks == 0 { 0 } else { v },
             if k_blocks == 0 { 0 } else { m },
-            k_blocks.max(blocks) * 6 * (4 * RUN + 2) * BLOCK,
+            k_blocks.max(blocks) * 6 * (4 * RUN + 2) * CHANNEL_BLOCK,
         ]
     }
 
     pub(super) fn new(job: &Convolution, tiles: usize) -> Self {
         let k_blocks = job.source.as_ref().map_or(0, |(_, f)| f.panels.k_blocks);
-        let [v, m, local] = Self::lengths(k_blocks, job.outputs.div_ceil(BLOCK), tiles);
+        let [v, m, local] = Self::lengths(k_blocks, job.outputs.div_ceil(CHANNEL_BLOCK), tiles);
         Self {
-            v: job.pool.take(v),
-            m: job.pool.take(m),
-            local: job.pool.take(local),
+            v: job.cache.take(v),
+            m: job.cache.take(m),
+            local: job.cache.take(local),
             v_plane: 0,
             m_plane: 0,
         }

@@ -1,13 +1,14 @@
 //! On the way out: the inverse transform and what follows it.
 
 use super::super::isa::Kernel;
-use super::super::map::{BLOCK, Shape};
+use super::super::map::{CHANNEL_BLOCK, Shape};
+use super::super::pooling::Pooling;
 use super::super::product::Product;
 use super::super::simd::Simd;
 use super::super::winograd::transform_output;
 use super::cut::{Scratch, Segment};
 use super::load::first_patch;
-use super::{Affine, Convolution, Features, Kind, Pool2, STREAMED, Tap, Target};
+use super::{Affine, Convolution, Features, STREAMED, SinkKind, Tap, Target};
 
 impl Convolution<'_> {
     /// The inverse transform of some tiles and what follows it.
@@ -29,10 +30,9 @@ impl Convolution<'_> {
         }
         let features = target.tap.map(|tap| match (tap.features, local) {
             (Features::Map(map), _) => Cells {
-                start: map
-                    .data
-                    .as_ptr()
-                    .wrapping_add((run.row * 4 * map.shape.pitch() + run.first * 4) * BLOCK),
+                start: map.data.as_ptr().wrapping_add(
+                    (run.row * 4 * map.shape.pitch() + run.first * 4) * CHANNEL_BLOCK,
+                ),
                 pitch: map.shape.pitch(),
                 plane: map.shape.plane(),
             },
@@ -93,19 +93,19 @@ impl Convolution<'_> {
                     // SAFETY: the cells lie inside both maps, and are this worker's alone.
                     unsafe {
                         self.isa.run(Product {
-                            a: features.start.add((y * features.pitch + from) * BLOCK),
-                            a_row: BLOCK,
-                            a_block: features.plane * BLOCK,
+                            a: features.start.add((y * features.pitch + from) * CHANNEL_BLOCK),
+                            a_row: CHANNEL_BLOCK,
+                            a_block: features.plane * CHANNEL_BLOCK,
                             blocks: affine.panels.k_blocks,
                             u: affine.matrix.as_ptr().add(start),
-                            out: target.out.add((out_cell + from) * BLOCK),
-                            out_row: BLOCK,
-                            out_block: shape.plane() * BLOCK,
+                            out: target.out.add((out_cell + from) * CHANNEL_BLOCK),
+                            out_row: CHANNEL_BLOCK,
+                            out_block: shape.plane() * CHANNEL_BLOCK,
                             rows: to - from,
                             panel: blocks,
                             prefetch: [features
                                 .start
-                                .wrapping_add((y * features.pitch + to) * BLOCK);
+                                .wrapping_add((y * features.pitch + to) * CHANNEL_BLOCK);
                                 2],
                         });
                     }
@@ -147,7 +147,7 @@ impl Kernel for Finish<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self, s: S) {
-        let mut y = [0f32; 16 * BLOCK];
+        let mut y = [0f32; 16 * CHANNEL_BLOCK];
         for block in 0..self.width {
             for tile in 0..self.run.count {
                 // SAFETY: the contract of `Finish`.
@@ -161,14 +161,16 @@ impl Kernel for Finish<'_> {
                         );
                     }
                     match self.target.kind {
-                        Kind::Relu => self.relu(s, &y, block, tile),
-                        Kind::Pooled(Pool2::Max) => self.pooled::<S, true>(s, &mut y, block, tile),
-                        Kind::Pooled(Pool2::Average) => {
+                        SinkKind::Relu => self.relu(s, &y, block, tile),
+                        SinkKind::Pooled(Pooling::Max) => {
+                            self.pooled::<S, true>(s, &mut y, block, tile)
+                        }
+                        SinkKind::Pooled(Pooling::Average) => {
                             self.pooled::<S, false>(s, &mut y, block, tile)
                         }
-                        Kind::Masked => self.masked(s, &y, block, tile),
-                        Kind::Plain => self.plain(s, &y, block, tile),
-                        Kind::Pixels => self.pixels(&y, tile),
+                        SinkKind::Masked => self.masked(s, &y, block, tile),
+                        SinkKind::Plain => self.plain(s, &y, block, tile),
+                        SinkKind::Pixels => self.pixels(&y, tile),
                     }
                 }
             }
@@ -200,7 +202,7 @@ impl Finish<'_> {
     /// # Safety
     /// As [`Finish`].
     #[inline(always)]
-    unsafe fn relu<S: Simd>(&self, s: S, y: &[f32; 16 * BLOCK], block: usize, tile: usize) {
+    unsafe fn relu<S: Simd>(&self, s: S, y: &[f32; 16 * CHANNEL_BLOCK], block: usize, tile: usize) {
         let (y0, x0, rows, columns) = self.valid(tile);
         let shape = self.target.shape;
         let channel_block = self.first + block;
@@ -217,7 +219,7 @@ impl Finish<'_> {
                             zero,
                             s.add(s.load(y.as_ptr().add((r * 4 + c) * 16 + part)), bias),
                         );
-                        self.put(s, self.target.out.add(cell * BLOCK + part), v);
+                        self.put(s, self.target.out.add(cell * CHANNEL_BLOCK + part), v);
                         bits |= s.gt_bits(v, zero) << part;
                     }
                     if !self.target.mask.is_null() {
@@ -234,7 +236,7 @@ impl Finish<'_> {
     unsafe fn pooled<S: Simd, const MAX: bool>(
         &self,
         s: S,
-        y: &mut [f32; 16 * BLOCK],
+        y: &mut [f32; 16 * CHANNEL_BLOCK],
         block: usize,
         tile: usize,
     ) {
@@ -244,7 +246,7 @@ impl Finish<'_> {
         // SAFETY: the caller's; windows that do not lie wholly in the map are dropped.
         unsafe {
             let zero = s.splat(0.0);
-            for cell in y.chunks_exact_mut(BLOCK) {
+            for cell in y.chunks_exact_mut(CHANNEL_BLOCK) {
                 for part in (0..16).step_by(S::LANES) {
                     let bias = s.load(self.target.bias.add(channel_block * 16 + part));
                     let at = cell.as_mut_ptr().add(part);
@@ -261,8 +263,8 @@ impl Finish<'_> {
                         let from = y.as_ptr().add((r * 4 + c) * 16);
                         std::ptr::copy_nonoverlapping(
                             from,
-                            self.target.full.add(cell * BLOCK),
-                            BLOCK,
+                            self.target.full.add(cell * CHANNEL_BLOCK),
+                            CHANNEL_BLOCK,
                         );
                     }
                 }
@@ -294,7 +296,7 @@ impl Finish<'_> {
                             }
                             *word |= bits << part;
                         }
-                        self.put(s, self.target.out.add(cell * BLOCK + part), out);
+                        self.put(s, self.target.out.add(cell * CHANNEL_BLOCK + part), out);
                     }
                     if !self.target.mask.is_null() {
                         for (i, word) in words.iter().enumerate() {
@@ -309,12 +311,18 @@ impl Finish<'_> {
     /// # Safety
     /// As [`Finish`].
     #[inline(always)]
-    unsafe fn masked<S: Simd>(&self, s: S, y: &[f32; 16 * BLOCK], block: usize, tile: usize) {
+    unsafe fn masked<S: Simd>(
+        &self,
+        s: S,
+        y: &[f32; 16 * CHANNEL_BLOCK],
+        block: usize,
+        tile: usize,
+    ) {
         let (y0, x0, rows, columns) = self.valid(tile);
         let shape = self.target.shape;
         let channel_block = self.first + block;
         let affine = self.target.tap.and_then(|tap| tap.affine);
-        let towards = self.target.tap.and_then(|tap| tap.towards);
+        let difference = self.target.tap.and_then(|tap| tap.difference);
         // SAFETY: the caller's.
         unsafe {
             let zero = s.splat(0.0);
@@ -322,7 +330,9 @@ impl Finish<'_> {
                 for c in 0..columns {
                     let cell = channel_block * shape.plane() + (y0 + r) * shape.pitch() + x0 + c;
                     let feature = self.features.map(|f| {
-                        f.start.add((channel_block * f.plane + r * f.pitch + tile * 4 + c) * BLOCK)
+                        f.start.add(
+                            (channel_block * f.plane + r * f.pitch + tile * 4 + c) * CHANNEL_BLOCK,
+                        )
                     });
                     let bits = if self.target.mask.is_null() {
                         0
@@ -330,20 +340,23 @@ impl Finish<'_> {
                         u32::from(*self.target.mask.add(cell))
                     };
                     for part in (0..16).step_by(S::LANES) {
-                        let out = self.target.out.add(cell * BLOCK + part);
+                        let out = self.target.out.add(cell * CHANNEL_BLOCK + part);
                         let mut v = s.load(y.as_ptr().add((r * 4 + c) * 16 + part));
                         if let Some(affine) = affine {
                             let offset =
                                 s.load(affine.offset.as_ptr().add(channel_block * 16 + part));
                             v = s.add(v, s.add(s.load(out), offset));
                         }
-                        if let (Some(towards), Some(feature)) = (towards, feature) {
-                            let map = towards.target;
-                            let at =
-                                map.at(channel_block, y0 + r + towards.top, x0 + c + towards.left);
+                        if let (Some(difference), Some(feature)) = (difference, feature) {
+                            let map = difference.target;
+                            let at = map.at(
+                                channel_block,
+                                y0 + r + difference.top,
+                                x0 + c + difference.left,
+                            );
                             let wanted = s.load(map.data.as_ptr().add(at + part));
                             v = s.fma(
-                                s.splat(towards.scale),
+                                s.splat(difference.scale),
                                 s.sub(s.load(feature.add(part)), wanted),
                                 v,
                             );
@@ -364,7 +377,13 @@ impl Finish<'_> {
     /// # Safety
     /// As [`Finish`].
     #[inline(always)]
-    unsafe fn plain<S: Simd>(&self, s: S, y: &[f32; 16 * BLOCK], block: usize, tile: usize) {
+    unsafe fn plain<S: Simd>(
+        &self,
+        s: S,
+        y: &[f32; 16 * CHANNEL_BLOCK],
+        block: usize,
+        tile: usize,
+    ) {
         let (y0, x0, rows, columns) = self.valid(tile);
         let shape = self.target.shape;
         for r in 0..rows {
@@ -374,7 +393,7 @@ impl Finish<'_> {
                     // SAFETY: the caller's.
                     unsafe {
                         let v = s.load(y.as_ptr().add((r * 4 + c) * 16 + part));
-                        self.put(s, self.target.out.add(cell * BLOCK + part), v);
+                        self.put(s, self.target.out.add(cell * CHANNEL_BLOCK + part), v);
                     }
                 }
             }
@@ -384,7 +403,7 @@ impl Finish<'_> {
     /// # Safety
     /// As [`Finish`].
     #[inline(always)]
-    unsafe fn pixels(&self, y: &[f32; 16 * BLOCK], tile: usize) {
+    unsafe fn pixels(&self, y: &[f32; 16 * CHANNEL_BLOCK], tile: usize) {
         let (y0, x0, rows, columns) = self.valid(tile);
         for channel in 0..3 {
             for r in 0..rows {

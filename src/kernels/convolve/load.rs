@@ -1,8 +1,8 @@
 //! On the way in: the input transform, from a map, an unpooled gradient, or pixels.
 
-use super::super::first::{First, Pixels};
+use super::super::first::{FirstConvolution, Pixels};
 use super::super::isa::Kernel;
-use super::super::map::{BLOCK, Shape};
+use super::super::map::{CHANNEL_BLOCK, Shape};
 use super::super::simd::Simd;
 use super::super::winograd::{Data, Filters, Stored, transform_input};
 use super::cut::{Scratch, Segment};
@@ -36,7 +36,7 @@ impl Convolution<'_> {
         (v, count): (*mut T, usize),
     ) {
         let (v_plane, v_block, k_blocks) =
-            (scratch.v_plane, count * BLOCK, filters.panels.k_blocks);
+            (scratch.v_plane, count * CHANNEL_BLOCK, filters.panels.k_blocks);
         let (map, mask, valid) = match source {
             Source::Map(map) => (map, std::ptr::null(), map.valid),
             Source::Unpooled(map, mask) => {
@@ -47,7 +47,7 @@ impl Convolution<'_> {
                     let tiles = RUN.min(segment.count - at);
                     let pitch = 4 * tiles + 2;
                     let local = scratch.local.as_mut_ptr();
-                    let v = v.wrapping_add((segment.place + at) * BLOCK);
+                    let v = v.wrapping_add((segment.place + at) * CHANNEL_BLOCK);
                     // SAFETY: the scratch holds six rows of `4 RUN + 2` cells of all blocks, and V
                     // has a place for every tile.
                     unsafe {
@@ -77,7 +77,7 @@ impl Convolution<'_> {
             source: map.data.as_ptr(),
             shape: map.shape,
             mask,
-            v: v.wrapping_add(segment.place * BLOCK),
+            v: v.wrapping_add(segment.place * CHANNEL_BLOCK),
             v_block,
             v_plane,
             segment,
@@ -99,15 +99,15 @@ impl Convolution<'_> {
 /// # Safety
 /// `out` must be writable for that many values.
 pub(super) unsafe fn first_patch(
-    first: &First,
+    first: &FirstConvolution,
     pixels: &Pixels,
     tile: (usize, usize),
     size: (usize, usize),
     border: usize,
     out: *mut f32,
 ) {
-    let ((rows, pitch), blocks) = (size, first.outputs().div_ceil(BLOCK));
-    let plane = rows * pitch * BLOCK;
+    let ((rows, pitch), blocks) = (size, first.outputs().div_ceil(CHANNEL_BLOCK));
+    let plane = rows * pitch * CHANNEL_BLOCK;
     let x0 = (tile.1 * 4).saturating_sub(border);
     let x1 = (tile.1 * 4 + pitch - border).min(pixels.width);
     let skip = x0 + border - tile.1 * 4;
@@ -116,17 +116,20 @@ pub(super) unsafe fn first_patch(
         // SAFETY: every row, cell and block lies inside the memory that the caller answers for; the
         // cells lie in the picture.
         unsafe {
-            let line = out.add(row * pitch * BLOCK);
+            let line = out.add(row * pitch * CHANNEL_BLOCK);
             let inside = y < pixels.height;
             let (start, end) = if inside { (skip, skip + x1 - x0) } else { (0, 0) };
             if inside {
-                first.cells(pixels, y, x0, x1 - x0, line.add(skip * BLOCK), plane);
+                first.cells(pixels, y, x0, x1 - x0, line.add(skip * CHANNEL_BLOCK), plane);
             }
             for block in 0..blocks {
                 let line = line.add(block * plane);
-                std::slice::from_raw_parts_mut(line, start * BLOCK).fill(0.0);
-                std::slice::from_raw_parts_mut(line.add(end * BLOCK), (pitch - end) * BLOCK)
-                    .fill(0.0);
+                std::slice::from_raw_parts_mut(line, start * CHANNEL_BLOCK).fill(0.0);
+                std::slice::from_raw_parts_mut(
+                    line.add(end * CHANNEL_BLOCK),
+                    (pitch - end) * CHANNEL_BLOCK,
+                )
+                .fill(0.0);
             }
         }
     }
@@ -160,7 +163,7 @@ impl<T: Stored> Kernel for Load<T> {
     unsafe fn run<S: Simd>(self, s: S) {
         let (pitch, plane) = (self.shape.pitch(), self.shape.plane());
         let y0 = (self.segment.row * 4) as isize - 1;
-        let mut patch = [0f32; 36 * BLOCK];
+        let mut patch = [0f32; 36 * CHANNEL_BLOCK];
         for block in 0..self.k_blocks {
             for tile in 0..self.segment.count {
                 let x0 = ((self.segment.first + tile) * 4) as isize - 1;
@@ -172,7 +175,7 @@ impl<T: Stored> Kernel for Load<T> {
                         && y0 + 6 <= self.bottom
                         && x0 + 6 <= self.right;
                     if self.mask.is_null() {
-                        let source = self.source.add(block * plane * BLOCK);
+                        let source = self.source.add(block * plane * CHANNEL_BLOCK);
                         if inside {
                             let cell = y0 as usize * pitch + x0 as usize;
                             // The cells that the tile after next adds; the map seldom lies in a
@@ -180,24 +183,27 @@ impl<T: Stored> Kernel for Load<T> {
                             for y in 0..6 {
                                 for x in 0..4 {
                                     s.prefetch(
-                                        source.wrapping_add((cell + y * pitch + 10 + x) * BLOCK),
+                                        source.wrapping_add(
+                                            (cell + y * pitch + 10 + x) * CHANNEL_BLOCK,
+                                        ),
                                     );
                                 }
                             }
                             transform_input(
                                 s,
-                                source.add(cell * BLOCK),
-                                pitch * BLOCK,
+                                source.add(cell * CHANNEL_BLOCK),
+                                pitch * CHANNEL_BLOCK,
                                 target,
                                 self.v_plane,
                             );
                             continue;
                         }
-                        for (i, cell) in patch.chunks_exact_mut(BLOCK).enumerate() {
+                        for (i, cell) in patch.chunks_exact_mut(CHANNEL_BLOCK).enumerate() {
                             let (y, x) = (y0 + (i / 6) as isize, x0 + (i % 6) as isize);
                             let there = self.holds(y, x);
                             if there {
-                                let from = source.add((y as usize * pitch + x as usize) * BLOCK);
+                                let from =
+                                    source.add((y as usize * pitch + x as usize) * CHANNEL_BLOCK);
                                 for part in (0..16).step_by(S::LANES) {
                                     s.store(cell.as_mut_ptr().add(part), s.load(from.add(part)));
                                 }
@@ -208,7 +214,7 @@ impl<T: Stored> Kernel for Load<T> {
                     } else {
                         self.unpool(s, block, (y0, x0), &mut patch);
                     }
-                    transform_input(s, patch.as_ptr(), 6 * BLOCK, target, self.v_plane);
+                    transform_input(s, patch.as_ptr(), 6 * CHANNEL_BLOCK, target, self.v_plane);
                 }
             }
         }
@@ -233,7 +239,7 @@ impl<T> Load<T> {
         s: S,
         block: usize,
         corner: (isize, isize),
-        patch: &mut [f32; 36 * BLOCK],
+        patch: &mut [f32; 36 * CHANNEL_BLOCK],
     ) {
         let (pitch, plane) = (self.shape.pitch(), self.shape.plane());
         for row in 0..4 {
@@ -252,7 +258,7 @@ impl<T> Load<T> {
                             if !(0..6).contains(&py) || !(0..6).contains(&px) {
                                 continue;
                             }
-                            let to = patch.as_mut_ptr().add((py * 6 + px) as usize * BLOCK);
+                            let to = patch.as_mut_ptr().add((py * 6 + px) as usize * CHANNEL_BLOCK);
                             let bits = if there {
                                 u32::from(*self.mask.add(cell * 4 + (dy * 2 + dx) as usize))
                             } else {
@@ -260,7 +266,10 @@ impl<T> Load<T> {
                             };
                             for part in (0..16).step_by(S::LANES) {
                                 let v = if there {
-                                    s.load_bits(self.source.add(cell * BLOCK + part), bits >> part)
+                                    s.load_bits(
+                                        self.source.add(cell * CHANNEL_BLOCK + part),
+                                        bits >> part,
+                                    )
                                 } else {
                                     s.splat(0.0)
                                 };
@@ -296,9 +305,10 @@ impl<T: Stored> Kernel for Patches<T> {
             for tile in 0..self.tiles {
                 // SAFETY: the contract of `Patches`.
                 unsafe {
-                    let source = self.source.add((block * 6 * self.pitch + tile * 4) * BLOCK);
+                    let source =
+                        self.source.add((block * 6 * self.pitch + tile * 4) * CHANNEL_BLOCK);
                     let target = self.v.add(block * self.v_block + tile * 16);
-                    transform_input(s, source, self.pitch * BLOCK, target, self.v_plane);
+                    transform_input(s, source, self.pitch * CHANNEL_BLOCK, target, self.v_plane);
                 }
             }
         }

@@ -8,6 +8,7 @@
 //! the mask for the way back, the gradient of a tap. Every tile is computed alone and in one order,
 //! so neither the cut nor the number of workers changes a byte.
 
+mod check;
 mod cut;
 mod finish;
 mod load;
@@ -16,15 +17,16 @@ mod multiply;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::buffer::Pool;
-use super::first::{First, Pixels};
+use super::buffer::BufferCache;
+use super::first::{FirstConvolution, Pixels};
 use super::isa::Isa;
-use super::map::{BLOCK, Map, Mask, Shape};
+use super::map::{CHANNEL_BLOCK, Map, Mask, Shape};
+use super::pooling::Pooling;
 use super::product::Panels;
 use super::winograd::Filters;
 use crate::geometry::Rect;
 pub use cut::scratch_bytes;
-use cut::{Cut, Scratch, Segment, odd, segments};
+use cut::{Blocking, Scratch, Segment, odd, segments};
 
 /// Tiles of a block: so many that a panel of weights is used often, so few that V, M and the
 /// weights of narrow layers share the second-level cache.
@@ -47,16 +49,7 @@ pub enum Source<'a> {
     /// marks.
     Unpooled(&'a Map, &'a Mask),
     /// relu1_1, computed from the pixels on the way.
-    First(&'a First, &'a Pixels),
-}
-
-/// How a layer is followed by pooling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pool2 {
-    /// The largest of 2x2; the first in raster order among equals.
-    Max,
-    /// The mean of 2x2.
-    Average,
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// The gradient `matrix F + offset` at every cell of a tap.
@@ -74,7 +67,7 @@ impl Affine {
         let mut packed = vec![0.0; panels.length()];
         panels.pack(matrix, channels, channels, &mut packed);
         let mut padded = offset.to_vec();
-        padded.resize(channels.next_multiple_of(BLOCK), 0.0);
+        padded.resize(channels.next_multiple_of(CHANNEL_BLOCK), 0.0);
         Self { panels, matrix: packed, offset: padded }
     }
 }
@@ -82,7 +75,7 @@ impl Affine {
 /// The gradient `scale (F - target)` at every cell of a tap; the cell `(y, x)` of the map is `(y +
 /// top, x + left)` of the target.
 #[derive(Clone, Copy)]
-pub struct Towards<'a> {
+pub struct Difference<'a> {
     /// The features wanted.
     pub target: &'a Map,
     /// Row of the target at the map's first row.
@@ -99,7 +92,7 @@ pub enum Features<'a> {
     /// Kept from the forward sweep.
     Map(&'a Map),
     /// relu1_1, computed again.
-    First(&'a First, &'a Pixels),
+    First(&'a FirstConvolution, &'a Pixels),
 }
 
 /// Gradients that a tap adds.
@@ -110,7 +103,7 @@ pub struct Tap<'a> {
     /// `matrix F + offset`.
     pub affine: Option<&'a Affine>,
     /// `scale (F - target)`.
-    pub towards: Option<Towards<'a>>,
+    pub difference: Option<Difference<'a>>,
 }
 
 /// What becomes of the outputs of a convolution.
@@ -129,7 +122,7 @@ pub enum Sink<'a> {
         /// Padded to a multiple of 16.
         bias: &'a [f32],
         /// Which pooling.
-        pool: Pool2,
+        pooling: Pooling,
         /// The pooled features.
         out: &'a mut Map,
         /// Which cell of each window takes the gradient (max), or which are positive (average).
@@ -164,7 +157,7 @@ pub struct Convolution<'a> {
     /// Instructions.
     pub isa: Isa,
     /// Where scratch comes from.
-    pub pool: &'a Arc<Pool>,
+    pub cache: &'a Arc<BufferCache>,
     /// Where it reads.
     pub source: Option<(Source<'a>, &'a Filters)>,
     /// Rows of the map.
@@ -181,7 +174,7 @@ pub struct Convolution<'a> {
 /// What the workers see of a [`Sink`].
 #[derive(Clone, Copy)]
 struct Target<'a> {
-    kind: Kind,
+    kind: SinkKind,
     bias: *const f32,
     out: *mut f32,
     /// Shape of `out`.
@@ -192,9 +185,9 @@ struct Target<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum SinkKind {
     Relu,
-    Pooled(Pool2),
+    Pooled(Pooling),
     Masked,
     Plain,
     Pixels,
@@ -220,7 +213,7 @@ impl Convolution<'_> {
         self.check_area(&sink);
         let target = match sink {
             Sink::Relu { bias, out, mask } => Target {
-                kind: Kind::Relu,
+                kind: SinkKind::Relu,
                 bias: bias.as_ptr(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -228,8 +221,8 @@ impl Convolution<'_> {
                 full: std::ptr::null_mut(),
                 tap: None,
             },
-            Sink::Pooled { bias, pool, out, mask, full } => Target {
-                kind: Kind::Pooled(pool),
+            Sink::Pooled { bias, pooling, out, mask, full } => Target {
+                kind: SinkKind::Pooled(pooling),
                 bias: bias.as_ptr(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -238,7 +231,7 @@ impl Convolution<'_> {
                 tap: None,
             },
             Sink::Masked { out, mask, tap } => Target {
-                kind: Kind::Masked,
+                kind: SinkKind::Masked,
                 bias: std::ptr::null(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -247,7 +240,7 @@ impl Convolution<'_> {
                 tap,
             },
             Sink::Plain { out } => Target {
-                kind: Kind::Plain,
+                kind: SinkKind::Plain,
                 bias: std::ptr::null(),
                 shape: out.shape,
                 out: out.data.as_mut_ptr(),
@@ -256,7 +249,7 @@ impl Convolution<'_> {
                 tap: None,
             },
             Sink::Pixels { out } => Target {
-                kind: Kind::Pixels,
+                kind: SinkKind::Pixels,
                 bias: std::ptr::null(),
                 shape: self.shape(3),
                 out: out.as_mut_ptr(),
@@ -268,114 +261,6 @@ impl Convolution<'_> {
         self.claim(&target);
     }
 
-    fn check(&self, sink: &Sink) {
-        let whole = self.shape(self.outputs);
-        let half = Shape { channels: self.outputs, height: self.height / 2, width: self.width / 2 };
-        let padded = self.outputs.next_multiple_of(BLOCK);
-        if let Some((source, filters)) = &self.source {
-            assert_eq!(filters.outputs, self.outputs);
-            match source {
-                Source::Map(map) => assert_eq!(map.shape, self.shape(filters.inputs)),
-                Source::Unpooled(map, mask) => {
-                    assert_eq!(
-                        map.shape,
-                        Shape {
-                            channels: filters.inputs,
-                            height: self.height / 2,
-                            width: self.width / 2
-                        }
-                    );
-                    assert!(mask.shape == map.shape && mask.words == 4);
-                }
-                Source::First(first, pixels) => {
-                    assert!(
-                        first.outputs() == filters.inputs
-                            && (pixels.height, pixels.width) == (self.height, self.width)
-                    );
-                }
-            }
-        }
-        let mask_fits = |mask: &Mask, shape, words| mask.shape == shape && mask.words == words;
-        match sink {
-            Sink::Relu { bias, out, mask } => {
-                assert!(bias.len() == padded && out.shape == whole);
-                assert!(mask.as_ref().is_none_or(|m| mask_fits(m, whole, 1)));
-            }
-            Sink::Pooled { bias, out, mask, full, .. } => {
-                assert!(bias.len() == padded && out.shape == half);
-                assert!(mask.as_ref().is_none_or(|m| mask_fits(m, half, 4)));
-                assert!(full.as_ref().is_none_or(|m| m.shape == whole));
-            }
-            Sink::Masked { out, mask, tap } => {
-                assert_eq!(out.shape, whole);
-                assert!(mask.is_none_or(|m| mask_fits(m, whole, 1)));
-                assert!(
-                    mask.is_some() || tap.is_some(),
-                    "the features or a mask must say where the gradient passes"
-                );
-                if let Some(tap) = tap {
-                    match tap.features {
-                        Features::Map(map) => assert_eq!(map.shape, whole),
-                        Features::First(first, pixels) => {
-                            assert!(
-                                first.outputs() == self.outputs
-                                    && (pixels.height, pixels.width) == (self.height, self.width)
-                            );
-                        }
-                    }
-                    assert!(tap.affine.is_none_or(|a| a.offset.len() == padded));
-                    if let Some(towards) = &tap.towards {
-                        let shape = towards.target.shape;
-                        assert_eq!(shape.channels, self.outputs);
-                        assert!(
-                            shape.height >= towards.top + self.height
-                                && shape.width >= towards.left + self.width
-                        );
-                    }
-                }
-            }
-            Sink::Plain { out } => assert_eq!(out.shape, whole),
-            Sink::Pixels { out } => {
-                assert!(self.outputs == 3 && out.len() == 3 * self.height * self.width)
-            }
-        }
-    }
-
-    /// The area is made of tiles, and nothing is made that the sink's maps do not say is there.
-    fn check_area(&self, sink: &Sink) {
-        let Rect { left, top, width, height } = self.area;
-        let (right, bottom) = (left + width, top + height);
-        assert!(right <= self.width && bottom <= self.height);
-        assert!(
-            left % 4 == 0
-                && top % 4 == 0
-                && (right % 4 == 0 || right == self.width)
-                && (bottom % 4 == 0 || bottom == self.height)
-        );
-        let half = self.area.halved();
-        let covers =
-            |valid: Rect, area: Rect| area.area() == 0 || valid.intersection(&area) == area;
-        match sink {
-            Sink::Relu { out, mask, .. } => {
-                assert!(
-                    out.valid == self.area && mask.as_ref().is_none_or(|m| m.valid == self.area)
-                );
-            }
-            Sink::Pooled { out, mask, full, .. } => {
-                assert!(out.valid == half && mask.as_ref().is_none_or(|m| m.valid == half));
-                assert!(full.as_ref().is_none_or(|m| m.valid == self.area));
-            }
-            Sink::Masked { out, mask, tap } => {
-                assert!(out.valid == self.area && mask.is_none_or(|m| covers(m.valid, self.area)));
-                if let Some(Tap { features: Features::Map(map), .. }) = tap {
-                    assert!(covers(map.valid, self.area));
-                }
-            }
-            Sink::Plain { out } => assert_eq!(out.valid, self.area),
-            Sink::Pixels { .. } => {}
-        }
-    }
-
     fn claim(&self, target: &Target) {
         let across = self.area.width.div_ceil(4);
         let tiles = self.area.height.div_ceil(4) * across;
@@ -383,10 +268,10 @@ impl Convolution<'_> {
             return;
         }
         let threads = rayon::current_num_threads();
-        let chunks = self.outputs.div_ceil(BLOCK * CHUNK);
+        let chunks = self.outputs.div_ceil(CHANNEL_BLOCK * CHUNK);
         let inputs = self.source.as_ref().map_or(0, |(_, filters)| filters.inputs);
-        let Cut { blocks, size, shares } =
-            Cut::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
+        let Blocking { blocks, size, shares } =
+            Blocking::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut scratch = Scratch::new(self, size);
@@ -435,7 +320,7 @@ impl Convolution<'_> {
         }
         for chunk in chunks {
             let first = chunk * CHUNK;
-            let width = CHUNK.min(self.outputs.div_ceil(BLOCK) - first);
+            let width = CHUNK.min(self.outputs.div_ceil(CHANNEL_BLOCK) - first);
             if let Some((_, filters)) = &self.source {
                 scratch.m_plane = odd(count * width) * 16;
                 self.products(filters, scratch, count, first, width);
@@ -473,9 +358,9 @@ pub fn add_unpooled(map: &mut Map, pooled: &Map, mask: &Mask) {
             for x in windows.left..windows.right() {
                 let cell = pooled.at(block, y, x);
                 for i in 0..4 {
-                    let bits = mask.data[cell / BLOCK * 4 + i];
+                    let bits = mask.data[cell / CHANNEL_BLOCK * 4 + i];
                     let to = map.at(block, 2 * y + i / 2, 2 * x + i % 2);
-                    for lane in 0..BLOCK {
+                    for lane in 0..CHANNEL_BLOCK {
                         if bits >> lane & 1 == 1 {
                             map.data[to + lane] += pooled.data[cell + lane];
                         }

@@ -1,6 +1,6 @@
 //! In the middle: 36 matrix products for each block of tiles and 64 output channels.
 
-use super::super::map::BLOCK;
+use super::super::map::CHANNEL_BLOCK;
 use super::super::product::Product;
 use super::super::product16::Product16;
 use super::super::winograd::{Data, Filters, PLANES};
@@ -37,13 +37,13 @@ impl Convolution<'_> {
                     unsafe {
                         self.isa.run(Product {
                             a: v.add(p.v),
-                            a_row: BLOCK,
-                            a_block: count * BLOCK,
+                            a_row: CHANNEL_BLOCK,
+                            a_block: count * CHANNEL_BLOCK,
                             blocks: filters.panels.k_blocks,
                             u: u.add(p.u),
                             out: p.out,
-                            out_row: width * BLOCK,
-                            out_block: BLOCK,
+                            out_row: width * CHANNEL_BLOCK,
+                            out_block: CHANNEL_BLOCK,
                             rows: p.rows,
                             panel: p.panel,
                             prefetch: [u.wrapping_add(p.next_u), v.wrapping_add(p.next_v)],
@@ -58,13 +58,13 @@ impl Convolution<'_> {
                     unsafe {
                         let product = Product16 {
                             a: v.add(p.v),
-                            a_row: BLOCK,
-                            a_block: count * BLOCK,
+                            a_row: CHANNEL_BLOCK,
+                            a_block: count * CHANNEL_BLOCK,
                             blocks: filters.panels.k_blocks,
                             u: u.add(p.u),
                             out: p.out,
-                            out_row: width * BLOCK,
-                            out_block: BLOCK,
+                            out_row: width * CHANNEL_BLOCK,
+                            out_block: CHANNEL_BLOCK,
                             rows: p.rows,
                             panel: p.panel,
                             prefetch: [u.wrapping_add(p.next_u), v.wrapping_add(p.next_v)],
@@ -86,7 +86,7 @@ impl Convolution<'_> {
     ) {
         let (count, first, width) = chunk;
         let panels = &filters.panels;
-        let (k, step) = (panels.k_blocks * BLOCK, panels.panel_blocks);
+        let (k, step) = (panels.k_blocks * CHANNEL_BLOCK, panels.panel_blocks);
         let plane_length = panels.length();
         let groups = count.div_ceil(self.isa.rows());
         let m = scratch.m.as_mut_ptr();
@@ -100,13 +100,15 @@ impl Convolution<'_> {
                 for group in 0..groups {
                     let (from, to) = (group * count / groups, (group + 1) * count / groups);
                     work(Place {
-                        v: plane * scratch.v_plane + from * BLOCK,
+                        v: plane * scratch.v_plane + from * CHANNEL_BLOCK,
                         u: plane * plane_length + start,
-                        out: m.wrapping_add(plane * scratch.m_plane + (from * width + sub) * BLOCK),
+                        out: m.wrapping_add(
+                            plane * scratch.m_plane + (from * width + sub) * CHANNEL_BLOCK,
+                        ),
                         rows: to - from,
                         panel: blocks,
-                        next_v: (plane + 1) * scratch.v_plane + group * k * BLOCK / 2,
-                        next_u: next + group * k * BLOCK / 2,
+                        next_v: (plane + 1) * scratch.v_plane + group * k * CHANNEL_BLOCK / 2,
+                        next_u: next + group * k * CHANNEL_BLOCK / 2,
                     });
                 }
             }

@@ -1,90 +1,21 @@
 //! The backward sweep: from the deepest tap to the pixels.
 
-use super::{CpuError, Features, Pass, Rect, Stage};
-use crate::kernels::convolve::{self, Affine, Convolution, Sink, Source, Tap, Towards};
+use super::Stage;
+use super::forward::CpuPass;
+use crate::geometry::Rect;
+use crate::kernels::convolve::{self, Affine, Convolution, Difference, Sink, Source, Tap};
 use crate::kernels::map::{Map, Mask, Shape};
+use crate::network::areas;
+use crate::network::error::NetworkError;
 use crate::network::layer::Layer;
-
-/// Features to come close to, and where the region lies in them.
-#[derive(Clone, Copy)]
-pub struct ContentTarget<'a> {
-    /// The features of the whole canvas or a part of it.
-    pub features: &'a Features,
-    /// Row of the target at the region's first row of cells.
-    pub top: usize,
-    /// Column of the target at the region's first column of cells.
-    pub left: usize,
-}
-
-impl ContentTarget<'_> {
-    /// Whether it is of that layer and covers so many rows and columns of the region.
-    pub(super) fn check(
-        &self,
-        layer: Layer,
-        channels: usize,
-        rows: usize,
-        columns: usize,
-    ) -> Result<(), CpuError> {
-        if self.features.layer() != layer {
-            return Err(CpuError::NotRequested(self.features.layer()));
-        }
-        if self.features.channels() != channels {
-            return Err(CpuError::Size {
-                what: "channels of the target",
-                expected: channels,
-                found: self.features.channels(),
-            });
-        }
-        let covers = |start: usize, length: usize, whole: usize| {
-            start.checked_add(length).is_some_and(|end| end <= whole)
-        };
-        if !covers(self.top, rows, self.features.height())
-            || !covers(self.left, columns, self.features.width())
-        {
-            return Err(CpuError::Outside { what: "the content target" });
-        }
-        Ok(())
-    }
-}
-
-/// What a loss says about a tap: its gradient with respect to the features, at every cell of the
-/// region.
-#[derive(Clone, Copy)]
-pub enum TapGradient<'a> {
-    /// `dL/dF = matrix F + offset`.
-    Affine {
-        /// The tap.
-        layer: Layer,
-        /// `[C, C]`, symmetric.
-        matrix: &'a [f32],
-        /// `[C]`.
-        offset: &'a [f32],
-    },
-    /// `dL/dF = scale (F - target)`.
-    Content {
-        /// The tap.
-        layer: Layer,
-        /// What to come close to.
-        target: ContentTarget<'a>,
-        /// Factor.
-        scale: f32,
-    },
-}
-
-impl TapGradient<'_> {
-    /// The tap.
-    pub fn layer(&self) -> Layer {
-        match self {
-            Self::Affine { layer, .. } | Self::Content { layer, .. } => *layer,
-        }
-    }
-}
+use crate::network::request::TapGradient;
+use crate::tensor::HostView;
 
 /// The gradients of one tap, ready for the kernels.
 #[derive(Default)]
-struct Wanted<'a> {
+struct PreparedTap<'a> {
     affine: Option<Affine>,
-    towards: Option<Towards<'a>>,
+    difference: Option<Difference<'a>>,
 }
 
 /// The gradient on its way: before the ReLU of a layer, or of the pooled features of a layer.
@@ -93,26 +24,29 @@ enum Gradient {
     Pooled(Map, Mask),
 }
 
-impl Pass<'_> {
+impl CpuPass<'_> {
     /// The gradient with respect to the pixels: `[3, height, width]`, RGB, per unit of 0..1; only
-    /// where it is wanted.
+    /// where it is added.
     ///
     /// # Errors
     /// If nothing was kept, a gradient's layer is not a tap, or its sizes do not fit.
-    pub fn backward(mut self, gradients: &[TapGradient]) -> Result<Vec<f32>, CpuError> {
-        if !self.keep {
-            return Err(CpuError::NotKept);
+    pub(super) fn sweep_back(
+        mut self,
+        gradients: &[TapGradient<'_>],
+    ) -> Result<Vec<f32>, NetworkError> {
+        if !self.request.keep {
+            return Err(NetworkError::NotKept);
         }
-        let Some(top) = gradients.iter().map(TapGradient::layer).max() else {
+        let Some(deepest) = gradients.iter().map(TapGradient::layer).max() else {
             return Ok(vec![0.0; 3 * self.height * self.width]);
         };
-        let mut wanted = self.prepare(gradients)?;
-        let above = (top.index() + 1).min(self.maps.len());
+        let mut taps = self.prepare(gradients)?;
+        let above = (deepest.index() + 1).min(self.maps.len());
         self.maps.truncate(above);
         let mut gradient = None;
-        for &layer in Layer::ALL[..=top.index()].iter().rev() {
-            gradient =
-                Some(self.enter(layer, gradient, std::mem::take(&mut wanted[layer.index()])));
+        for &layer in Layer::ALL[..=deepest.index()].iter().rev() {
+            let tap = std::mem::take(&mut taps[layer.index()]);
+            gradient = Some(self.enter(layer, gradient, tap));
             self.maps[layer.index()] = None;
         }
         let Some(Gradient::Full(map)) = gradient else {
@@ -121,61 +55,49 @@ impl Pass<'_> {
         Ok(self.to_pixels(&map))
     }
 
-    fn prepare<'a>(&self, gradients: &[TapGradient<'a>]) -> Result<Vec<Wanted<'a>>, CpuError> {
-        let mut wanted: Vec<Wanted> =
-            std::iter::repeat_with(Wanted::default).take(Layer::ALL.len()).collect();
+    fn prepare<'a>(
+        &self,
+        gradients: &[TapGradient<'a>],
+    ) -> Result<Vec<PreparedTap<'a>>, NetworkError> {
+        let mut taps: Vec<PreparedTap> =
+            std::iter::repeat_with(PreparedTap::default).take(Layer::ALL.len()).collect();
         for gradient in gradients {
             let layer = gradient.layer();
-            self.tap(layer).ok_or(CpuError::NotRequested(layer))?;
-            let shape = self.shape(layer);
-            let slot = &mut wanted[layer.index()];
-            match *gradient {
+            if !self.request.holds(layer) {
+                return Err(NetworkError::NotRequested(layer));
+            }
+            let (shape, tap) = (self.shape(layer), &mut taps[layer.index()]);
+            let twice = match *gradient {
                 TapGradient::Affine { matrix, offset, .. } => {
+                    let (matrix, offset) = (HostView::new(matrix)?, HostView::new(offset)?);
                     let channels = shape.channels;
-                    if matrix.len() != channels * channels {
-                        let (expected, found) = (channels * channels, matrix.len());
-                        return Err(CpuError::Size {
-                            what: "entries of the gradient's matrix",
-                            expected,
-                            found,
-                        });
-                    }
-                    if offset.len() != channels {
-                        return Err(CpuError::Size {
-                            what: "entries of the gradient's offset",
-                            expected: channels,
-                            found: offset.len(),
-                        });
-                    }
-                    let affine = Affine::new(self.network.isa, matrix, offset);
-                    if slot.affine.replace(affine).is_some() {
-                        return Err(CpuError::Twice(layer));
-                    }
+                    let entries = channels * channels;
+                    sized("entries of the gradient's matrix", entries, matrix.values())?;
+                    sized("entries of the gradient's offset", channels, offset.values())?;
+                    let affine = Affine::new(self.network.isa, matrix.values(), offset.values());
+                    tap.affine.replace(affine).is_some()
                 }
-                TapGradient::Content { target, scale, .. } => {
-                    target.check(layer, shape.channels, shape.height, shape.width)?;
-                    let towards = Towards {
-                        target: &target.features.map,
-                        top: target.top,
-                        left: target.left,
-                        scale,
-                    };
-                    if slot.towards.replace(towards).is_some() {
-                        return Err(CpuError::Twice(layer));
-                    }
+                TapGradient::Content { target, origin, scale, .. } => {
+                    let cells = (shape.height, shape.width);
+                    let target = target.map(layer, shape.channels, origin, cells)?;
+                    let (top, left) = origin;
+                    tap.difference.replace(Difference { target, top, left, scale }).is_some()
                 }
+            };
+            if twice {
+                return Err(NetworkError::Twice(layer));
             }
         }
-        Ok(wanted)
+        Ok(taps)
     }
 
     /// The gradient before the ReLU of `layer`: what comes from the layer above, and what the tap
     /// adds.
-    fn enter(&mut self, layer: Layer, above: Option<Gradient>, wanted: Wanted) -> Gradient {
+    fn enter(&mut self, layer: Layer, above: Option<Gradient>, added: PreparedTap) -> Gradient {
         let network = self.network;
         let (shape, area) = (self.shape(layer), self.areas.backward(layer));
         let mask = self.masks[layer.index()].take();
-        let is_tap = wanted.affine.is_some() || wanted.towards.is_some();
+        let is_tap = added.affine.is_some() || added.difference.is_some();
         let features = match &self.maps[layer.index()] {
             Some(map) => Some(convolve::Features::Map(map)),
             None if layer.index() == 0 => {
@@ -185,12 +107,12 @@ impl Pass<'_> {
         };
         let tap = features.filter(|_| is_tap || layer.index() == 0).map(|features| Tap {
             features,
-            affine: wanted.affine.as_ref(),
-            towards: wanted.towards,
+            affine: added.affine.as_ref(),
+            difference: added.difference,
         });
         let Some(above) = above else {
             // The deepest tap: nothing comes from above.
-            let mut out = Map::new(&network.pool, shape).of(area);
+            let mut out = Map::new(&network.cache, shape).of(area);
             let mask = mask.filter(|m| m.words == 1);
             network.timed(layer, Stage::Backward, || {
                 self.follow(shape, None, &mut out, mask.as_ref(), tap)
@@ -199,15 +121,15 @@ impl Pass<'_> {
         };
         let next = Layer::ALL[layer.index() + 1];
         if !layer.is_before_pool() {
-            let mut out = Map::new(&network.pool, shape).of(area);
+            let mut out = Map::new(&network.cache, shape).of(area);
             network.timed(next, Stage::Backward, || {
                 self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap)
             });
             return Gradient::Full(out);
         }
-        let pooled_shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
-        let windows = windows(area, pooled_shape);
-        let mut pooled = Map::new(&network.pool, pooled_shape).of(windows);
+        let pooled_shape = shape.halved();
+        let windows = areas::windows(area, (pooled_shape.width, pooled_shape.height));
+        let mut pooled = Map::new(&network.cache, pooled_shape).of(windows);
         network.timed(next, Stage::Backward, || {
             self.convolution(pooled_shape, windows, Some((&above, next)))
                 .run(Sink::Plain { out: &mut pooled });
@@ -219,7 +141,7 @@ impl Pass<'_> {
         }
         // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is
         // spread out first.
-        let mut out = Map::new(&network.pool, shape).of(area);
+        let mut out = Map::new(&network.cache, shape).of(area);
         network.timed(layer, Stage::Backward, || {
             self.follow(shape, None, &mut out, None, tap);
             convolve::add_unpooled(&mut out, &pooled, &mask);
@@ -253,7 +175,7 @@ impl Pass<'_> {
         });
         Convolution {
             isa: self.network.isa,
-            pool: &self.network.pool,
+            cache: &self.network.cache,
             source,
             height: shape.height,
             width: shape.width,
@@ -266,7 +188,7 @@ impl Pass<'_> {
         let mut out = vec![0.0; 3 * self.height * self.width];
         let job = Convolution {
             isa: self.network.isa,
-            pool: &self.network.pool,
+            cache: &self.network.cache,
             source: Some((Source::Map(gradient), &self.network.backward[0])),
             height: self.height,
             width: self.width,
@@ -279,12 +201,8 @@ impl Pass<'_> {
     }
 }
 
-/// The windows that touch an area, in tiles of four.
-pub(super) fn windows(area: Rect, pooled: Shape) -> Rect {
-    let (left, top) = (area.left / 2, area.top / 2);
-    let (right, bottom) =
-        (area.right().div_ceil(2).min(pooled.width), area.bottom().div_ceil(2).min(pooled.height));
-    let touched =
-        Rect { left, top, width: right.saturating_sub(left), height: bottom.saturating_sub(top) };
-    touched.aligned(4, pooled.width, pooled.height)
+/// Whether there are as many values as expected.
+fn sized(what: &'static str, expected: usize, values: &[f32]) -> Result<(), NetworkError> {
+    let found = values.len();
+    if found == expected { Ok(()) } else { Err(NetworkError::Size { what, expected, found }) }
 }

@@ -1,182 +1,124 @@
 //! The forward sweep and what it leaves behind.
 
-use super::features::squared_distances;
-use super::{ContentTarget, CpuError, CpuNetwork, Features, Moments, Rect, Stage};
+use super::memory::sweep_bytes;
+use super::{CpuNetwork, Stage};
+use crate::geometry::{GRID, Rect};
 use crate::kernels::convolve::{Convolution, Sink, Source};
+use crate::kernels::distance::squared_distances;
 use crate::kernels::first::Pixels;
 use crate::kernels::gram;
 use crate::kernels::map::{Map, Mask, Shape};
 use crate::network::areas::Areas;
+use crate::network::error::NetworkError;
+use crate::network::features::Features;
 use crate::network::layer::Layer;
-
-/// What a forward sweep is to deliver.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Layers whose features are wanted, in any order.
-    pub taps: &'a [TapRequest],
-    /// The region's own part, in pixels: statistics are of its cells only. Borders on multiples of
-    /// 16 px or at the region's end (of 64 px, counted from the region's corner, if bytes are to be
-    /// the same whatever the tiling).
-    pub core: Rect,
-    /// The pixels whose gradient is wanted, see [`crate::network::Request::wanted`].
-    pub wanted: Option<Rect>,
-    /// Whether bytes are to be the same in any region, see [`crate::network::Request::same_bits`].
-    pub same_bits: bool,
-    /// Whether a backward sweep will follow.
-    pub keep: bool,
-}
-
-/// What is wanted of a layer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TapRequest {
-    /// The layer.
-    pub layer: Layer,
-    /// Its statistics over the core.
-    pub moments: bool,
-    /// Its features: for [`Pass::features`] and [`Pass::content_loss`].
-    pub features: bool,
-}
+use crate::network::moments::Moments;
+use crate::network::request::{Request, TapGradient};
+use crate::network::{Network, Pass, VGG_MEAN_RGB};
+use crate::tensor::HostView;
+use candle_core::{Device, Tensor};
 
 /// Features, statistics and, if asked for, what the way back needs.
-pub struct Pass<'n> {
+pub(super) struct CpuPass<'n> {
     pub(super) network: &'n CpuNetwork,
     pub(super) pixels: Pixels,
     pub(super) height: usize,
     pub(super) width: usize,
-    core: Rect,
+    pub(super) request: Request,
     pub(super) areas: Areas,
-    pub(super) keep: bool,
     /// By layer; relu1_1 is never here.
     pub(super) maps: Vec<Option<Map>>,
     pub(super) masks: Vec<Option<Mask>>,
-    pub(super) taps: Vec<TapRequest>,
     moments: Vec<Option<Moments>>,
 }
 
-impl CpuNetwork {
-    /// Runs the network over a region: `pixels` is `[3, height, width]`, RGB, 0..1.
-    ///
-    /// # Errors
-    /// If sizes do not fit, a tap has no cells or lies too deep, or nothing is requested.
-    pub fn forward(
-        &self,
-        pixels: &[f32],
-        height: usize,
-        width: usize,
+impl Network for CpuNetwork {
+    fn forward<'a>(
+        &'a self,
+        pixels: &Tensor,
         request: &Request,
-    ) -> Result<Pass<'_>, CpuError> {
-        let top = self.check(pixels, height, width, request)?;
-        self.pool
-            .reserve(self.peak_bytes(height, width, request))
-            .map_err(|bytes| CpuError::OutOfMemory { bytes })?;
-        let mut pass = Pass {
+    ) -> Result<Box<dyn Pass + 'a>, NetworkError> {
+        let (height, width) = request.check(pixels)?;
+        let deepest = self.check(height, width, request)?;
+        let threads = rayon::current_num_threads();
+        self.cache
+            .reserve(sweep_bytes(&self.channels, (width, height), request, threads).peak)
+            .map_err(|bytes| NetworkError::OutOfMemory { bytes })?;
+        let (view, count) = (HostView::new(pixels)?, deepest.index() + 1);
+        let mut pass = CpuPass {
             network: self,
-            pixels: Pixels::new(&self.pool, pixels, height, width),
+            pixels: Pixels::new(&self.cache, view.values(), VGG_MEAN_RGB, (height, width)),
             height,
             width,
-            core: request.core,
-            areas: Areas::new(
-                top,
-                (width, height),
-                request.core,
-                request.wanted,
-                request.same_bits,
-            ),
-            keep: request.keep,
-            maps: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
-            masks: std::iter::repeat_with(|| None).take(top.index() + 1).collect(),
-            taps: request.taps.to_vec(),
-            moments: vec![None; top.index() + 1],
+            request: request.clone(),
+            areas: Areas::of(deepest, (width, height), request),
+            maps: std::iter::repeat_with(|| None).take(count).collect(),
+            masks: std::iter::repeat_with(|| None).take(count).collect(),
+            moments: vec![None; count],
         };
+        pass.sweep(deepest);
+        Ok(Box::new(pass))
+    }
+
+    fn release(&self) {
+        self.clear();
+    }
+}
+
+impl CpuNetwork {
+    fn check(&self, height: usize, width: usize, request: &Request) -> Result<Layer, NetworkError> {
+        let layer = request.deepest().ok_or(NetworkError::NoTaps)?;
+        if layer > self.deepest {
+            return Err(NetworkError::TooDeep { layer, deepest: self.deepest });
+        }
+        if layer.cells(height.min(width)) == 0 {
+            return Err(NetworkError::NoCells { layer });
+        }
+        Ok(layer)
+    }
+}
+
+impl CpuPass<'_> {
+    fn sweep(&mut self, deepest: Layer) {
         let mut previous: Option<Map> = None;
-        pass.sum(Layer::ALL[0]);
-        for &layer in &Layer::ALL[1..=top.index()] {
-            let next = pass.convolve(layer, top, previous.as_ref());
-            let tap = pass.tap(layer);
+        self.sum(Layer::ALL[0]);
+        for &layer in &Layer::ALL[1..=deepest.index()] {
+            let next = self.convolve(layer, deepest, previous.as_ref());
             let before = Layer::ALL[layer.index() - 1];
             // The map just read stays only if somebody asked for it.
             if let Some(map) = previous.take()
                 && !before.is_before_pool()
             {
-                pass.settle(before, map);
+                self.settle(before, map);
             }
-            if layer.is_before_pool() && layer != top {
-                pass.sum(layer);
-                if tap.is_some_and(|t| !request.keep && !t.features) {
-                    pass.maps[layer.index()] = None;
+            if layer.is_before_pool() && layer != deepest {
+                self.sum(layer);
+                if !self.request.holds(layer) {
+                    self.maps[layer.index()] = None;
                 }
             }
-            previous = next;
+            previous = Some(next);
         }
         if let Some(map) = previous {
-            pass.settle(top, map);
+            self.settle(deepest, map);
         }
-        Ok(pass)
     }
 
-    fn check(
-        &self,
-        pixels: &[f32],
-        height: usize,
-        width: usize,
-        request: &Request,
-    ) -> Result<Layer, CpuError> {
-        let expected = 3 * height * width;
-        if pixels.len() != expected {
-            return Err(CpuError::Size {
-                what: "values of the region",
-                expected,
-                found: pixels.len(),
-            });
-        }
-        let core = request.core;
-        let fits = |start: usize, length: usize, whole: usize| {
-            start.checked_add(length).is_some_and(|end| end <= whole)
-        };
-        for (rect, what) in [(Some(core), "the core"), (request.wanted, "the wanted gradient")] {
-            if rect.is_some_and(|rect| {
-                !fits(rect.top, rect.height, height) || !fits(rect.left, rect.width, width)
-            }) {
-                return Err(CpuError::Outside { what });
-            }
-        }
-        let top = request.taps.iter().map(|tap| tap.layer).max().ok_or(CpuError::NoTaps)?;
-        if top > self.deepest {
-            return Err(CpuError::TooDeep(top, self.deepest));
-        }
-        let shape = self.shape(top, height, width);
-        if shape.height == 0 || shape.width == 0 {
-            return Err(CpuError::NoCells { layer: top, height, width });
-        }
-        Ok(top)
-    }
-}
-
-impl<'n> Pass<'n> {
     pub(super) fn shape(&self, layer: Layer) -> Shape {
         self.network.shape(layer, self.height, self.width)
     }
 
-    pub(super) fn tap(&self, layer: Layer) -> Option<TapRequest> {
-        // Two requests for one layer are as good as one for both.
-        self.taps.iter().filter(|t| t.layer == layer).copied().reduce(|a, b| TapRequest {
-            layer,
-            moments: a.moments || b.moments,
-            features: a.features || b.features,
-        })
-    }
-
     /// Convolution, ReLU and pooling to one layer; returns the map that the next layer reads.
-    fn convolve(&mut self, layer: Layer, top: Layer, previous: Option<&Map>) -> Option<Map> {
+    fn convolve(&mut self, layer: Layer, deepest: Layer, previous: Option<&Map>) -> Map {
         let network = self.network;
-        let (shape, pool) = (self.shape(layer), &network.pool);
+        let (shape, cache, keep) = (self.shape(layer), &network.cache, self.request.keep);
         let source = match previous {
             Some(map) => Source::Map(map),
             None => Source::First(&network.first, &self.pixels),
         };
         let job = Convolution {
             isa: network.isa,
-            pool,
+            cache,
             source: Some((source, &network.forward[layer.index() - 1])),
             height: shape.height,
             width: shape.width,
@@ -184,23 +126,19 @@ impl<'n> Pass<'n> {
             area: self.areas.forward(layer),
         };
         let bias = &network.biases[layer.index()];
-        let pooled = layer.is_before_pool() && layer != top;
-        let out_shape = if pooled {
-            Shape { height: shape.height / 2, width: shape.width / 2, ..shape }
-        } else {
-            shape
-        };
+        let pooled = layer.is_before_pool() && layer != deepest;
+        let out_shape = if pooled { shape.halved() } else { shape };
         let out_area = if pooled { job.area.halved() } else { job.area };
-        let mut out = Map::new(pool, out_shape).of(out_area);
+        let mut out = Map::new(cache, out_shape).of(out_area);
         let mut mask =
-            self.keep.then(|| Mask::new(pool, out_shape, if pooled { 4 } else { 1 }).of(out_area));
+            keep.then(|| Mask::new(cache, out_shape, if pooled { 4 } else { 1 }).of(out_area));
         let mut full =
-            (pooled && self.tap(layer).is_some()).then(|| Map::new(pool, shape).of(job.area));
+            (pooled && self.request.names(layer)).then(|| Map::new(cache, shape).of(job.area));
         network.timed(layer, Stage::Forward, || {
             job.run(if pooled {
                 Sink::Pooled {
                     bias,
-                    pool: network.pool2(),
+                    pooling: network.pooling,
                     out: &mut out,
                     mask: mask.as_mut(),
                     full: full.as_mut(),
@@ -211,22 +149,24 @@ impl<'n> Pass<'n> {
         });
         self.masks[layer.index()] = mask;
         self.maps[layer.index()] = full;
-        Some(out)
+        out
     }
 
-    /// A map that no layer reads any more: statistics, and kept if wanted.
+    /// A map that no layer reads any more: statistics, and held if wanted.
     fn settle(&mut self, layer: Layer, map: Map) {
-        let Some(tap) = self.tap(layer) else { return };
+        if !self.request.names(layer) {
+            return;
+        }
         self.maps[layer.index()] = Some(map);
         self.sum(layer);
-        if !self.keep && !tap.features {
+        if !self.request.holds(layer) {
             self.maps[layer.index()] = None;
         }
     }
 
     /// Statistics of a tap.
     fn sum(&mut self, layer: Layer) {
-        if !self.tap(layer).is_some_and(|tap| tap.moments) {
+        if !self.request.moments.contains(&layer) {
             return;
         }
         let network = self.network;
@@ -236,94 +176,64 @@ impl<'n> Pass<'n> {
         };
         let cells = self.core_cells(layer);
         let (product_scale, feature_scale) = network.scales(layer);
-        let job = gram::Job {
+        let job = gram::Summation {
             isa: network.isa,
-            pool: &network.pool,
+            cache: &network.cache,
             features,
-            rows: cells.top..cells.top + cells.height,
-            columns: cells.left..cells.left + cells.width,
-            side: 64 / layer.stride(),
+            rows: cells.top..cells.bottom(),
+            columns: cells.left..cells.right(),
+            side: GRID / layer.stride(),
             product_scale,
             feature_scale,
         };
         let sums = network.timed(layer, Stage::Moments, || job.run());
-        let count = (cells.height * cells.width) as u64;
         let units = (1.0 / f64::from(product_scale), 1.0 / f64::from(feature_scale));
-        self.moments[layer.index()] =
-            Some(Moments::new(self.shape(layer).channels, count, sums, units.0, units.1));
+        let (channels, count) = (self.shape(layer).channels, cells.area() as u64);
+        self.moments[layer.index()] = Some(Moments::from_integers(channels, count, sums, units));
     }
 
-    /// The core in the region's cells at a layer.
-    pub fn core_cells(&self, layer: Layer) -> Rect {
-        let stride = layer.stride();
-        let shape = self.shape(layer);
-        let end = |start: usize, length: usize, whole: usize, cells: usize| {
-            if start + length == whole { cells } else { ((start + length) / stride).min(cells) }
-        };
-        let (top, left) = (self.core.top / stride, self.core.left / stride);
-        let bottom = end(self.core.top, self.core.height, self.height, shape.height);
-        let right = end(self.core.left, self.core.width, self.width, shape.width);
-        Rect { top, left, height: bottom.saturating_sub(top), width: right.saturating_sub(left) }
-    }
-
-    /// Statistics of a tap over the core's cells.
-    ///
-    /// # Errors
-    /// If they were not requested.
-    pub fn moments(&self, layer: Layer) -> Result<&Moments, CpuError> {
-        self.moments
-            .get(layer.index())
-            .and_then(Option::as_ref)
-            .ok_or(CpuError::NotRequested(layer))
-    }
-
-    /// Takes the statistics of a tap out of the pass.
-    ///
-    /// # Errors
-    /// If they were not requested.
-    pub fn take_moments(&mut self, layer: Layer) -> Result<Moments, CpuError> {
-        self.moments
-            .get_mut(layer.index())
-            .and_then(Option::take)
-            .ok_or(CpuError::NotRequested(layer))
+    fn core_cells(&self, layer: Layer) -> Rect {
+        self.request.core.cells(layer.stride())
     }
 
     /// Runs `work` on the features of a tap, computing those of relu1_1.
-    fn with_map<R>(&self, layer: Layer, work: impl FnOnce(&Map) -> R) -> Result<R, CpuError> {
-        let wanted = self.tap(layer).is_some_and(|tap| tap.features || self.keep);
+    fn with_map<R>(&self, layer: Layer, work: impl FnOnce(&Map) -> R) -> Result<R, NetworkError> {
+        let held = self.request.holds(layer);
         match self.maps.get(layer.index()) {
-            Some(Some(map)) if wanted => Ok(work(map)),
-            Some(None) if wanted && layer.index() == 0 => {
-                Ok(work(&self.network.first.map(&self.network.pool, &self.pixels)))
+            Some(Some(map)) if held => Ok(work(map)),
+            Some(None) if held && layer.index() == 0 => {
+                Ok(work(&self.network.first.map(&self.network.cache, &self.pixels)))
             }
-            _ => Err(CpuError::NotRequested(layer)),
+            _ => Err(NetworkError::NotRequested(layer)),
         }
     }
+}
 
-    /// A copy of the core's features.
-    ///
-    /// # Errors
-    /// If they were not requested.
-    pub fn features(&self, layer: Layer) -> Result<Features, CpuError> {
-        self.with_map(layer, |map| Features::copy(layer, map, self.core_cells(layer)))?
+impl Pass for CpuPass<'_> {
+    fn moments(&self, layer: Layer) -> Result<Moments, NetworkError> {
+        let moments = self.moments.get(layer.index()).and_then(Option::as_ref);
+        moments.cloned().ok_or(NetworkError::NotRequested(layer))
     }
 
-    /// `sum (F - P)^2` over the core's cells: one sum for each 64x64-px block of the core, in
-    /// raster order.
-    ///
-    /// # Errors
-    /// If the features were not requested, or the target does not cover the core.
-    pub fn content_loss(&self, layer: Layer, target: ContentTarget) -> Result<Vec<f64>, CpuError> {
+    fn features(&self, layer: Layer) -> Result<Features, NetworkError> {
+        self.with_map(layer, |map| Features::from_map(layer, map, self.core_cells(layer)))?
+    }
+
+    fn content_distance(
+        &self,
+        layer: Layer,
+        target: &Features,
+        origin: (usize, usize),
+    ) -> Result<Vec<f64>, NetworkError> {
         let cells = self.core_cells(layer);
-        target.check(
-            layer,
-            self.shape(layer).channels,
-            cells.top + cells.height,
-            cells.left + cells.width,
-        )?;
-        let offset = (target.top, target.left);
-        self.with_map(layer, |map| {
-            squared_distances(map, cells, 64 / layer.stride(), &target.features.map, offset)
-        })
+        let shape = (cells.height, cells.width);
+        let target = target.map(layer, self.shape(layer).channels, origin, shape)?;
+        let side = GRID / layer.stride();
+        self.with_map(layer, |map| squared_distances(map, cells, side, target, origin))
+    }
+
+    fn backward(self: Box<Self>, gradients: &[TapGradient<'_>]) -> Result<Tensor, NetworkError> {
+        let shape = (3, self.height, self.width);
+        Ok(Tensor::from_vec(self.sweep_back(gradients)?, shape, &Device::Cpu)?)
     }
 }

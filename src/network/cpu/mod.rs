@@ -4,53 +4,40 @@
 //! The network is a chain, so the way back is written out. The forward sweep keeps the taps'
 //! features, one bit per ReLU and the pooling choice; relu1_1 is never stored but computed again
 //! where it is needed. This module owns the order of the stages and what is kept; the arithmetic is
-//! in [`crate::kernels`], the losses are the caller's.
+//! in `kernels`, the losses are the caller's.
 
 mod backward;
-mod bytes;
-mod error;
-mod features;
 mod forward;
-mod margins;
-mod moments;
+mod memory;
 mod profile;
 
 use std::sync::{Arc, Mutex};
 
-pub use backward::{ContentTarget, TapGradient};
-pub use error::CpuError;
-pub use features::Features;
-pub use forward::{Pass, Request, TapRequest};
-pub use margins::BitwiseMargins;
-pub use moments::Moments;
-pub use profile::{Profile, Stage};
+use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
-use crate::kernels::Isa;
-use crate::kernels::buffer::Pool;
-use crate::kernels::convolve::Pool2;
-use crate::kernels::first::First;
-use crate::kernels::map::{BLOCK, Shape};
+use crate::kernels::buffer::BufferCache;
+use crate::kernels::first::FirstConvolution;
+use crate::kernels::map::{CHANNEL_BLOCK, Shape};
 use crate::kernels::winograd::{Direction, Filters, Layer3x3};
-use crate::network::layer::{Layer, Pooling};
+use crate::kernels::{Isa, Pooling};
+use crate::network::Network;
+use crate::network::error::NetworkError;
+use crate::network::layer::Layer;
+use crate::network::precision::Precision;
+use crate::network::request::Request;
 use crate::network::weights::Weights;
+use crate::random::Noise;
 
-/// The arithmetic of the matrix products.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Precision {
-    /// float32 throughout.
-    Float32,
-    /// Products of bfloat16 numbers summed in float32, everything else float32: a fast mode with
-    /// 2-3 digits.
-    Bfloat16,
-}
+pub use memory::{SweepBytes, prepared_bytes, sweep_bytes};
+pub use profile::{Profile, Stage};
 
 /// VGG19 prepared for this processor. Shared by any number of threads.
 pub struct CpuNetwork {
     isa: Isa,
     deepest: Layer,
     pooling: Pooling,
-    first: First,
+    first: FirstConvolution,
     /// From the second convolution on.
     forward: Vec<Filters>,
     /// From the first convolution on.
@@ -60,7 +47,7 @@ pub struct CpuNetwork {
     channels: Vec<usize>,
     /// Largest feature of each layer for a noise picture, rounded up to a power of two.
     largest: Vec<f32>,
-    pool: Arc<Pool>,
+    cache: Arc<BufferCache>,
     profile: Mutex<Profile>,
 }
 
@@ -81,11 +68,14 @@ impl CpuNetwork {
         pooling: Pooling,
         precision: Precision,
         isa: Isa,
-    ) -> Result<Self, CpuError> {
-        if precision == Precision::Bfloat16 && !isa.has_bfloat16() {
-            return Err(CpuError::NoBfloat16);
+    ) -> Result<Self, NetworkError> {
+        match precision {
+            Precision::Float32 => {}
+            Precision::Bfloat16 if isa.has_bfloat16() => {}
+            Precision::Bfloat16 => return Err(NetworkError::NoSuchPrecision("bfloat16")),
+            Precision::Tf32 => return Err(NetworkError::NoSuchPrecision("tf32")),
         }
-        let kept = Pool::new();
+        let kept = BufferCache::new();
         let mut first = None;
         let (mut forward, mut backward, mut biases, mut channels) =
             (vec![], vec![], vec![], vec![]);
@@ -104,7 +94,7 @@ impl CpuNetwork {
                 Filters::new(isa, &kept, source, direction, scale, precision == Precision::Bfloat16)
             };
             if place.index() == 0 {
-                first = Some(First::new(isa, &layer.weight, &layer.bias));
+                first = Some(FirstConvolution::new(isa, &layer.weight, &layer.bias));
             } else {
                 forward.push(make(Direction::Forward, 1.0));
             }
@@ -113,7 +103,7 @@ impl CpuNetwork {
                 pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
             backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 }));
             let mut padded = layer.bias.clone();
-            padded.resize(layer.bias.len().next_multiple_of(BLOCK), 0.0);
+            padded.resize(layer.bias.len().next_multiple_of(CHANNEL_BLOCK), 0.0);
             biases.push(padded);
             channels.push(layer.outputs);
         }
@@ -127,7 +117,7 @@ impl CpuNetwork {
             largest: vec![1.0; channels.len()],
             biases,
             channels,
-            pool: Pool::new(),
+            cache: BufferCache::new(),
             profile: Mutex::default(),
         };
         network.calibrate()?;
@@ -136,43 +126,20 @@ impl CpuNetwork {
     }
 
     /// Sets the units of the statistics from the features of a noise picture.
-    fn calibrate(&mut self) -> Result<(), CpuError> {
+    fn calibrate(&mut self) -> Result<(), NetworkError> {
         const SIDE: usize = 64;
-        let mut state = 0x2545_F491_4F6C_DD1Du64;
-        let noise: Vec<f32> = std::iter::repeat_with(|| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 24) as f32
-        })
-        .take(3 * SIDE * SIDE)
-        .collect();
-        let layers = &Layer::ALL[..=self.deepest.index()];
-        let taps: Vec<_> = layers
-            .iter()
-            .map(|&layer| TapRequest { layer, moments: false, features: true })
-            .collect();
-        let pass = self.forward(
-            &noise,
-            SIDE,
-            SIDE,
-            &Request {
-                taps: &taps,
-                core: Rect::whole(SIDE, SIDE),
-                wanted: None,
-                same_bits: false,
-                keep: false,
-            },
-        )?;
-        let mut largest = Vec::new();
-        for &layer in layers {
-            let most = pass.features(layer)?.to_planar().into_iter().fold(0f32, f32::max);
-            largest.push(if most > 0.0 && most.is_finite() {
-                most.log2().ceil().exp2()
-            } else {
-                1.0
-            });
-        }
+        let noise = Noise::new(0);
+        let noise: Vec<f32> = (0..3 * SIDE * SIDE).map(|i| noise.uniform(i as u64)).collect();
+        let noise = Tensor::from_vec(noise, (3, SIDE, SIDE), &Device::Cpu)?;
+        let layers = Layer::ALL[..=self.deepest.index()].to_vec();
+        let request = Request { features: layers, ..Request::over(Rect::whole(SIDE, SIDE)) };
+        let pass = self.forward(&noise, &request)?;
+        let largest = |layer: &Layer| {
+            let most = pass.features(*layer)?.to_planar()?.into_iter().fold(0f32, f32::max);
+            let usable = most > 0.0 && most.is_finite();
+            Ok(if usable { most.log2().ceil().exp2() } else { 1.0 })
+        };
+        let largest = request.features.iter().map(largest).collect::<Result<_, NetworkError>>()?;
         drop(pass);
         self.largest = largest;
         Ok(())
@@ -185,19 +152,9 @@ impl CpuNetwork {
         (steps / (largest * largest), steps / largest)
     }
 
-    /// The deepest layer that is prepared.
-    pub fn deepest(&self) -> Layer {
-        self.deepest
-    }
-
     /// Channels of a layer, if it is prepared.
     pub fn channels(&self, layer: Layer) -> Option<usize> {
         self.channels.get(layer.index()).copied()
-    }
-
-    /// The instruction set in use.
-    pub fn isa(&self) -> Isa {
-        self.isa
     }
 
     /// Time spent since the last reset.
@@ -212,7 +169,7 @@ impl CpuNetwork {
 
     /// Gives working memory kept between calls back to the system.
     pub fn clear(&self) {
-        self.pool.clear();
+        self.cache.clear();
     }
 
     /// Bytes of the prepared weights.
@@ -226,13 +183,6 @@ impl CpuNetwork {
             channels: self.channels[layer.index()],
             height: height / stride,
             width: width / stride,
-        }
-    }
-
-    fn pool2(&self) -> Pool2 {
-        match self.pooling {
-            Pooling::Max => Pool2::Max,
-            Pooling::Average => Pool2::Average,
         }
     }
 

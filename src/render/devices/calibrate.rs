@@ -5,16 +5,16 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
-use crate::network::{Layer, NetworkError, Request};
+use crate::network::{NetworkError, Request};
 use crate::objective::{Spec, StyleTargets};
 use crate::optimise::vector;
 use crate::plan::Speed;
 use crate::random::Noise;
 use crate::render::devices::engine::Engine;
+use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
-use crate::render::exact::sweep::Sweep;
+use crate::render::exact::evaluator::{Evaluator, TilePlan};
 use crate::render::store::targets::tensor_targets;
-use crate::tiling::Grid;
 
 /// Side of the square that is evaluated, px.
 const SIDE: usize = 384;
@@ -34,7 +34,7 @@ pub fn calibrate(engine: &mut Engine, spec: &Spec) -> Result<Speed, RenderError>
     let network =
         spec.deepest().map(|deepest| engine.network(deepest, spec.pooling)).transpose()?;
     engine.install(|| {
-        let layers: Vec<Layer> = spec.style_taps().map(|(layer, _)| layer).collect();
+        let layers = spec.styles();
         let canvas = noise(SIDE)?;
         let targets = match &network {
             Some(network) if !layers.is_empty() => {
@@ -42,23 +42,16 @@ pub fn calibrate(engine: &mut Engine, spec: &Spec) -> Result<Speed, RenderError>
             }
             _ => StyleTargets::default(),
         };
-        let sweep =
-            Sweep::new(network.as_deref(), spec, targets, Some(&canvas), Grid::whole(SIDE, SIDE))?;
+        let workers = WorkerPool::single(network.as_deref());
+        let tiles = TilePlan::untiled(spec);
+        let mut evaluator = Evaluator::new(workers, spec, targets, &canvas, tiles)?;
         let megapixels = (SIDE * SIDE) as f64 * 1e-6;
-        let evaluation = fastest(|| sweep.evaluate(&canvas).map(drop))? / megapixels;
+        let evaluation = fastest(|| evaluator.evaluate(&canvas).map(drop))? / megapixels;
         let forward = match &network {
             Some(network) => {
                 let core = Rect::whole(SIDE, SIDE);
-                let features = spec.content_taps().map(|(layer, _)| layer).collect();
-                let request = Request {
-                    moments: layers,
-                    features,
-                    gradients: vec![],
-                    core,
-                    wanted: None,
-                    same_bits: false,
-                    keep: false,
-                };
+                let features = spec.contents();
+                let request = Request { moments: layers, features, ..Request::over(core) };
                 fastest(|| network.forward(&canvas, &request).map(drop))? / megapixels
             }
             None => 0.0,
@@ -77,7 +70,7 @@ fn vector_seconds() -> Result<f64, RenderError> {
     Ok(seconds / (VECTORS + 2) as f64 * 3e6 / LENGTH as f64)
 }
 
-fn fastest<E: Into<NetworkError>>(
+fn fastest<E: Into<RenderError>>(
     mut work: impl FnMut() -> Result<(), E>,
 ) -> Result<f64, RenderError> {
     let mut best = f64::INFINITY;

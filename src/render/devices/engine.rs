@@ -5,15 +5,9 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
-use crate::format;
-use crate::kernels::Isa;
-use crate::network::cpu::Precision;
-use crate::network::{
-    Arithmetic, CandleNetwork, Convolutions, CpuNetwork, Layer, Network, NetworkError, Pooling,
-    Weights,
-};
+use crate::network::gpu::{Gpu, allow_tf32};
+use crate::network::{CpuNetwork, Isa, Layer, Network, Pooling, Precision, Weights};
 use crate::render::devices::device_list::DeviceList;
-use crate::render::devices::gpu::Gpu;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 
@@ -27,7 +21,6 @@ pub struct Engine {
     workers: usize,
     /// One for each worker, where GPUs compute; they may be the same.
     gpus: Vec<Gpu>,
-    arithmetic: Arithmetic,
     devices: Arc<DeviceList>,
     /// By GPU, if there are any.
     networks: HashMap<(Option<u32>, Layer, Pooling), Arc<dyn Network>>,
@@ -36,30 +29,20 @@ pub struct Engine {
 impl Engine {
     /// An engine over `weights` that computes in `pool`.
     pub fn new(weights: Weights, isa: Isa, precision: Precision, pool: rayon::ThreadPool) -> Self {
-        let (gpus, arithmetic, networks) = (vec![], Arithmetic::Float32, HashMap::new());
+        let (gpus, networks) = (vec![], HashMap::new());
         let devices = Arc::new(DeviceList::new(vec!["the CPU".into()]));
-        Self {
-            weights,
-            isa,
-            precision,
-            pool: Arc::new(pool),
-            workers: 1,
-            gpus,
-            arithmetic,
-            devices,
-            networks,
-        }
+        Self { weights, isa, precision, pool: Arc::new(pool), workers: 1, gpus, devices, networks }
     }
 
-    /// With a worker for each of `gpus`, which compute in `arithmetic`; one named twice has two
-    /// tiles in flight. The threads do what is left to them.
-    pub fn on_gpus(self, gpus: Vec<Gpu>, arithmetic: Arithmetic) -> Self {
+    /// With a worker for each of `gpus`; one named twice has two tiles in flight. The threads do what
+    /// is left to them.
+    pub fn on_gpus(self, gpus: Vec<Gpu>) -> Self {
         if gpus.is_empty() {
             return self;
         }
-        arithmetic.apply();
-        let devices = Arc::new(DeviceList::new(gpus.iter().map(gpu_name).collect()));
-        Self { workers: gpus.len(), gpus, arithmetic, devices, networks: HashMap::new(), ..self }
+        allow_tf32(self.precision);
+        let devices = Arc::new(DeviceList::new(gpus.iter().map(Gpu::to_string).collect()));
+        Self { workers: gpus.len(), gpus, devices, networks: HashMap::new(), ..self }
     }
 
     /// With several tiles in flight at once, by workers that share the pool and its network. What
@@ -80,17 +63,8 @@ impl Engine {
     /// What decides the last bits of a result: the weights by their SHA-256, the instruction set
     /// and the arithmetic.
     pub fn identity(&self) -> String {
-        match self.gpus.first() {
-            Some(gpu) => {
-                format!("weights {}; {}; {:?}", self.weights.sha256(), gpu.name, self.arithmetic)
-            }
-            None => format!(
-                "weights {}; {}; {:?}",
-                self.weights.sha256(),
-                self.isa.name(),
-                self.precision
-            ),
-        }
+        let device = self.gpus.first().map_or(self.isa.name(), |gpu| gpu.name.as_str());
+        format!("weights {}; {device}; {:?}", self.weights.sha256(), self.precision)
     }
 
     /// `count` engines over the same weights and the networks prepared so far, each with its part
@@ -105,9 +79,8 @@ impl Engine {
                 .num_threads(threads)
                 .build()
                 .map_err(|_| RenderError::NoThreads)?;
-            let Self { weights, isa, precision, networks, gpus, arithmetic, .. } = self;
-            let share = Self::new(weights.clone(), *isa, *precision, pool)
-                .on_gpus(gpus.clone(), *arithmetic);
+            let Self { weights, isa, precision, networks, gpus, .. } = self;
+            let share = Self::new(weights.clone(), *isa, *precision, pool).on_gpus(gpus.clone());
             Ok(Self { networks: networks.clone(), ..share })
         };
         (0..count).map(share).collect()
@@ -133,14 +106,14 @@ impl Engine {
         }
         self.gpus
             .iter()
-            .map(|gpu| format!("{}, {:?})", gpu_name(gpu).trim_end_matches(')'), self.arithmetic))
+            .map(|gpu| format!("{}, {:?})", gpu.to_string().trim_end_matches(')'), self.precision))
             .collect()
     }
 
     /// Where a canvas that its only GPU can hold is kept.
     pub(crate) fn home(&self) -> Device {
         match self.gpus.as_slice() {
-            [gpu] => gpu.device.clone(),
+            [gpu] => gpu.device().clone(),
             _ => Device::Cpu,
         }
     }
@@ -175,24 +148,10 @@ impl Engine {
             return Ok(Arc::clone(network));
         }
         let network: Arc<dyn Network> = match gpu {
-            Some(Gpu { device, .. }) => {
-                let by = Convolutions::suited(device, self.arithmetic);
-                Arc::new(CandleNetwork::with(
-                    &self.weights,
-                    deepest,
-                    pooling,
-                    device,
-                    self.arithmetic,
-                    by,
-                )?)
-            }
-            None => self
-                .pool
-                .install(|| {
-                    CpuNetwork::new(&self.weights, deepest, pooling, self.precision, self.isa)
-                })
-                .map(Arc::new)
-                .map_err(NetworkError::from)?,
+            Some(gpu) => Arc::new(gpu.network(&self.weights, deepest, pooling, self.precision)?),
+            None => Arc::new(self.pool.install(|| {
+                CpuNetwork::new(&self.weights, deepest, pooling, self.precision, self.isa)
+            })?),
         };
         self.networks.insert(key, Arc::clone(&network));
         Ok(network)
@@ -217,17 +176,6 @@ impl Engine {
             let able = if present.contains(&worker) { worker } else { present[0] };
             members.push((self.network_of(able, deepest, pooling)?, Arc::clone(&self.pool)));
         }
-        Ok(WorkerPool::of(members).on_roster(Arc::clone(&self.devices)))
+        Ok(WorkerPool::of(members).on_devices(Arc::clone(&self.devices)))
     }
-}
-
-/// A GPU by number, maker's name and memory.
-fn gpu_name(gpu: &Gpu) -> String {
-    format!(
-        "cuda:{} ({}, {} of {} free)",
-        gpu.index,
-        gpu.name,
-        format::bytes(gpu.free_bytes),
-        format::bytes(gpu.total_bytes)
-    )
 }

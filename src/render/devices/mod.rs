@@ -3,6 +3,5 @@
 pub(crate) mod calibrate;
 pub(crate) mod device_list;
 pub(crate) mod engine;
-pub(crate) mod gpu;
 pub(crate) mod ordered;
 pub(crate) mod worker_pool;

@@ -11,46 +11,55 @@ pub(crate) enum Queue {
     /// 0..`count`, each for whoever comes first.
     Shared(usize),
     /// Ascending indices for each worker: what it alone can do. Together they are 0..count.
-    Own(Vec<VecDeque<usize>>),
+    PerWorker(Vec<VecDeque<usize>>),
 }
 
 impl Queue {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         match self {
             Queue::Shared(count) => *count,
-            Queue::Own(queues) => queues.iter().map(VecDeque::len).sum(),
+            Queue::PerWorker(queues) => queues.iter().map(VecDeque::len).sum(),
         }
     }
 }
 
 /// What the workers share: who has what still to do, and how far the taking has come.
-struct Desk {
+struct Dispatcher {
     state: Mutex<State>,
-    moved: Condvar,
+    changed: Condvar,
+    /// How far beyond the index that is to be taken next a worker may begin.
     ahead: usize,
 }
 
 struct State {
     queue: Queue,
+    /// The first index of a shared queue that nobody has begun.
     next: usize,
-    /// What workers who went away had in their hands.
+    /// What lost workers had begun.
     returned: BTreeSet<usize>,
-    /// How many are in somebody's hands.
-    held: usize,
-    wanted: usize,
-    over: bool,
+    /// How many indices are being worked on.
+    in_work: usize,
+    /// The index whose result is to be taken next.
+    to_take: usize,
+    closed: bool,
 }
 
-impl Desk {
+impl Dispatcher {
+    fn new(queue: Queue, ahead: usize) -> Self {
+        let (returned, closed) = (BTreeSet::new(), false);
+        let state = State { queue, next: 0, returned, in_work: 0, to_take: 0, closed };
+        Self { state: Mutex::new(state), changed: Condvar::new(), ahead }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The next index for a worker, once it is not too far ahead of what was taken.
-    fn claim(&self, worker: usize) -> Option<usize> {
+    fn acquire(&self, worker: usize) -> Option<usize> {
         let mut state = self.state();
         loop {
-            if state.over {
+            if state.closed {
                 return None;
             }
             let (index, shared) = match &state.queue {
@@ -58,58 +67,59 @@ impl Desk {
                     state.returned.first().copied().or((state.next < *count).then_some(state.next)),
                     true,
                 ),
-                Queue::Own(queues) => (queues[worker].front().copied(), false),
+                Queue::PerWorker(queues) => (queues[worker].front().copied(), false),
             };
             match index {
-                // Whoever still holds one may go away and leave it.
-                None if shared && state.held > 0 => {}
+                // A worker that is still at work may be lost and leave its index.
+                None if shared && state.in_work > 0 => {}
                 None => return None,
-                Some(index) if index < state.wanted + self.ahead => {
+                Some(index) if index < state.to_take + self.ahead => {
                     if !state.returned.remove(&index) {
                         match &mut state.queue {
                             Queue::Shared(_) => state.next += 1,
-                            Queue::Own(queues) => drop(queues[worker].pop_front()),
+                            Queue::PerWorker(queues) => drop(queues[worker].pop_front()),
                         }
                     }
-                    state.held += 1;
+                    state.in_work += 1;
                     return Some(index);
                 }
                 Some(_) => {}
             }
-            state = self.moved.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
     }
 
-    /// A worker is done with what it held.
-    fn put_down(&self) {
-        self.state().held -= 1;
-        self.moved.notify_all();
+    /// A worker is done with an index.
+    fn release(&self) {
+        self.state().in_work -= 1;
+        self.changed.notify_all();
     }
 
-    /// A worker goes away, and what it held is for another.
+    /// A worker is lost, and the index that it worked on is for another.
     fn give_back(&self, index: usize) {
         let mut state = self.state();
         state.returned.insert(index);
-        state.held -= 1;
-        self.moved.notify_all();
+        state.in_work -= 1;
+        self.changed.notify_all();
     }
 
-    fn taken(&self, wanted: usize) {
-        self.state().wanted = wanted;
-        self.moved.notify_all();
+    /// All results before `next` are taken.
+    fn taken(&self, next: usize) {
+        self.state().to_take = next;
+        self.changed.notify_all();
     }
 
     fn close(&self) {
-        self.state().over = true;
-        self.moved.notify_all();
+        self.state().closed = true;
+        self.changed.notify_all();
     }
 }
 
-/// Closes the desk when a worker or the taker panics, so that nobody waits for what will never
+/// Closes the dispatcher when a worker or the taker panics, so that nobody waits for what will never
 /// come.
-struct Closing<'a>(&'a Desk);
+struct CloseOnPanic<'a>(&'a Dispatcher);
 
-impl Drop for Closing<'_> {
+impl Drop for CloseOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.close();
@@ -118,12 +128,11 @@ impl Drop for Closing<'_> {
 }
 
 /// Runs `work(worker, index)` for every index of `queue` on `workers` threads and gives every
-/// result to `take`, in order, on the caller's thread. `take` returns whether to go on. Results
-/// that come early wait, so what `take` sees does not depend on who was fast; a worker that would
-/// get too far ahead waits as well.
+/// result to `take`, in order, on the caller's thread. Results that come early wait, so what `take`
+/// sees does not depend on who was fast; a worker that would get too far ahead waits as well.
 ///
-/// When `work` fails and `lost(worker, error)` says that the worker goes with it, another does that
-/// index again; of one worker by itself, or of a queue of its own, nobody else can.
+/// When `work` fails and `lost(worker, error)` says that the worker is lost with it, another does
+/// that index again; nobody else can do the work of a single worker, or of a worker's own queue.
 ///
 /// # Errors
 /// The first of `work` or `take`, in order.
@@ -132,64 +141,54 @@ pub(crate) fn in_order<R: Send, E: Send>(
     queue: Queue,
     work: impl Fn(usize, usize) -> Result<R, E> + Sync,
     lost: impl Fn(usize, &E) -> bool + Sync,
-    mut take: impl FnMut(usize, R) -> Result<bool, E>,
+    mut take: impl FnMut(usize, R) -> Result<(), E>,
 ) -> Result<(), E> {
-    let count = queue.len();
     if workers <= 1 {
-        for index in 0..count {
-            if !take(index, work(0, index)?)? {
-                break;
-            }
-        }
-        return Ok(());
+        return (0..queue.count()).try_for_each(|index| take(index, work(0, index)?));
     }
     let shared = matches!(queue, Queue::Shared(_));
-    let state =
-        State { queue, next: 0, returned: BTreeSet::new(), held: 0, wanted: 0, over: false };
-    let desk = Desk { state: Mutex::new(state), moved: Condvar::new(), ahead: AHEAD * workers };
+    let dispatcher = Dispatcher::new(queue, AHEAD * workers);
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
-        let _closing = Closing(&desk);
+        let _guard = CloseOnPanic(&dispatcher);
         for worker in 0..workers {
-            let (sender, work, lost, desk) = (sender.clone(), &work, &lost, &desk);
+            let (sender, work, lost, dispatcher) = (sender.clone(), &work, &lost, &dispatcher);
             scope.spawn(move || {
-                let _closing = Closing(desk);
-                while let Some(index) = desk.claim(worker) {
+                let _guard = CloseOnPanic(dispatcher);
+                while let Some(index) = dispatcher.acquire(worker) {
                     let result = work(worker, index);
                     if shared && result.as_ref().is_err_and(|error| lost(worker, error)) {
-                        desk.give_back(index);
+                        dispatcher.give_back(index);
                         break;
                     }
-                    let heard = sender.send((index, result)).is_ok();
-                    desk.put_down();
-                    if !heard {
+                    let received = sender.send((index, result)).is_ok();
+                    dispatcher.release();
+                    if !received {
                         break;
                     }
                 }
             });
         }
         drop(sender);
-        let delivered = deliver(&results, &desk, &mut take);
-        desk.close();
+        let delivered = deliver(&results, &dispatcher, &mut take);
+        dispatcher.close();
         delivered
     })
 }
 
 fn deliver<R, E>(
     results: &mpsc::Receiver<(usize, Result<R, E>)>,
-    desk: &Desk,
-    take: &mut impl FnMut(usize, R) -> Result<bool, E>,
+    dispatcher: &Dispatcher,
+    take: &mut impl FnMut(usize, R) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut early = BTreeMap::new();
-    let mut wanted = 0;
+    let mut next = 0;
     for (index, result) in results {
         early.insert(index, result);
-        while let Some(result) = early.remove(&wanted) {
-            if !take(wanted, result?)? {
-                return Ok(());
-            }
-            wanted += 1;
-            desk.taken(wanted);
+        while let Some(result) = early.remove(&next) {
+            take(next, result?)?;
+            next += 1;
+            dispatcher.taken(next);
         }
     }
     Ok(())
@@ -234,7 +233,7 @@ mod tests {
                     |index, found| {
                         assert_eq!(index, found);
                         seen.push(index);
-                        Ok(true)
+                        Ok(())
                     },
                 );
                 assert_eq!(
@@ -258,9 +257,9 @@ mod tests {
             in_order(workers, Queue::Shared(12), work, never, |index, square| {
                 assert_eq!(square, index * index);
                 seen.push(index);
-                Ok(index < 9)
+                if index < 9 { Ok(()) } else { Err("enough".to_string()) }
             })
-            .unwrap();
+            .unwrap_err();
             assert_eq!(seen, (0..10).collect::<Vec<_>>());
         }
     }
@@ -275,10 +274,10 @@ mod tests {
             dawdle(index);
             Ok::<_, String>(worker)
         };
-        in_order(3, Queue::Own(queues), work, never, |index, worker| {
+        in_order(3, Queue::PerWorker(queues), work, never, |index, worker| {
             assert_eq!(worker, owners[index]);
             seen.push(index);
-            Ok(true)
+            Ok(())
         })
         .unwrap();
         assert_eq!(seen, (0..8).collect::<Vec<_>>());
@@ -299,7 +298,7 @@ mod tests {
         in_order(3, Queue::Shared(40), work, never, |_, ahead| {
             most = most.max(ahead);
             taken.fetch_add(1, Ordering::SeqCst);
-            Ok(true)
+            Ok(())
         })
         .unwrap();
         assert!(most <= AHEAD * 3, "{most} results in memory at once");
@@ -312,7 +311,7 @@ mod tests {
             if index == 3 || index == 4 { Err(format!("tile {index}")) } else { Ok(()) }
         };
         assert_eq!(
-            in_order(4, Queue::Shared(9), work, never, |_, ()| Ok(true)),
+            in_order(4, Queue::Shared(9), work, never, |_, ()| Ok(())),
             Err("tile 3".into())
         );
     }

@@ -4,165 +4,205 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
-use crate::config::{Method, TilingMargins};
-use crate::event::Watcher;
-use crate::event::{Event, Losses};
-use crate::optimise::{Adam, Lbfgs, Optimiser, Outcome, Step};
-use crate::plan::Job;
-use crate::render::devices::worker_pool::tell_lost;
+use crate::event::{Event, Losses, Watcher};
+use crate::optimise::{Outcome, Step};
+use crate::render::devices::worker_pool::report_lost;
 use crate::render::error::RenderError;
-use crate::render::exact::sweep::Sweep;
-use crate::render::finish::intermediate_path;
+use crate::render::exact::evaluator::{Evaluator, TilePlan};
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start, Within};
 use crate::render::store::stage::Canvas;
 use crate::tiling::Grid;
 
-/// Adam's step unless told otherwise, in canvas values: about 5 of 255.
-const LEARNING_RATE: f64 = 0.02;
-
 impl LevelRun<'_> {
     /// Optimises the whole canvas and returns the best that was found.
     pub(crate) fn climb_exact(
         self,
-        (core, history, keep): (usize, usize, usize),
-        photograph: Canvas,
+        (tiles, history): (TilePlan, usize),
+        content: Canvas,
         start: Start,
         watcher: &mut Watcher<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<Tensor, RenderError> {
-        let (job, level) = (self.job, self.level());
-        let grid = Grid::new(level.width, level.height, core);
-        self.announce(level.evaluations, grid.len(), watcher);
+        let level = self.level();
+        self.announce(level.evaluations, self.tile_count(tiles.core), watcher);
         // Where the canvas, its gradients and the optimiser's vectors are.
         let home = if level.held_on_gpu { self.engine.home() } else { Device::Cpu };
-        let photograph = photograph.into_tensor()?.to_device(&home)?;
-        let sweep = match job.settings.tiling.margins {
-            TilingMargins::Exact => Sweep::by,
-            TilingMargins::Bitwise => Sweep::bitwise,
-        };
-        let mut sweep =
-            sweep(self.workers.clone(), &job.spec, self.style.clone(), Some(&photograph), grid)?
-                .keeping(keep);
-        // The photograph's features are all that is needed from here on.
-        drop(photograph);
-        self.tell_halving(core, &sweep, watcher);
-        // The level's result is its best point, and the losses told at the end are that point's.
-        let Within { mut optimiser, mut evaluation, mut best } = match start {
-            Start::Within(Within { optimiser, evaluation, best }) => {
-                Within { optimiser: optimiser.to_device(&home)?, evaluation, best }
-            }
-            Start::Canvas(canvas) => {
-                let start = canvas.into_tensor()?.to_device(&home)?;
-                Within {
-                    optimiser: optimiser(job, start, history),
-                    evaluation: 0,
-                    best: f64::INFINITY,
-                }
-            }
-        };
-        let mut kept = evaluation;
-        let mut last = Instant::now();
-        while evaluation < level.evaluations {
-            if watcher.cancellation.is_cancelled() {
+        let mut climb = Climb::new(&self, start, history, &home)?;
+        match self.climb_from(
+            &mut climb,
+            tiles,
+            content.into_tensor()?.to_device(&home)?,
+            watcher,
+            progress,
+        ) {
+            Err(error) if error.is_cancelled() => {
                 progress.interrupted = true;
-                break;
+                climb.checkpoint(&self, watcher, progress)?;
             }
-            let before = sweep.core();
-            let (step, losses) = self.step(&mut sweep, &mut optimiser)?;
-            self.tell_halving(before, &sweep, watcher);
-            tell_lost(&self.workers, watcher);
-            evaluation += 1;
+            done => done?,
+        }
+        climb.best()
+    }
+
+    /// Evaluates and moves on until the level is over. A request to stop is the error
+    /// [`RenderError::Cancelled`].
+    fn climb_from(
+        &self,
+        climb: &mut Climb,
+        tiles: TilePlan,
+        content: Tensor,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), RenderError> {
+        let (workers, targets) = (self.workers.clone(), self.style.clone());
+        let mut evaluator = Evaluator::new(workers, &self.job.spec, targets, &content, tiles)?;
+        // The content's features are all that is needed from here on.
+        drop(content);
+        self.report_halving(self.longest(tiles.core), &evaluator, watcher);
+        while climb.at.evaluation < self.level().evaluations {
+            let (step, losses) = climb.evaluate(self, &mut evaluator, watcher)?;
             progress.evaluations += 1;
-            let seconds = last.elapsed().as_secs_f64();
-            last = Instant::now();
-            if step.outcome != Outcome::Rejected && losses.total <= best {
-                best = losses.total;
-                progress.losses = losses;
-            }
-            watcher.listener.on_event(&Event::Evaluated {
-                job: job.index,
-                level: self.number,
-                evaluation,
-                losses,
-                seconds,
-            });
+            climb.report(self, &step, losses, watcher, progress);
             match step.outcome {
-                Outcome::Accepted => {}
-                Outcome::Rejected => {
-                    let loss = step.loss.is_finite().then_some(step.loss);
-                    watcher.listener.on_event(&Event::StepRejected {
-                        job: job.index,
-                        level: self.number,
-                        evaluation,
-                        loss,
-                    });
-                }
+                Outcome::Accepted | Outcome::Rejected => {}
                 Outcome::Stationary => break,
                 Outcome::Hopeless => return Err(RenderError::NotFinite { level: self.number + 1 }),
             }
-            self.save_so_far(evaluation, &optimiser, watcher)?;
             // The end of a level is kept by itself.
-            if evaluation < level.evaluations && progress.is_due() {
-                progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
-                kept = evaluation;
-                // What was written down is no part of the next evaluation's time.
-                last = Instant::now();
+            if climb.at.evaluation < self.level().evaluations {
+                climb.save_so_far(self, watcher)?;
+                if progress.is_due() {
+                    climb.checkpoint(self, watcher, progress)?;
+                }
             }
         }
-        if progress.interrupted && evaluation > kept {
-            progress.keep_within(job, self.number, (evaluation, best), &optimiser, watcher)?;
-        }
-        Ok(optimiser.best_point().to_device(&Device::Cpu)?)
+        Ok(())
     }
 
-    /// One evaluation, in smaller tiles where the memory wants them, and the step after it.
-    fn step(
-        &self,
-        sweep: &mut Sweep<'_>,
-        optimiser: &mut Optimiser,
-    ) -> Result<(Step, Losses), RenderError> {
-        let evaluated = sweep.evaluate_halving(optimiser.next_point())?;
-        let losses = evaluated.losses;
-        sweep.release();
-        let step = self.engine.install(|| {
-            optimiser.step(|_| Ok::<_, RenderError>((losses.total, evaluated.gradient.clone())))
-        })?;
-        Ok((step, losses))
+    /// A core, or the canvas's longer side where that is less.
+    fn longest(&self, core: usize) -> usize {
+        core.min(self.level().width.max(self.level().height))
     }
 
-    fn tell_halving(&self, before: usize, sweep: &Sweep<'_>, watcher: &mut Watcher<'_>) {
-        if sweep.core() < before {
-            let (job, level, core) = (self.job.index, self.number, sweep.core());
+    fn tile_count(&self, core: usize) -> usize {
+        Grid::new(self.level().width, self.level().height, core).count()
+    }
+
+    fn report_halving(&self, before: usize, evaluator: &Evaluator<'_>, watcher: &mut Watcher<'_>) {
+        if evaluator.core() < before {
+            let (job, level, core) = (self.job.index, self.number, evaluator.core());
             watcher.listener.on_event(&Event::CoreHalved { job, level, tile: None, core });
+        }
+    }
+}
+
+/// How far a level is, and what of that is on disk.
+struct Climb {
+    at: Within,
+    /// The evaluation of the last checkpoint, or of the start.
+    kept: usize,
+    /// When the last evaluation was over.
+    last: Instant,
+}
+
+impl Climb {
+    fn new(
+        run: &LevelRun<'_>,
+        start: Start,
+        history: usize,
+        home: &Device,
+    ) -> Result<Self, RenderError> {
+        // The level's result is its best point, and the losses told at the end are that point's.
+        let at = match start {
+            Start::Within(within) => {
+                Within { optimiser: within.optimiser.to_device(home)?, ..within }
+            }
+            Start::Canvas(canvas) => Within {
+                optimiser: run.method(history).start(canvas.into_tensor()?.to_device(home)?),
+                evaluation: 0,
+                best: f64::INFINITY,
+            },
+        };
+        let kept = at.evaluation;
+        Ok(Self { at, kept, last: Instant::now() })
+    }
+
+    /// One evaluation and the step after it.
+    fn evaluate(
+        &mut self,
+        run: &LevelRun<'_>,
+        evaluator: &mut Evaluator<'_>,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(Step, Losses), RenderError> {
+        let (at, before) = (&mut self.at, evaluator.core());
+        let evaluated = evaluator.evaluate(at.optimiser.next_point());
+        run.report_halving(before, evaluator, watcher);
+        report_lost(&run.workers, watcher);
+        let evaluated = evaluated?;
+        evaluator.release();
+        let (total, gradient) = (evaluated.losses.total, evaluated.gradient);
+        let step = run.engine.install(|| at.optimiser.advance(total, gradient))?;
+        at.evaluation += 1;
+        Ok((step, evaluated.losses))
+    }
+
+    /// Reports an evaluation and its step, and notes the losses of a new best point.
+    fn report(
+        &mut self,
+        run: &LevelRun<'_>,
+        step: &Step,
+        losses: Losses,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) {
+        let (job, level, evaluation) = (run.job.index, run.number, self.at.evaluation);
+        let seconds = self.last.elapsed().as_secs_f64();
+        self.last = Instant::now();
+        let rejected = step.outcome == Outcome::Rejected;
+        if !rejected && losses.total <= self.at.best {
+            self.at.best = losses.total;
+            progress.losses = losses;
+        }
+        let evaluated = Event::Evaluated { job, level, evaluation, losses, seconds };
+        watcher.listener.on_event(&evaluated);
+        if rejected {
+            let loss = step.loss.is_finite().then_some(step.loss);
+            watcher.listener.on_event(&Event::StepRejected { job, level, evaluation, loss });
         }
     }
 
     /// Writes an intermediate picture where `watch.save-every` asks for one.
     fn save_so_far(
         &self,
-        evaluation: usize,
-        optimiser: &Optimiser,
+        run: &LevelRun<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let every = self.job.settings.watch.save_every as usize;
-        if every > 0 && evaluation.is_multiple_of(every) && evaluation < self.level().evaluations {
-            let path = intermediate_path(&self.job.output, self.number, evaluation);
-            self.finish.write_tensor(&optimiser.best_point().to_device(&Device::Cpu)?, &path)?;
-            watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
+        let evaluation = self.at.evaluation;
+        if run.saves_between(evaluation - 1, evaluation) {
+            run.save(&Canvas::Memory(self.best()?), evaluation, watcher)?;
         }
         Ok(())
     }
-}
 
-fn optimiser(job: &Job, start: Tensor, history: usize) -> Optimiser {
-    let settings = &job.settings.optimise;
-    match settings.method {
-        Method::Lbfgs => Optimiser::Lbfgs(
-            Lbfgs::new(start, history).with_learning_rate(settings.learning_rate.unwrap_or(1.0)),
-        ),
-        Method::Adam => {
-            Optimiser::Adam(Adam::new(start, settings.learning_rate.unwrap_or(LEARNING_RATE)))
+    /// Writes the optimiser's state down, if it is not there already.
+    fn checkpoint(
+        &mut self,
+        run: &LevelRun<'_>,
+        watcher: &mut Watcher<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), RenderError> {
+        let Within { optimiser, evaluation, best } = &self.at;
+        if *evaluation > self.kept {
+            progress.keep_within(run.job, run.number, (*evaluation, *best), optimiser, watcher)?;
+            self.kept = *evaluation;
         }
+        // What was written down is no part of the next evaluation's time.
+        self.last = Instant::now();
+        Ok(())
+    }
+
+    fn best(&self) -> Result<Tensor, RenderError> {
+        Ok(self.at.optimiser.best_point().to_device(&Device::Cpu)?)
     }
 }

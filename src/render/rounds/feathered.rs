@@ -7,48 +7,45 @@
 use candle_core::Tensor;
 
 use crate::geometry::Rect;
-use crate::network::{Network, NetworkError};
+use crate::network::Network;
 use crate::objective::Spec;
+use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
-use crate::render::exact::sweep::Sweep;
-use crate::render::rounds::visits::{RoundContext, TileObjective, tensor_for};
-use crate::tiling::Grid;
+use crate::render::exact::evaluator::{Evaluator, TilePlan};
+use crate::render::rounds::context::{RoundContext, TileObjective, pixels_for};
 
-/// A tile's own loss, and its longer side.
-pub(crate) struct FeatheredObjective<'a>(Sweep<'a>, usize);
-
-/// The loss of the tile at `area`: the variation, a sum over pixels, grows as if the tile were as
-/// large as the canvas, so that it keeps its weight against the means.
-pub(crate) fn alone(context: &RoundContext<'_>, area: Rect) -> Spec {
-    let (width, height) = context.photograph.size();
-    let share = (width * height) as f64 / area.area() as f64;
-    Spec { variation_weight: context.spec.variation_weight * share, ..context.spec.clone() }
+/// A tile's own loss.
+pub(super) struct FeatheredObjective<'a> {
+    evaluator: Evaluator<'a>,
+    /// The tile's longer side, px.
+    side: usize,
 }
 
 impl<'a> FeatheredObjective<'a> {
-    /// The objective of the pixels of `area` under `spec`, which is [`alone`]'s.
-    pub(crate) fn new(
+    /// The objective of the pixels of `area`. The variation, a sum over pixels, grows as if the tile
+    /// were as large as the canvas, so that it keeps its weight against the means.
+    pub(super) fn new(
         context: &RoundContext<'_>,
         network: Option<&'a dyn Network>,
-        spec: &'a Spec,
         area: Rect,
     ) -> Result<Self, RenderError> {
-        let photograph = tensor_for(network, context.photograph.read(area)?, area)?;
-        let grid = Grid::whole(area.width, area.height);
-        Ok(Self(
-            Sweep::new(network, spec, context.targets.clone(), Some(&photograph), grid)?,
-            area.width.max(area.height),
-        ))
+        let variation_weight = context.spec.variation_weight * context.share(area);
+        let spec = Spec { variation_weight, ..context.spec.clone() };
+        let content = pixels_for(network, context.content, area)?;
+        let (workers, targets) = (WorkerPool::single(network), context.targets.clone());
+        let tiles = TilePlan::untiled(&spec);
+        let evaluator = Evaluator::new(workers, &spec, targets, &content, tiles)?;
+        Ok(Self { evaluator, side: area.width.max(area.height) })
     }
 }
 
 impl TileObjective for FeatheredObjective<'_> {
-    fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), NetworkError> {
-        let evaluation = self.0.evaluate_halving(free)?;
+    fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), RenderError> {
+        let evaluation = self.evaluator.evaluate(free)?;
         Ok((evaluation.losses.total, evaluation.gradient))
     }
 
     fn core(&self) -> Option<usize> {
-        (self.0.core() < self.1).then_some(self.0.core())
+        (self.evaluator.core() < self.side).then_some(self.evaluator.core())
     }
 }

@@ -1,12 +1,11 @@
 //! A level in rounds of visits, in blocks or feathered mode.
 
 use crate::event::{Event, Watcher};
-use crate::plan::Visits;
 use crate::render::error::RenderError;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start};
-use crate::render::rounds::run::Rounds;
-use crate::render::rounds::visits::{Context, Kind, RoundContext};
+use crate::render::rounds::context::RoundContext;
+use crate::render::rounds::run::{RoundState, Rounds};
 use crate::render::store::stage::Canvas;
 use crate::tiling::CanvasFile;
 
@@ -14,40 +13,61 @@ impl LevelRun<'_> {
     /// Optimises the canvas in rounds and returns what the last whole round left.
     pub(crate) fn climb_in_rounds(
         self,
-        kind: Kind,
-        visits: Visits,
-        photograph: Canvas,
+        content: Canvas,
         start: Start,
         watcher: &mut Watcher<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<CanvasFile, RenderError> {
-        let start = match start {
-            Start::Canvas(canvas) => canvas,
-            Start::Within(within) => Canvas::Memory(within.optimiser.best_point().clone()),
+        let (Some(files), Some((mode, visits))) = (self.files, self.level().execution.rounds())
+        else {
+            return Err(RenderError::Broken("a level in rounds without a place for its files"));
         };
-        let files = self.files.expect("a level in rounds is given a place for its files");
-        let photograph = photograph
-            .into_file(&files.join(format!("level-{}-photograph.canvas", self.number + 1)))?;
+        let content =
+            content.into_file(&files.join(format!("level-{}-content.canvas", self.number + 1)))?;
         let context = RoundContext {
-            kind,
+            mode,
             workers: &self.workers,
             spec: &self.job.spec,
             targets: &self.style,
-            photograph: &photograph,
+            content: &content,
             visits,
-            context: Context::default(),
-            learning_rate: self.job.settings.optimise.learning_rate.unwrap_or(1.0),
+            context: RoundContext::default_context(&self.job.spec),
+            method: self.method(visits.history),
         };
-        self.announce(visits.rounds * visits.visit, context.layout(0).len(), watcher);
+        self.announce(visits.rounds * visits.visit, context.layout(0).count(), watcher);
         let rounds =
             Rounds { context: &context, scratch: files, job: self.job.index, level: self.number };
         let mut note = |message| watcher.listener.on_event(&Event::Warning { message });
-        let resume_point = rounds.resume_point(start, &mut note)?;
-        let done = rounds.run_from(resume_point, watcher)?;
-        progress.evaluations += done.rounds * visits.visit;
-        progress.losses = done.losses;
-        progress.interrupted = done.interrupted;
-        photograph.remove()?;
-        Ok(done.canvas)
+        let mut state = rounds.resume(start.into_canvas(), &mut note)?;
+        match self.climb_rounds(&rounds, &mut state, watcher) {
+            Err(error) if error.is_cancelled() => progress.interrupted = true,
+            done => done?,
+        }
+        progress.evaluations += state.round * visits.visit;
+        if let Some(measured) = &state.measured {
+            progress.losses = measured.losses();
+        }
+        content.remove()?;
+        Ok(state.canvas)
+    }
+
+    /// Does the rounds that are left. A request to stop is the error [`RenderError::Cancelled`].
+    fn climb_rounds(
+        &self,
+        rounds: &Rounds<'_>,
+        state: &mut RoundState,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), RenderError> {
+        let visits = rounds.context.visits;
+        while state.round < visits.rounds {
+            let before = state.round * visits.visit;
+            rounds.advance(state, watcher)?;
+            let after = state.round * visits.visit;
+            if state.round < visits.rounds && self.saves_between(before, after) {
+                self.save(&state.canvas, after, watcher)?;
+            }
+        }
+        rounds.measured(state)?;
+        Ok(())
     }
 }

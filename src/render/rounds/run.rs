@@ -1,46 +1,37 @@
-//! A level in rounds: measure, visit every tile, blend, measure again.
+//! Rounds with their files: measure, visit every tile, blend, measure again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::event::Watcher;
-use crate::event::{Event, Losses};
+use crate::event::{Event, Watcher};
 use crate::files;
 use crate::geometry::Rect;
 use crate::journal::JournalError;
 use crate::network::Network;
+use crate::objective::ImageLoss;
 use crate::planes::PlaneWriter;
 use crate::render::devices::ordered::Queue;
-use crate::render::devices::worker_pool::tell_lost;
+use crate::render::devices::worker_pool::report_lost;
 use crate::render::error::RenderError;
-use crate::render::rounds::visits::{ImageStatistics, RoundContext, TileResult};
+use crate::render::rounds::context::RoundContext;
+use crate::render::rounds::visit::TileResult;
 use crate::render::store::stage::Canvas;
 use crate::tiling::{CanvasFile, Layout, Pixels};
 
 /// Rows blended at once.
 const BAND: usize = 64;
 
-/// How far the rounds of a level have come.
-pub struct Progress {
-    /// The canvas after the last whole round.
-    pub canvas: CanvasFile,
-    /// ImageStatistics rounds done.
-    pub rounds: usize,
-    /// The whole image's losses there.
-    pub losses: Losses,
-    /// Whether a stop was asked for before the last round was over.
-    pub interrupted: bool,
-}
-
-/// Where the rounds of a level begin or go on.
-pub struct ResumePoint {
+/// How far the rounds of a level are.
+pub struct RoundState {
     /// The canvas after `round` whole rounds.
     pub canvas: CanvasFile,
-    /// ImageStatistics rounds done.
+    /// Whole rounds done.
     pub round: usize,
     /// Tiles of the next round that lie finished at their [`Rounds::tile_path`].
     pub finished: BTreeSet<usize>,
+    /// The whole image's loss at the canvas, once it is measured.
+    pub measured: Option<ImageLoss>,
 }
 
 /// The rounds of one level, with their files.
@@ -56,27 +47,19 @@ pub struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Writes the first canvas, `[3, H, W]`.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn start(&self, values: &[f32]) -> Result<CanvasFile, RenderError> {
-        Ok(CanvasFile::create_with(&self.canvas_path(0), self.context.photograph.size(), values)?)
-    }
-
-    /// Where the rounds go on, by what lies whole in the scratch directory: else from the first,
-    /// whose canvas is `start`. `note` gets what is damaged, in words. Files of rounds that are over
-    /// and what a dead process was writing are removed.
+    /// Where the rounds are, by what lies whole in the scratch directory: else before the first,
+    /// with `start` as their canvas. `note` gets what is damaged, in words. Files of rounds that are
+    /// over and what a dead process was writing are removed.
     ///
     /// # Errors
     /// When a file cannot be read, written or removed.
-    pub fn resume_point(
+    pub fn resume(
         &self,
         start: Canvas,
         note: &mut dyn FnMut(String),
-    ) -> Result<ResumePoint, RenderError> {
+    ) -> Result<RoundState, RenderError> {
         files::remove_all_leftovers(self.scratch)?;
-        let (rounds, size) = (self.context.visits.rounds, self.context.photograph.size());
+        let (rounds, size) = (self.context.visits.rounds, self.context.content.size());
         let mut last = None;
         for round in (1..=rounds).rev() {
             let canvas = CanvasFile::open_whole(&self.canvas_path(round), size, note);
@@ -96,19 +79,19 @@ impl Rounds<'_> {
         let mut finished = BTreeSet::new();
         if round < rounds {
             let layout = self.context.layout(round);
-            for tile in 0..layout.len() {
+            for tile in 0..layout.count() {
                 let (path, area) = (self.tile_path(round, tile), layout.free(tile));
                 let whole = CanvasFile::open_whole(&path, (area.width, area.height), note);
                 finished.extend(whole.map_err(JournalError::from)?.map(|_| tile));
             }
         }
-        Ok(ResumePoint { canvas, round, finished })
+        Ok(RoundState { canvas, round, finished, measured: None })
     }
 
     /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from
     /// it.
     fn remove_round(&self, round: usize) -> Result<(), RenderError> {
-        let tiles = (0..self.context.layout(round).len()).map(|tile| self.tile_path(round, tile));
+        let tiles = (0..self.context.layout(round).count()).map(|tile| self.tile_path(round, tile));
         for path in std::iter::once(self.canvas_path(round)).chain(tiles) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -120,104 +103,81 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    /// Does all rounds, beginning at `canvas`.
+    /// The whole image's loss at the canvas, measured where that was not done before.
     ///
     /// # Errors
-    /// When a file cannot be read or written or the device fails.
-    pub fn run(
-        &self,
-        canvas: CanvasFile,
-        watcher: &mut Watcher<'_>,
-    ) -> Result<Progress, RenderError> {
-        self.run_from(ResumePoint { canvas, round: 0, finished: BTreeSet::new() }, watcher)
+    /// When the canvas cannot be read, the device fails, or a stop was requested.
+    pub fn measured<'s>(&self, state: &'s mut RoundState) -> Result<&'s ImageLoss, RenderError> {
+        let measured = match state.measured.take() {
+            Some(measured) => measured,
+            None => self.context.measure(&state.canvas)?,
+        };
+        Ok(state.measured.insert(measured))
     }
 
-    /// Does what is left of the rounds. Whatever was done before, the bytes are those of a run in
-    /// one go: a visit depends on the round's canvas alone.
+    /// Does the next round. Whatever was done before, the bytes are those of a run in one go: a
+    /// visit depends on the round's canvas alone.
     ///
-    /// A finished tile is on disk before [`Event::TileFinished`] is told, and a round's canvas
-    /// before [`Event::RoundFinished`]; the canvas and the tiles that it was made of go after that.
-    /// So who has heard the events knows where to go on: in the round after the last one finished,
-    /// at its [`Rounds::canvas_path`], with the tiles that were told.
+    /// A finished tile is on disk before [`Event::TileFinished`] is reported, and a round's canvas
+    /// before [`Event::RoundFinished`]; the canvas before it and the tiles that it was made of are
+    /// removed after that. So the files always say where to continue: see [`Rounds::resume`].
     ///
     /// # Errors
-    /// When a file cannot be read or written or the device fails.
-    pub fn run_from(
+    /// When a file cannot be read or written, the device fails, or a stop was requested. The state
+    /// is then as it was, but for tiles that are finished.
+    pub fn advance(
         &self,
-        resume_point: ResumePoint,
+        state: &mut RoundState,
         watcher: &mut Watcher<'_>,
-    ) -> Result<Progress, RenderError> {
-        let (context, rounds) = (self.context, self.context.visits.rounds);
-        let ResumePoint { canvas, round: first, mut finished } = resume_point;
-        let mut whole = context.measure(&canvas, &context.layout(first))?;
-        let mut progress =
-            Progress { canvas, rounds: first, losses: whole.losses, interrupted: false };
-        for round in first..rounds {
-            let started = Instant::now();
-            if !self.visit_all(&progress.canvas, round, &finished, &whole, watcher)? {
-                progress.interrupted = true;
-                break;
-            }
-            finished.clear();
-            let next = self.blend(&progress.canvas, round)?;
-            let before = std::mem::replace(&mut progress.canvas, next);
-            whole = context.measure(&progress.canvas, &context.layout(round + 1))?;
-            (progress.rounds, progress.losses) = (round + 1, whole.losses);
-            let seconds = started.elapsed().as_secs_f64();
-            let (job, level) = (self.job, self.level);
-            watcher.listener.on_event(&Event::RoundFinished {
-                job,
-                level,
-                round: round + 1,
-                rounds,
-                losses: whole.losses,
-                seconds,
-            });
-            // The canvas that the level began with has a name of its own.
-            if before.path() != self.canvas_path(round) {
-                before.remove()?;
-            }
-            self.remove_round(round)?;
+    ) -> Result<(), RenderError> {
+        let (context, round, started) = (self.context, state.round, Instant::now());
+        self.measured(state)?;
+        self.visit_all(state, watcher)?;
+        let next = self.blend(&state.canvas, round)?;
+        let measured = context.measure(&next)?;
+        let losses = measured.losses();
+        let before = std::mem::replace(&mut state.canvas, next);
+        state.finished.clear();
+        (state.round, state.measured) = (round + 1, Some(measured));
+        watcher.listener.on_event(&Event::RoundFinished {
+            job: self.job,
+            level: self.level,
+            round: round + 1,
+            rounds: context.visits.rounds,
+            losses,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        // The canvas that the level began with has a name of its own.
+        if before.path() != self.canvas_path(round) {
+            before.remove()?;
         }
-        Ok(progress)
+        self.remove_round(round)
     }
 
-    /// Visits every tile of a round that is not finished and leaves each in a file; false when a
-    /// stop was asked for.
+    /// Visits every tile of a round that is not finished and leaves each in a file.
     fn visit_all(
         &self,
-        snapshot: &CanvasFile,
-        round: usize,
-        finished: &BTreeSet<usize>,
-        whole: &ImageStatistics,
+        state: &mut RoundState,
         watcher: &mut Watcher<'_>,
-    ) -> Result<bool, RenderError> {
-        let cancellation = watcher.cancellation;
-        let tiles = self.context.layout(round).len();
+    ) -> Result<(), RenderError> {
+        let RoundState { canvas: snapshot, round, finished, measured } = state;
+        let (round, cancellation) = (*round, watcher.cancellation);
+        let whole = measured.as_ref().expect("a round's canvas is measured before its tiles move");
+        let tiles = self.context.layout(round).count();
         let left: Vec<usize> = (0..tiles).filter(|tile| !finished.contains(tile)).collect();
         let visit = |network: Option<&dyn Network>, _, index: usize| {
-            let tile = left[index];
-            let started = Instant::now();
-            let visited =
-                self.context.visit(network, snapshot, round, tile, whole, cancellation)?;
-            let Some(visited) = visited else { return Ok(None) };
-            store(&self.tile_path(round, tile), &visited)?;
-            Ok(Some((visited.evaluations, visited.halved, started.elapsed().as_secs_f64())))
+            let (tile, started) = (left[index], Instant::now());
+            let moved = self.context.visit(network, snapshot, round, tile, whole, cancellation)?;
+            store(&self.tile_path(round, tile), &moved)?;
+            Ok((moved.evaluations, moved.halved, started.elapsed().as_secs_f64()))
         };
-        let mut all = true;
-        self.context.workers.each(Queue::Shared(left.len()), visit, |index, done| {
-            let Some((evaluations, halved, seconds)) = done else {
-                all = false;
-                return Ok(false);
-            };
-            let (job, level, tile) = (self.job, self.level, left[index]);
+        self.context.workers.each(Queue::Shared(left.len()), visit, |index, moved| {
+            let ((evaluations, halved, seconds), tile) = (moved, left[index]);
+            let (job, level) = (self.job, self.level);
+            finished.insert(tile);
             if let Some(core) = halved {
-                watcher.listener.on_event(&Event::CoreHalved {
-                    job,
-                    level,
-                    tile: Some(tile),
-                    core,
-                });
+                let tile = Some(tile);
+                watcher.listener.on_event(&Event::CoreHalved { job, level, tile, core });
             }
             watcher.listener.on_event(&Event::TileFinished {
                 job,
@@ -228,10 +188,9 @@ impl Rounds<'_> {
                 evaluations,
                 seconds,
             });
-            tell_lost(self.context.workers, watcher);
-            Ok::<_, RenderError>(true)
-        })?;
-        Ok(all)
+            report_lost(self.context.workers, watcher);
+            Ok(())
+        })
     }
 
     /// Blends the finished tiles of a round over the canvas that they started from into the next,
@@ -265,9 +224,8 @@ impl Rounds<'_> {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn store(path: &Path, visited: &TileResult) -> Result<(), RenderError> {
-    let size = (visited.area.width, visited.area.height);
-    CanvasFile::create_with(path, size, &visited.pixels)?;
+pub fn store(path: &Path, moved: &TileResult) -> Result<(), RenderError> {
+    CanvasFile::create_with(path, (moved.area.width, moved.area.height), &moved.pixels)?;
     Ok(())
 }
 
@@ -289,7 +247,7 @@ pub(crate) fn assemble(
         let band = Rect { left: 0, top, width, height: BAND.min(height - top) };
         let before = snapshot.read(band)?;
         let mut sums: Vec<f64> = before.iter().map(|v| f64::from(*v)).collect();
-        for tile in 0..layout.len() {
+        for tile in 0..layout.count() {
             let free = layout.free(tile);
             let (from, to) = (free.top.max(band.top), free.bottom().min(band.bottom()));
             if from >= to {

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::config::{Start, StartFrom};
-use crate::image::{self, Filter, Light, Limits, Picture};
+use crate::image::{self, Light, Limits, Picture};
 use crate::network::VGG_MEAN_RGB;
 use crate::random::Noise;
 use crate::render::error::RenderError;
@@ -49,7 +49,7 @@ pub fn resized(canvas: &Tensor, width: usize, height: usize) -> Result<Tensor, R
 
 fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light) -> Vec<f32> {
     let size = |(w, h): (usize, usize)| (w as u32, h as u32);
-    image::resize(planes, size(from), size(to), Filter::Lanczos3, light)
+    image::resize(planes, size(from), size(to), light)
 }
 
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0:
@@ -63,9 +63,9 @@ pub fn starting_canvas(
     (width, height): (usize, usize),
     limits: &Limits,
 ) -> Result<Tensor, RenderError> {
-    let base = match &start.from {
-        StartFrom::Content | StartFrom::Noise => content.tensor(width, height)?,
-        StartFrom::Image(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
+    let base = match start.picture() {
+        Some(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
+        None => content.tensor(width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };
     if ratio == 0.0 {

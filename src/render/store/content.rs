@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use crate::image::{self, Filter, Light, Limits, Picture, SourceInfo, Window, resize_rows};
+use crate::image::{self, Light, Limits, Picture, SourceInfo, Window, resize_rows};
 use crate::plan::Framing;
 use crate::render::error::RenderError;
 
@@ -97,15 +97,7 @@ impl ContentImage {
     ) -> Vec<f32> {
         let from = (self.picture.width, self.picture.height);
         let rows = rows.start as u32..rows.end as u32;
-        resize_rows(
-            planes,
-            from,
-            self.window,
-            (width as u32, height as u32),
-            rows,
-            Filter::Lanczos3,
-            light,
-        )
+        resize_rows(planes, from, self.window, (width as u32, height as u32), rows, light)
     }
 }
 

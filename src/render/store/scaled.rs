@@ -1,7 +1,7 @@
 //! A picture at another size, of which parts are made when they are read.
 
 use crate::geometry::Rect;
-use crate::image::{self, Filter, Light, Picture, Window};
+use crate::image::{self, Light, Picture, Window};
 use crate::planes::{PlaneError, Shape};
 use crate::tiling::Pixels;
 
@@ -43,7 +43,6 @@ impl Pixels for Scaled<'_> {
             Window::whole(from),
             to,
             rows,
-            Filter::Lanczos3,
             Light::Linear,
         );
         if rect.width == width {

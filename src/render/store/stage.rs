@@ -6,8 +6,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
+use crate::event::CancellationToken;
 use crate::geometry::Rect;
-use crate::image::{Filter, Light, Window, resize_rows};
+use crate::image::{Light, Window, resize_rows};
 use crate::planes::PlaneError;
 use crate::render::error::RenderError;
 use crate::tensor::HostView;
@@ -27,22 +28,27 @@ pub enum Canvas {
 }
 
 impl Canvas {
-    /// The canvas as a tensor.
+    /// The canvas as a tensor, without a copy where it is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn tensor(&self) -> Result<Tensor, RenderError> {
+        match self {
+            Canvas::Memory(tensor) => Ok(tensor.clone()),
+            Canvas::File(file) => {
+                let (width, height) = file.size();
+                let values = file.read(Rect::whole(width, height))?;
+                Ok(Tensor::from_vec(values, (3, height, width), &Device::Cpu)?)
+            }
+        }
+    }
+
+    /// [`Canvas::tensor`] of a canvas that is not needed any more.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn into_tensor(self) -> Result<Tensor, RenderError> {
-        match self {
-            Canvas::Memory(tensor) => Ok(tensor),
-            Canvas::File(file) => {
-                let (width, height) = file.size();
-                Ok(Tensor::from_vec(
-                    file.read(Rect::whole(width, height))?,
-                    (3, height, width),
-                    &Device::Cpu,
-                )?)
-            }
-        }
+        self.tensor()
     }
 
     /// The canvas in the file at `path`; one that is in a file already stays where it is.
@@ -73,18 +79,6 @@ impl Canvas {
             Canvas::File(file) => Ok(file.remove()?),
         }
     }
-
-    /// The same picture at another size, as it is coded, in the file at `path`.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
-    pub fn resized_file(
-        &self,
-        size: (usize, usize),
-        path: &Path,
-    ) -> Result<CanvasFile, RenderError> {
-        resized_file(self, size, path)
-    }
 }
 
 impl Pixels for Canvas {
@@ -113,16 +107,17 @@ impl Pixels for Canvas {
 /// gives, to rounding.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// When a file cannot be read or written, or a stop was requested.
 pub fn resized_file(
     source: &dyn Pixels,
     size: (usize, usize),
     path: &Path,
+    cancellation: &CancellationToken,
 ) -> Result<CanvasFile, RenderError> {
     let (width, height) = source.size();
     let step = height as f64 / size.1 as f64;
     let reach = REACH * step.max(1.0) + 2.0;
-    written_by_bands(size, path, |top, rows| {
+    written_by_bands(size, path, cancellation, |top, rows| {
         let (start, end) = (top as f64 * step, (top + rows) as f64 * step);
         let first = (start - reach).floor().max(0.0) as usize;
         let last = ((end + reach).ceil() as usize).min(height);
@@ -140,7 +135,6 @@ pub fn resized_file(
             window,
             (size.0 as u32, rows as u32),
             0..rows as u32,
-            Filter::Lanczos3,
             Light::Coded,
         ))
     })
@@ -150,16 +144,20 @@ pub fn resized_file(
 /// rows, size.0]`.
 ///
 /// # Errors
-/// Those of `band`, and when the file cannot be written.
+/// Those of `band`, when the file cannot be written, or a stop was requested.
 pub fn written_by_bands(
     size: (usize, usize),
     path: &Path,
+    cancellation: &CancellationToken,
     band: impl Fn(usize, usize) -> Result<Vec<f32>, PlaneError>,
 ) -> Result<CanvasFile, RenderError> {
     let (width, height) = size;
     let mut canvas = CanvasFile::create(path, size)?;
     let rows = (BAND_VALUES / (3 * width)).clamp(1, 512);
     for top in (0..height).step_by(rows) {
+        if cancellation.is_cancelled() {
+            return Err(RenderError::Cancelled);
+        }
         let rows = rows.min(height - top);
         canvas.write_rows(&band(top, rows)?)?;
     }
@@ -185,11 +183,12 @@ mod tests {
             let values: Vec<f32> =
                 (0..3 * from.0 * from.1).map(|i| 0.5 + noise.normal(i as u64)).collect();
             let size = |(w, h): (usize, usize)| (w as u32, h as u32);
-            let whole =
-                image::resize(&values, size(from), size(to), Filter::Lanczos3, Light::Coded);
+            let whole = image::resize(&values, size(from), size(to), Light::Coded);
             let below =
                 CanvasFile::create_with(&folder.path().join("below"), from, &values).unwrap();
-            let found = resized_file(&below, to, &folder.path().join("above")).unwrap();
+            let found =
+                resized_file(&below, to, &folder.path().join("above"), &CancellationToken::new())
+                    .unwrap();
             assert_eq!(found.size(), to);
             let found = found.read(Rect::whole(to.0, to.1)).unwrap();
             let worst = found.iter().zip(&whole).fold(0f32, |most, (a, b)| most.max((a - b).abs()));

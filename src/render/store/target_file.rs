@@ -17,7 +17,7 @@ use crate::planes::{PlaneError, PlaneFile, PlaneWriter, Shape};
 use crate::tensor::first_line;
 
 /// Raised whenever the statistics of the same painting come out otherwise.
-const ALGORITHM: u32 = 1;
+const ALGORITHM: u32 = 2;
 /// What stands in the label between the key and the taps' channels.
 const CHANNELS: &str = "; channels";
 /// Temporary files that are older belong to processes that died.

@@ -1,10 +1,10 @@
-//! Style targets: the statistics of paintings, computed once for each painting, size and network.
+//! Style targets: the statistics of style images, computed once for each image, size and network.
 //!
-//! A painting of any size is swept in tiles whose sums add up to the whole's. What was computed
+//! A style image of any size is swept in tiles whose sums add up to the whole's. What was computed
 //! stays in memory for the jobs of a run and on disk for later runs, under the SHA-256 of the
-//! painting's file.
+//! image's file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,24 +12,27 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use crate::config::Style;
-use crate::event::{Event, Listener, TargetOrigin};
+use crate::event::{Event, TargetOrigin, Watcher};
 use crate::files;
-use crate::geometry::Rect;
 use crate::image::{self, Limits, Picture};
-use crate::network::{BLOCK, Layer, Moments, Network, NetworkError, Request};
+use crate::network::{Layer, Margins, Moments, Network, NetworkError};
 use crate::objective::{StyleTargets, TapStatistics};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
+use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
 use crate::render::store::target_file::{self, Key, Lookup};
-use crate::tiling::{Grid, Margins, Pixels};
+use crate::render::tiles::halving::with_halving;
+use crate::render::tiles::source::PixelSource;
+use crate::render::tiles::sweeps::TileSweeps;
+use crate::tiling::Pixels;
 
 /// Statistics that are already there, shared by all jobs of a run.
 #[derive(Default)]
 pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
-    /// SHA-256 of the paintings' files.
+    /// SHA-256 of the style images' files.
     contents: HashMap<PathBuf, String>,
 }
 
@@ -39,11 +42,11 @@ impl TargetStore {
         Self::default()
     }
 
-    /// The blend of the job's paintings' statistics for a canvas of `size` (width, height) px. Each
-    /// painting is looked at with its long side at the canvas's long side times its `scale`.
+    /// The blend of the statistics of the job's style images for a canvas of `size` (width, height)
+    /// px. Each is swept with its long side at the canvas's long side times its `scale`.
     ///
     /// # Errors
-    /// When a painting cannot be read or is too small for a tap, or the device fails. A cache that
+    /// When a style image cannot be read or is too small for a tap, or the device fails. A cache that
     /// cannot be used is no error: the listener is warned, and the statistics are computed.
     pub fn blend(
         &mut self,
@@ -52,7 +55,7 @@ impl TargetStore {
         engine: &Engine,
         network: &dyn Network,
         limits: &Limits,
-        listener: &mut dyn Listener,
+        watcher: &mut Watcher<'_>,
     ) -> Result<StyleTargets, RenderError> {
         let mut parts = Vec::new();
         for style in &job.settings.styles {
@@ -64,18 +67,18 @@ impl TargetStore {
                 network,
                 limits,
             };
-            parts.push((style.weight, self.one(&request, listener)?));
+            parts.push((style.weight, self.one(&request, watcher)?));
         }
         let parts: Vec<(f64, &StyleTargets)> =
             parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
         Ok(StyleTargets::blend(&parts)?)
     }
 
-    /// One painting's statistics: from memory, from disk, or computed.
+    /// One style image's statistics: from memory, from disk, or computed.
     fn one(
         &mut self,
         request: &TargetRequest<'_>,
-        listener: &mut dyn Listener,
+        watcher: &mut Watcher<'_>,
     ) -> Result<Arc<StyleTargets>, RenderError> {
         let started = Instant::now();
         let TargetRequest { job, style, engine, .. } = request;
@@ -89,19 +92,20 @@ impl TargetStore {
             job.spec.pooling,
             &engine.identity(),
         );
-        let directory = targets_directory(&job.settings.output.directory);
+        // Every picture is directly in the output directory.
+        let directory = targets_directory(job.output.parent().unwrap_or(Path::new("")));
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
                 let (targets, origin) =
-                    request.cached_or_computed(&directory, &key, size, &layers, listener)?;
+                    request.cached_or_computed(&directory, &key, size, &layers, watcher)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        listener.on_event(&Event::Targets {
+        watcher.listener.on_event(&Event::Targets {
             style: style.image.clone(),
             width: size.0,
             height: size.1,
@@ -125,7 +129,7 @@ impl TargetStore {
 struct TargetRequest<'a> {
     job: &'a Job,
     style: &'a Style,
-    /// The painting's long side, px.
+    /// The style image's long side, px.
     long: f64,
     engine: &'a Engine,
     network: &'a dyn Network,
@@ -139,39 +143,43 @@ impl TargetRequest<'_> {
         key: &Key,
         size: (usize, usize),
         layers: &[Layer],
-        listener: &mut dyn Listener,
+        watcher: &mut Watcher<'_>,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
         match target_file::read(directory, key, layers) {
             Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
             Lookup::Miss => {}
             Lookup::Unusable(reason) => {
                 let message = format!("{reason}; the style's statistics are computed again");
-                listener.on_event(&Event::Warning { message });
+                watcher.listener.on_event(&Event::Warning { message });
             }
         }
-        let (targets, core) = self.engine.install(|| {
+        let mut core = STYLE_CORE;
+        let targets = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
-            halving(&picture, size, layers, self.network)
+            let pixels: &dyn Pixels = &Scaled::new(&picture, size);
+            let workers = WorkerPool::single(Some(self.network));
+            let workers = workers.watching(watcher.cancellation.clone());
+            targets_of(&pixels, size, &mut core, layers, workers)
         })?;
         if core < STYLE_CORE {
-            let painting = self.style.image.display();
+            let image = self.style.image.display();
             let message = format!(
-                "memory is short: the statistics of {painting} were taken in tiles of {core} px"
+                "memory is short: the statistics of {image} were taken in tiles of {core} px"
             );
-            listener.on_event(&Event::Warning { message });
+            watcher.listener.on_event(&Event::Warning { message });
         }
         if let Err(reason) = target_file::write(directory, key, &targets) {
             let message = format!(
                 "the statistics of {} are not kept for later runs: {reason}",
                 self.style.image.display()
             );
-            listener.on_event(&Event::Warning { message });
+            watcher.listener.on_event(&Event::Warning { message });
         }
         Ok((targets, TargetOrigin::Computed))
     }
 }
 
-/// The size at which a painting is looked at: `long` px on its long side, and never too small for a
+/// The size at which a style image is swept: `long` px on its long side, and never too small for a
 /// tap.
 fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usize, usize) {
     let (w, h) = (f64::from(width), f64::from(height));
@@ -180,7 +188,7 @@ fn style_size((width, height): (u32, u32), long: f64, layers: &[Layer]) -> (usiz
     (side(w), side(h))
 }
 
-/// The statistics of one painting at `size` (width, height) px, swept in tiles of [`STYLE_CORE`]
+/// The statistics of one style image at `size` (width, height) px, swept in tiles of [`STYLE_CORE`]
 /// px: beside the picture itself memory holds one tile, whatever the size. A tile that finds no
 /// memory is halved.
 ///
@@ -192,93 +200,13 @@ pub fn style_targets(
     layers: &[Layer],
     network: &dyn Network,
 ) -> Result<StyleTargets, RenderError> {
-    halving(picture, size, layers, network).map(|(targets, _)| targets)
+    let pixels: &dyn Pixels = &Scaled::new(picture, size);
+    let workers = WorkerPool::single(Some(network));
+    targets_of(&pixels, size, &mut STYLE_CORE.clone(), layers, workers)
 }
 
-/// [`style_targets`], and the core that there was memory for.
-fn halving(
-    picture: &Picture,
-    size: (usize, usize),
-    layers: &[Layer],
-    network: &dyn Network,
-) -> Result<(StyleTargets, usize), RenderError> {
-    let pixels = Scaled::new(picture, size);
-    let mut core = STYLE_CORE;
-    loop {
-        match pixel_targets(&pixels, core, layers, network) {
-            Err(RenderError::Network(error)) if error.is_out_of_memory() && core > BLOCK => {
-                core /= 2
-            }
-            done => return done.map(|targets| (targets, core)),
-        }
-    }
-}
-
-/// The statistics of any pixels, swept in tiles with cores of side `core`, a multiple of 64 px:
-/// which one changes nothing but rounding.
-///
-/// # Errors
-/// When they are too few for a tap, cannot be read, or the device fails.
-pub fn pixel_targets(
-    pixels: &dyn Pixels,
-    core: usize,
-    layers: &[Layer],
-    network: &dyn Network,
-) -> Result<StyleTargets, RenderError> {
-    let (width, height) = pixels.size();
-    let grid = Grid::new(width, height, core);
-    let margin = Margins::for_taps(layers.iter().map(|layer| (layer.reach(), layer.stride())))
-        .aligned()
-        .features;
-    let mut sums: BTreeMap<Layer, Moments> = BTreeMap::new();
-    for tile in grid.tiles() {
-        let region = tile.region(margin, width, height);
-        let core = tile.core.relative_to(&region);
-        // A sliver at the far edge may be too narrow for a cell of the deepest taps; pooling drops
-        // it there.
-        let here: Vec<Layer> = layers
-            .iter()
-            .copied()
-            .filter(|layer| grid.len() == 1 || core.cells(layer.stride()).area() > 0)
-            .collect();
-        let request = Request {
-            moments: here.clone(),
-            features: vec![],
-            gradients: vec![],
-            core,
-            wanted: None,
-            same_bits: false,
-            keep: false,
-        };
-        let values =
-            Tensor::from_vec(pixels.read(region)?, (3, region.height, region.width), &Device::Cpu)?;
-        let pass = network.forward(&values, &request)?;
-        for layer in here {
-            let part = pass.moments(layer)?.to_device(&Device::Cpu)?;
-            match sums.get_mut(&layer) {
-                Some(total) => total.merge(&part)?,
-                None => drop(sums.insert(layer, part)),
-            }
-        }
-    }
-    finished(&sums, layers)
-}
-
-fn finished(
-    sums: &BTreeMap<Layer, Moments>,
-    layers: &[Layer],
-) -> Result<StyleTargets, RenderError> {
-    let taps = layers
-        .iter()
-        .map(|layer| {
-            let moments = sums.get(layer).ok_or(NetworkError::NoCells { layer: *layer })?;
-            Ok((*layer, TapStatistics::from_moments(moments)?))
-        })
-        .collect::<Result<_, NetworkError>>()?;
-    Ok(StyleTargets { taps })
-}
-
-/// The statistics of a picture given as float32 `[3, H, W]`, RGB 0..1, swept as a whole.
+/// The statistics of a picture given as float32 `[3, H, W]`, RGB 0..1, swept as a whole where memory
+/// allows.
 ///
 /// # Errors
 /// When it is too small for a tap or the device fails.
@@ -286,40 +214,44 @@ pub fn tensor_targets(
     pixels: &Tensor,
     layers: &[Layer],
     network: &dyn Network,
-) -> Result<StyleTargets, NetworkError> {
+) -> Result<StyleTargets, RenderError> {
     let (_, height, width) = pixels.dims3()?;
-    let request = Request {
-        moments: layers.to_vec(),
-        features: vec![],
-        gradients: vec![],
-        core: Rect::whole(width, height),
-        wanted: None,
-        same_bits: false,
-        keep: false,
+    let workers = WorkerPool::single(Some(network));
+    targets_of(pixels, (width, height), &mut width.max(height), layers, workers)
+}
+
+/// The statistics of an image of `size` (width, height) px, swept in tiles with cores of `core` px, a
+/// multiple of 64 px, or half of that where memory is short: which one changes nothing but rounding.
+/// Without layers there are none.
+fn targets_of(
+    source: &dyn PixelSource,
+    size: (usize, usize),
+    core: &mut usize,
+    layers: &[Layer],
+    workers: WorkerPool<'_>,
+) -> Result<StyleTargets, RenderError> {
+    if layers.is_empty() {
+        return Ok(StyleTargets::default());
+    }
+    let margins = Margins::exact(layers.iter().copied());
+    let sweeps = TileSweeps::forward_only(workers, size, layers.to_vec(), margins);
+    let (sums, _) = with_halving(core, |core| sweeps.statistics(source, core, 0))?;
+    let statistics = |(layer, moments): (&Layer, &Moments)| {
+        let moments = moments.clone().to_device(&Device::Cpu)?;
+        Ok((*layer, TapStatistics::from_moments(&moments)?))
     };
-    let pass = network.forward(pixels, &request)?;
-    let taps = layers
-        .iter()
-        .map(|layer| {
-            Ok((
-                *layer,
-                TapStatistics::from_moments(&pass.moments(*layer)?.to_device(&Device::Cpu)?)?,
-            ))
-        })
-        .collect::<Result<_, NetworkError>>()?;
+    let taps = sums.moments.iter().map(statistics).collect::<Result<_, NetworkError>>()?;
     Ok(StyleTargets { taps })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Isa;
-    use crate::network::cpu::Precision;
-    use crate::network::{CpuNetwork, Pooling, Weights};
+    use crate::network::{CpuNetwork, Isa, Pooling, Precision, Weights};
     use crate::tiling::Planes;
 
     #[test]
-    fn tiles_of_a_painting_add_up_to_the_whole() {
+    fn tiles_of_a_style_image_add_up_to_the_whole() {
         let weights = Weights::random([8, 8, 8, 8, 8], 4);
         let layers: Vec<Layer> = ["relu1_1", "relu3_1", "relu5_1"]
             .map(|name| Layer::parse(name).expect("a layer"))
@@ -332,18 +264,22 @@ mod tests {
         let (width, height) = (64 * 3 + 7, 64 * 2 + 13);
         let values: Vec<f32> = (0..3 * width * height).map(|i| noise.uniform(i as u64)).collect();
         let pixels = Planes::new((width, height), &values).expect("planes");
-        let whole = pixel_targets(&pixels, 256, &layers, &network).expect("the whole");
-        let tiled = pixel_targets(&pixels, 64, &layers, &network).expect("tiles");
+        let pixels: &dyn Pixels = &pixels;
+        let targets = |mut core: usize| {
+            let workers = WorkerPool::single(Some(&network));
+            targets_of(&pixels, (width, height), &mut core, &layers, workers).expect("targets")
+        };
+        let (whole, tiled) = (targets(256), targets(64));
         for layer in &layers {
-            let bits = |targets: &StyleTargets| -> Vec<u64> {
-                let values = targets.taps[layer]
-                    .gram
-                    .flatten_all()
-                    .and_then(|t| t.to_vec1::<f64>())
-                    .expect("values");
-                values.into_iter().map(f64::to_bits).collect()
+            let values = |targets: &StyleTargets| -> Vec<f64> {
+                let gram = &targets.taps[layer].gram;
+                gram.flatten_all().and_then(|t| t.to_vec1()).expect("values")
             };
-            assert_eq!(bits(&whole), bits(&tiled), "{layer}");
+            let (whole, tiled) = (values(&whole), values(&tiled));
+            let most = whole.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+            for (a, b) in whole.iter().zip(&tiled) {
+                assert!((a - b).abs() <= 1e-6 * most, "{layer}: {a} and {b} of {most}");
+            }
         }
     }
 }
