@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
 use super::args::RunArguments;
 use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
@@ -225,15 +228,15 @@ fn start_log(verbose: u8, quiet: bool, bars: Bars) {
         2 => "impasto=debug",
         _ => "trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let asked = std::env::var("RUST_LOG").ok().and_then(|words| words.parse::<Targets>().ok());
+    let targets = asked.unwrap_or_else(|| level.parse().expect("the levels above are well formed"));
     let writer = move || LogWriter { bars: bars.clone() };
-    // A log that is already there (in tests) stays.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .with_writer(writer)
-        .try_init();
+        .with_writer(writer);
+    // A log that is already there (in tests) stays.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
 }
 
 /// Writes log lines above the bars.

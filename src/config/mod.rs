@@ -95,7 +95,7 @@ pub struct Variant {
 pub struct OutputFile {
     /// Index into [`Config::variants`].
     pub variant: usize,
-    /// Index into the [`Input::content`] of that variant.
+    /// Index into the content images of that variant.
     pub content: usize,
     /// Where the picture goes.
     pub path: PathBuf,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::folder::{Folder, repository};
 
-/// Relative bounds: of a loss, and of a gradient in the Euclidean norm (`tests/reference.rs` says
+/// Relative bounds: of a loss, and of a gradient in the Euclidean norm (`tests/network/reference.rs` says
 /// why it is wider).
 const LOSS: f64 = 1e-4;
 const GRADIENT: f64 = 1.2e-3;

@@ -1,7 +1,6 @@
 //! The engine against slow float64 loops, and against itself: instruction sets, threads, tilings.
 
-mod support;
-
+use crate::support::chain::{Plain, distance64, noise};
 use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
 use impasto::network::{
@@ -9,7 +8,6 @@ use impasto::network::{
     Precision, Request, TapGradient,
 };
 use proptest::prelude::*;
-use support::chain::{Plain, distance64, noise};
 
 /// `(layer, matrix, offset, content weight)` for a tap, from a seed.
 type Pull = (Layer, Tensor, Tensor, f32);
@@ -112,7 +110,7 @@ fn compare(
     isa: Isa,
     seed: u64,
 ) {
-    let weights = support::small_network(seed, widths);
+    let weights = crate::support::small_network(seed, widths);
     let deepest = *layers.iter().max().expect("layers");
     let pooling = if max { Pooling::Max } else { Pooling::Average };
     let net =
@@ -261,7 +259,7 @@ fn everything(
 #[test]
 fn same_bytes_for_instructions_and_threads() {
     let widths = [20, 33, 64, 70, 48];
-    let weights = support::small_network(11, widths);
+    let weights = crate::support::small_network(11, widths);
     let layers = [0, 2, 3, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
     let (h, w) = (101, 118);
     let mut first = None;
@@ -304,7 +302,7 @@ fn cut(pixels: &[f32], h: usize, w: usize, rect: Rect) -> Vec<f32> {
 #[test]
 fn same_bytes_for_any_tiling() {
     let widths = [5, 6, 20, 8, 17];
-    let weights = support::small_network(12, widths);
+    let weights = crate::support::small_network(12, widths);
     let layers = [0, 2, 4, 8, 9, 12].map(|i| Layer::ALL[i]);
     let net = CpuNetwork::new(&weights, layers[5], Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
@@ -390,7 +388,7 @@ fn same_bytes_for_any_tiling() {
 #[test]
 fn what_is_not_wanted_is_left_out() {
     let widths = [8, 8, 20, 16, 17];
-    let weights = support::small_network(13, widths);
+    let weights = crate::support::small_network(13, widths);
     let (h, w) = (330, 421);
     let pixels = noise(3 * h * w, 8);
     let core = Rect { top: 160, left: 176, height: 32, width: 64 };
@@ -419,8 +417,10 @@ fn what_is_not_wanted_is_left_out() {
         };
         let whole = run(Isa::detect(), None, 2);
         let part = run(Isa::detect(), Some(core), 2);
-        let (features, gradient) =
-            (support::relative_l2(&part.1, &whole.1), support::relative_l2(&part.2, &whole.2));
+        let (features, gradient) = (
+            crate::support::relative_l2(&part.1, &whole.1),
+            crate::support::relative_l2(&part.2, &whole.2),
+        );
         assert!(features < 1e-5 && gradient < 1e-4, "{layers:?}: {features:.2e}, {gradient:.2e}");
         for isa in Isa::available() {
             if isa.name() == "portable"
@@ -442,7 +442,7 @@ fn what_is_not_wanted_is_left_out() {
         let request = Request { gradient, ..all_of(&layers, core, false) };
         let pass = forward(&net, &pixels, h, w, &request);
         let found: Vec<f32> = layers.iter().flat_map(|l| planar(pass.as_ref(), *l)).collect();
-        assert!(support::relative_l2(&found, &whole.1) < 1e-5);
+        assert!(crate::support::relative_l2(&found, &whole.1) < 1e-5);
     }
 }
 
@@ -450,7 +450,7 @@ fn what_is_not_wanted_is_left_out() {
 #[test]
 fn exact_margins_agree_to_rounding() {
     let widths = [8, 8, 20, 16, 17];
-    let weights = support::small_network(13, widths);
+    let weights = crate::support::small_network(13, widths);
     let layers = [0, 2, 4, 8, 12].map(|i| Layer::ALL[i]);
     let net =
         CpuNetwork::new(&weights, layers[4], Pooling::Average, Precision::Float32, Isa::detect())
@@ -473,18 +473,18 @@ fn exact_margins_agree_to_rounding() {
         rows.flat_map(|row| row[left / 16..][..192 / 16].to_vec()).collect()
     };
     let (mine, theirs) = (cells(&tile_features, 448, 128), cells(&features, w, 128 + 192));
-    assert!(support::relative_l2(&mine, &theirs) < 1e-5);
+    assert!(crate::support::relative_l2(&mine, &theirs) < 1e-5);
     let core = Rect { top: 0, left: 192, height: h, width: 64 };
     let mine = cut(&tile_gradient, h, 448, core);
     let theirs = cut(&gradient, h, w, Rect { left: 384, ..core });
-    let error = support::relative_l2(&mine, &theirs);
+    let error = crate::support::relative_l2(&mine, &theirs);
     assert!(error < 1e-4, "{error:.2e}");
 }
 
 #[test]
 fn content_loss_adds_up() {
     let widths = [3, 4, 5, 6, 7];
-    let weights = support::small_network(2, widths);
+    let weights = crate::support::small_network(2, widths);
     let layer = Layer::ALL[9];
     let net = CpuNetwork::new(&weights, layer, Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
@@ -503,7 +503,7 @@ fn content_loss_adds_up() {
 
 #[test]
 fn mistakes_are_errors() {
-    let weights = support::small_network(2, [3, 4, 5, 6, 7]);
+    let weights = crate::support::small_network(2, [3, 4, 5, 6, 7]);
     let deepest = Layer::ALL[8];
     let net = CpuNetwork::new(&weights, deepest, Pooling::Max, Precision::Float32, Isa::detect())
         .expect("network");
@@ -546,7 +546,7 @@ fn mistakes_are_errors() {
 
 #[test]
 fn nonsense_is_noticed() {
-    let weights = support::small_network(2, [3, 4, 5, 6, 7]);
+    let weights = crate::support::small_network(2, [3, 4, 5, 6, 7]);
     let net =
         CpuNetwork::new(&weights, Layer::ALL[4], Pooling::Max, Precision::Float32, Isa::detect())
             .expect("network");

@@ -1,8 +1,6 @@
 //! Damaged files: each one a picture or an error, never a panic, a hang or a large allocation.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::io::Cursor;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -66,7 +64,9 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     {
         all.push((name.to_owned(), std::fs::read(pictures.join("pngsuite").join(name)).unwrap()));
     }
-    for name in support::OTHERS_TIFFS.into_iter().chain(["progressive.jpg", "lossy-alpha.webp"]) {
+    for name in
+        crate::support::OTHERS_TIFFS.into_iter().chain(["progressive.jpg", "lossy-alpha.webp"])
+    {
         all.push((name.to_owned(), std::fs::read(pictures.join(name)).unwrap()));
     }
     // Our own outputs, which carry profiles and text.

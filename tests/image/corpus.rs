@@ -2,8 +2,6 @@
 //! tests/corpus/PROVENANCE.md and tests/pictures/PROVENANCE.md say where they are from.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
 use impasto::image::{Limits, Picture, decode, linear_from_coded, probe};
@@ -73,7 +71,7 @@ fn value(x: usize, y: usize, c: usize) -> f32 {
 
 #[test]
 fn tiffs_of_other_writers_are_read_exactly() {
-    for name in support::OTHERS_TIFFS {
+    for name in crate::support::OTHERS_TIFFS {
         let picture = open(name);
         assert_eq!((picture.width, picture.height), (40, 30), "{name}");
         assert!(

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::support::networks::{Dawdling, Stingy};
+use crate::support::{random_pixels, relative_l2, small_network};
 use candle_core::{Device, Tensor};
 use impasto::internal::tensor_targets;
 use impasto::network::{CpuNetwork, Isa, Layer, Margins, Network, Pooling, Precision, Weights};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::render::{Evaluation, Evaluator, TilePlan, WorkerPool};
 use proptest::prelude::*;
-use support::networks::{Dawdling, Stingy};
-use support::{random_pixels, relative_l2, small_network};
 
 fn tensor(seed: u64, width: usize, height: usize) -> Tensor {
     Tensor::from_vec(random_pixels(seed, width, height), (3, height, width), &Device::Cpu).unwrap()

@@ -6,22 +6,20 @@
 //! kernels' Winograd convolutions round differently, and where an activation lies within rounding
 //! of zero its ReLU falls the other way than in the reference: isolated flips, which weigh much in
 //! a picture of 6x4 cells at relu5_1 and have nothing to do with the arithmetic, whose every layer
-//! is held to 3e-6 by `tests/engine.rs`. So their gradients get a wider bound.
+//! is held to 3e-6 by `tests/network/engine.rs`. So their gradients get a wider bound.
 //!
 //! The float32 rows need the float32 weights, which are not shipped: set `IMPASTO_TEST_WEIGHTS` to
 //! such a file to check them.
 
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::{networks, path, relative_l2};
 use candle_core::{Device, Tensor};
 use impasto::image::{Limits, decode};
 use impasto::network::{Pooling, Weights};
 use impasto::objective::Spec;
 use impasto::render::{Evaluator, TilePlan, WorkerPool, picture_tensor, style_targets};
 use serde_json::Value;
-use support::{networks, path, relative_l2};
 
 fn picture(name: &str) -> impasto::image::Picture {
     decode(&path("tests/reference").join(name), &Limits::default()).expect("a reference picture")

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
-mod support;
-
 use impasto::batch;
 use impasto::config;
 use impasto::event::CancellationToken;
@@ -23,8 +21,10 @@ fn plan(folder: &std::path::Path, execution: Execution) -> Plan {
 fn plan_with(folder: &std::path::Path, execution: Execution, keys: &[&str]) -> Plan {
     let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
     let pipeline = folder.join("pipeline.toml");
-    let (content, style) =
-        (support::path("samples/content/chelsea.png"), support::path("samples/style/the_kiss.png"));
+    let (content, style) = (
+        crate::support::path("samples/content/chelsea.png"),
+        crate::support::path("samples/style/the_kiss.png"),
+    );
     let text = format!(
         "[input]\ncontent = [{:?}]\n[[style]]\nimage = {:?}\n[output]\ndirectory = \"out\"\nlong-side-px = 160\n[objective]\npreset = \"spst\"\n[pyramid]\nshort-side-px = 64\nevaluations = [2]\n",
         content.display().to_string(),

@@ -3,18 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::plain::{Judge, features, statistics};
+use crate::support::{random_pixels, small_network};
 use candle_core::{Device, Tensor};
 use impasto::internal::tensor_targets;
 use impasto::network::{Layer, Pooling, Weights};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::random::Noise;
 use impasto::render::{Evaluator, TilePlan, WorkerPool};
-use support::plain::{Judge, features, statistics};
-use support::{random_pixels, small_network};
 
 const SIZE: (usize, usize) = (37, 35);
 
@@ -49,7 +47,7 @@ fn check(name: &str, spec: &Spec) {
             .collect::<BTreeMap<_, _>>(),
     };
     let expected = judge.loss(&double(&canvas));
-    for (kind, network) in support::networks(&weights, spec.deepest(), spec.pooling) {
+    for (kind, network) in crate::support::networks(&weights, spec.deepest(), spec.pooling) {
         let targets = network.as_ref().map_or_else(StyleTargets::default, |network| {
             tensor_targets(&tensor(&style, style_size), &spec.styles(), network.as_ref()).unwrap()
         });

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::networks::Stingy;
+use crate::support::{random_pixels, relative_l2, small_network};
 use candle_core::{Device, Tensor};
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
@@ -19,8 +19,6 @@ use impasto::plan::{RoundMode, Visits};
 use impasto::random::Noise;
 use impasto::render::{Engine, Evaluator, RenderError, TilePlan, WorkerPool};
 use impasto::tiling::{CanvasFile, Pixels, Planes};
-use support::networks::Stingy;
-use support::{random_pixels, relative_l2, small_network};
 
 const MODES: [RoundMode; 2] = [RoundMode::Blocks, RoundMode::Feathered];
 

@@ -1,7 +1,5 @@
 //! Features of every layer, and the way back through each, with the real weights against float64.
 
-mod support;
-
 use candle_core::{Device, Tensor};
 use impasto::geometry::Rect;
 use impasto::network::gpu::CandleNetwork;
@@ -15,14 +13,15 @@ fn layer(name: &str) -> Layer {
 
 /// A picture of the reference as a tensor, and a request for features of all of it.
 fn picture(name: &str, features: &[Layer]) -> (Tensor, Request) {
-    let (pixels, h, w) = support::chain::picture(name);
+    let (pixels, h, w) = crate::support::chain::picture(name);
     let canvas = Tensor::from_vec(pixels, (3, h, w), &Device::Cpu).expect("a canvas");
     (canvas, Request { features: features.to_vec(), ..Request::over(Rect::whole(w, h)) })
 }
 
 fn expected() -> serde_json::Value {
     serde_json::from_reader(
-        std::fs::File::open(support::chain::reference().join("expected.json")).expect("there"),
+        std::fs::File::open(crate::support::chain::reference().join("expected.json"))
+            .expect("there"),
     )
     .expect("json")
 }
@@ -71,12 +70,12 @@ fn real_weights_in_float64() {
     use impasto::internal::map::{Map, Shape};
     use impasto::internal::winograd::{Direction, Filters, Layer3x3};
     let weights = Weights::embedded().expect("weights");
-    let plain = support::chain::Plain::new(&weights, true);
+    let plain = crate::support::chain::Plain::new(&weights, true);
     let (h, w) = (13, 10);
     let cache = BufferCache::new();
     for i in [1, 2, 3, 4, 5, 8, 9, 12] {
         let layer = weights.convolution(Layer::ALL[i]);
-        let gradient: Vec<f32> = support::chain::noise(layer.outputs * h * w, i as u64)
+        let gradient: Vec<f32> = crate::support::chain::noise(layer.outputs * h * w, i as u64)
             .iter()
             .map(|x| x - 0.5)
             .collect();
@@ -106,14 +105,14 @@ fn real_weights_in_float64() {
                     area: Rect::whole(w, h),
                 };
                 job.run(Sink::Plain { out: &mut out });
-                let error = support::chain::distance64(&out.to_planar(), &wanted);
+                let error = crate::support::chain::distance64(&out.to_planar(), &wanted);
                 println!("convolution {i} back, {} bfloat16 {bfloat16}: {error:.2e}", isa.name());
                 assert!(error < tolerance, "convolution {i} back, {}: {error:.2e}", isa.name());
             }
         }
     }
     let deepest = layer("relu5_1");
-    let (pixels, h, w) = support::chain::picture("style_88x70.png");
+    let (pixels, h, w) = crate::support::chain::picture("style_88x70.png");
     let maps = plain.forward(&pixels, h, w, deepest.index() + 1);
     for isa in Isa::available() {
         for (precision, tolerance) in [(Precision::Float32, 3e-6), (Precision::Bfloat16, 1.2e-2)] {
@@ -126,7 +125,7 @@ fn real_weights_in_float64() {
             let pass = network.forward(&canvas, &request).expect("pass");
             for tap in &request.features {
                 let found = pass.features(*tap).and_then(|f| f.to_planar()).expect("features");
-                let error = support::chain::distance64(&found, &maps[tap.index()].data);
+                let error = crate::support::chain::distance64(&found, &maps[tap.index()].data);
                 println!("{} {} {precision:?}: {error:.2e}", tap, isa.name());
                 assert!(error < tolerance, "{} {} {precision:?}: {error:.2e}", tap, isa.name());
             }
