@@ -93,7 +93,7 @@
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
 //! 1 kernels planes resources                vector instructions; planes of floats on disk; limits
-//! 0 units geometry event files format random tensor
+//! 0 units geometry event files format memory random tensor
 //! ```
 
 pub mod batch;
@@ -114,6 +114,8 @@ pub mod journal;
     reason = "vector instructions and uninitialised buffers, behind safe functions"
 )]
 mod kernels;
+#[doc(hidden)]
+pub mod memory;
 #[doc(hidden)]
 pub mod network;
 #[doc(hidden)]

@@ -17,7 +17,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (3, &["objective", "config"]),
     (2, &["image", "tiling", "network", "optimise"]),
     (1, &["kernels", "planes", "resources"]),
-    (0, &["units", "geometry", "event", "files", "format", "random", "tensor"]),
+    (0, &["units", "geometry", "event", "files", "format", "memory", "random", "tensor"]),
 ];
 
 /// Circles that are still to be cut. This list only gets shorter.

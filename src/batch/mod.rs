@@ -19,7 +19,7 @@ use crate::plan::{
     Gpus, Job, Machine, Plan, PlanError, Source, Sources, memory_of_one, plan_job, resolve_spec,
 };
 use crate::render::{Engine, RenderError};
-use crate::resources::Memory;
+use crate::resources::{self, Memory};
 
 pub use prepare::{Collection, PrepareError, prepare};
 use scheduler::Scheduler;
@@ -68,7 +68,9 @@ pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
 /// [`plan`] for tiles that are computed on `gpus`, if there are any.
 pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, JobError)>) {
     // Asked once: every decision of the run is made by the same number.
-    let memory = Memory::ask(config.run.compute.memory_gib);
+    let compute = &config.run.compute;
+    let (threads, _) = resources::threads(compute.threads);
+    let memory = Memory::ask(compute.memory_gib, threads);
     let mut jobs: Vec<Job> = Vec::new();
     let mut failed = Vec::new();
     for output in config.outputs() {
@@ -115,7 +117,9 @@ fn plan_output(
         PlanError::Memory { .. } => JobError::Memory { error, memory: Box::new(memory.clone()) },
         other => JobError::Plan(other),
     };
-    let machine = Machine { memory_bytes: budget, gpus, workers: config.run.compute.workers() };
+    let compute = &config.run.compute;
+    let (threads, _) = resources::threads(compute.threads);
+    let machine = Machine { memory_bytes: budget, gpus, workers: compute.workers(), threads };
     plan_job(config, output, index, &Sources { content, styles, start }, machine).map_err(refused)
 }
 

@@ -13,6 +13,7 @@ use super::write_behind::{Finished, WriteBehind};
 use crate::config::RunSettings;
 use crate::event::CancellationToken;
 use crate::event::{Event, Listener, Losses, Watcher};
+use crate::files;
 use crate::image::Limits;
 use crate::journal::{Checkpoints, LockedRun};
 use crate::plan::Job;
@@ -84,6 +85,7 @@ impl<'a> Scheduler<'a> {
     pub(super) fn run(mut self, engine: &mut Engine) -> Summary {
         let (jobs, work, done) = self.extent;
         self.warn_of_another_machine(engine);
+        self.warn_of_directories();
         self.on_event(&Event::RunStarted { jobs, devices: engine.devices(), work, done });
         let targets = Mutex::new(TargetStore::new());
         let mut partial = None;
@@ -227,6 +229,18 @@ impl<'a> Scheduler<'a> {
         {
             let message = format!(
                 "the run was begun on {before}) and goes on on {now}): the last bits of colours may differ"
+            );
+            self.tell(&Event::Warning { message });
+        }
+    }
+
+    /// A file system that cannot make names durable is worth a word: a power cut may undo a rename.
+    fn warn_of_directories(&mut self) {
+        let Some(run) = &self.run else { return };
+        if !files::syncs_directories(run.directory()) {
+            let message = format!(
+                "the file system of {} cannot sync directories: a power cut may undo the last checkpoint or picture",
+                run.directory().display()
             );
             self.tell(&Event::Warning { message });
         }

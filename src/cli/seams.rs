@@ -12,7 +12,7 @@ use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    let limits = Limits::bytes(Memory::ask(0.0).bytes);
+    let limits = Limits::bytes(Memory::ask(0.0, 1).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {

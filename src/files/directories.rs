@@ -45,6 +45,12 @@ pub fn sync_directory(directory: &Path) -> Result<(), Error> {
     }
 }
 
+/// Whether names in `directory` can be made durable: false where the file system has no such call.
+pub fn syncs_directories(directory: &Path) -> bool {
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    !cfg!(unix) || !synced.is_err_and(|error| has_no_sync(&error))
+}
+
 /// Whether this is how a file system says that its directories cannot be synced (shares of virtual
 /// machines, some FUSE file systems).
 fn has_no_sync(error: &io::Error) -> bool {

@@ -16,7 +16,7 @@ mod temporary;
 
 pub use atomic::{AtomicFile, Overwrite, write};
 pub use digest::{hex, sha256, sha256_of_file};
-pub use directories::{create_directories, sync_directory, sync_tree};
+pub use directories::{create_directories, sync_directory, sync_tree, syncs_directories};
 pub use error::Error;
 pub use temporary::{
     remove_all_leftovers, remove_leftovers, remove_old_leftovers, temporary_directory,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Format;
+use crate::memory::NoMemory;
 use crate::{files, format};
 
 /// Why a picture could not be read or written. Every message names the path.
@@ -98,6 +99,14 @@ pub enum Error {
         needed: u64,
         /// Bytes allowed.
         limit: u64,
+    },
+    /// The system has no memory for decoding it.
+    #[error("{}: {source}; fewer pictures at once (batch.parallel-jobs) or less compute.memory-gib may do", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        source: NoMemory,
     },
     /// CMYK without a usable profile.
     #[error("{}: a CMYK picture {reason}; convert it to RGB first, for example: magick {} -profile CMYK.icc -profile sRGB.icc rgb.tif", path.display(), path.display())]

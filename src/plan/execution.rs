@@ -251,8 +251,9 @@ mod tests {
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
-                .expect("it fits");
+            let chosen =
+                on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], side)
+                    .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -273,7 +274,7 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], 3000)
             .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }

@@ -234,7 +234,9 @@ pub fn plan_job(
     {
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
-    let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
+    let threads = machine.threads;
+    let pictures =
+        Pictures { sources, framing: &framing, settings: &settings, spec: &spec, threads };
     let levels = fitted((width, height), &pictures, machine).map_err(
         |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::head::Shape;
 use crate::geometry::Rect;
+use crate::memory::NoMemory;
 
 /// Why planes could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +40,8 @@ pub enum PlaneError {
         format: String,
     },
     /// The system has no memory for what is read.
-    #[error("no memory for {bytes} bytes of {}", .path.display())]
-    Memory {
-        /// The file.
-        path: PathBuf,
-        /// What was asked for.
-        bytes: usize,
-    },
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
     /// A rectangle outside the planes, or values that do not fill it: a mistake of the program.
     #[error("{width}x{height} px at ({left}, {top}) with {values} values do not fit planes of {shape}", width = .rect.width, height = .rect.height, left = .rect.left, top = .rect.top)]
     Outside {

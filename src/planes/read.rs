@@ -11,6 +11,7 @@ use super::head::{Head, HeadError, LENGTH, Shape};
 use super::positioned::Positioned;
 use super::value::Value;
 use crate::geometry::Rect;
+use crate::memory;
 
 /// Bytes that are read at once, at most, where rows are not longer.
 const CHUNK: usize = 1 << 20;
@@ -58,7 +59,7 @@ impl<T: Value> PlaneFile<T> {
         let mut label = vec![0; head.label];
         read_exact(&file, path, &mut label, LENGTH as u64)?;
         let label = String::from_utf8(label).map_err(|_| damaged("its label is not UTF-8"))?;
-        let mut table = zeros(path, 4 * head.shape.height)?;
+        let mut table = memory::zeros(4 * head.shape.height)?;
         read_exact(&file, path, &mut table, head.table_at())?;
         let mut told = [0; 4];
         read_exact(&file, path, &mut told, length - 4)?;
@@ -105,7 +106,7 @@ impl<T: Value> PlaneFile<T> {
         if rect.right() > width || rect.bottom() > height {
             return Err(PlaneError::Outside { rect, values, shape: self.head.shape });
         }
-        let mut all: Vec<T> = zeros(&self.path, values)?;
+        let mut all: Vec<T> = memory::zeros(values)?;
         let line = width * T::BYTES;
         let columns = rect.left * T::BYTES..rect.right() * T::BYTES;
         self.each_row(rect.top..rect.bottom(), |y, row| {
@@ -145,7 +146,7 @@ impl<T: Value> PlaneFile<T> {
             return Ok(());
         }
         let at_once = (CHUNK / row).clamp(1, rows.len().max(1));
-        let mut buffer: Vec<u8> = zeros(&self.path, at_once * row)?;
+        let mut buffer: Vec<u8> = memory::zeros(at_once * row)?;
         for first in rows.clone().step_by(at_once) {
             let chunk = &mut buffer[..row * at_once.min(rows.end - first)];
             let offset = self.head.values_at() + (first * row) as u64;
@@ -168,16 +169,6 @@ impl<T: Value> PlaneFile<T> {
     pub fn remove(self) -> Result<(), PlaneError> {
         std::fs::remove_file(&self.path).map_err(PlaneError::io("remove", &self.path))
     }
-}
-
-/// `length` zeros, if the system has memory for them.
-fn zeros<T: Clone + Default>(path: &Path, length: usize) -> Result<Vec<T>, PlaneError> {
-    let mut zeros = Vec::new();
-    let bytes = length.saturating_mul(size_of::<T>());
-    let memory = |_| PlaneError::Memory { path: path.into(), bytes };
-    zeros.try_reserve_exact(length).map_err(memory)?;
-    zeros.resize(length, T::default());
-    Ok(zeros)
 }
 
 fn read_exact(

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::journal::JournalError;
+use crate::memory::NoMemory;
 use crate::network::{NetworkError, WeightsError};
 use crate::planes::PlaneError;
 
@@ -67,6 +68,7 @@ impl RenderError {
     /// settings themselves.
     pub fn is_worth_retrying(&self) -> bool {
         match self {
+            RenderError::Image(crate::image::Error::Memory { .. }) => true,
             RenderError::Image(error) => io_error(error).is_some(),
             RenderError::ContentChanged { .. }
             | RenderError::NotFinite { .. }
@@ -83,7 +85,11 @@ impl RenderError {
 
     /// Whether memory was short: smaller tiles may do.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, RenderError::Network(error) if error.is_out_of_memory())
+        match self {
+            RenderError::Network(error) => error.is_out_of_memory(),
+            RenderError::Planes(PlaneError::Memory(_)) => true,
+            _ => false,
+        }
     }
 
     /// Whether no other picture can be painted either before the cause is gone: the disk is full, or
@@ -110,6 +116,12 @@ fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std:
         cause = error.source();
     }
     None
+}
+
+impl From<NoMemory> for RenderError {
+    fn from(error: NoMemory) -> Self {
+        NetworkError::from(error).into()
+    }
 }
 
 impl From<candle_core::Error> for RenderError {

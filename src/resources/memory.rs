@@ -8,6 +8,15 @@ use crate::format;
 
 /// What a system that does not tell its memory is taken to have, bytes.
 const ASSUMED: u64 = 8 << 30;
+/// Address space that a thread takes, whatever it does: its stack, and the heap that glibc gives it.
+#[cfg(target_os = "linux")]
+const THREAD_SPACE: u64 = 66 << 20;
+/// What of that counts as data: the stack.
+#[cfg(target_os = "linux")]
+const THREAD_DATA: u64 = 2 << 20;
+/// Threads beside those that compute: they read, write and listen.
+#[cfg(target_os = "linux")]
+const OTHERS: u64 = 3;
 
 /// What limits the memory of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,9 +67,10 @@ pub struct Memory {
 
 impl Memory {
     /// Asks the system. `gib` is `compute.memory-gib`; with 0 a run uses four fifths of what it may,
-    /// so that other programs and what the plan does not count have their part.
-    pub fn ask(gib: f64) -> Self {
-        Self::within(gib, limits())
+    /// so that other programs and what the plan does not count have their part. `threads` will
+    /// compute.
+    pub fn ask(gib: f64, threads: usize) -> Self {
+        Self::within(gib, limits(threads))
     }
 
     /// The least of some limits, each with what it leaves.
@@ -87,7 +97,7 @@ impl fmt::Display for Memory {
 
 /// The limits that the system tells, each with the bytes that it leaves.
 #[cfg(target_os = "linux")]
-fn limits() -> Vec<(MemoryLimit, u64)> {
+fn limits(threads: usize) -> Vec<(MemoryLimit, u64)> {
     let mut limits = Vec::new();
     limits.extend(
         kibibytes("/proc/meminfo", "MemAvailable:").map(|bytes| (MemoryLimit::Available, bytes)),
@@ -95,13 +105,14 @@ fn limits() -> Vec<(MemoryLimit, u64)> {
     let group = super::cgroup::least();
     limits.extend(group.map(|(path, bytes)| (MemoryLimit::ControlGroup(path), bytes)));
     use rustix::process::Resource;
-    for (resource, limit, used) in [
-        (Resource::As, MemoryLimit::AddressSpace, "VmSize:"),
-        (Resource::Data, MemoryLimit::Data, "VmData:"),
+    let threads = threads as u64 + OTHERS;
+    for (resource, limit, used, thread) in [
+        (Resource::As, MemoryLimit::AddressSpace, "VmSize:", THREAD_SPACE),
+        (Resource::Data, MemoryLimit::Data, "VmData:", THREAD_DATA),
     ] {
         if let Some(most) = rustix::process::getrlimit(resource).current {
             let used = kibibytes("/proc/self/status", used).unwrap_or(0);
-            limits.push((limit, most.saturating_sub(used)));
+            limits.push((limit, most.saturating_sub(used + threads * thread)));
         }
     }
     limits
@@ -117,7 +128,7 @@ fn kibibytes(path: &str, name: &str) -> Option<u64> {
 
 /// The limits that the system tells, each with the bytes that it leaves.
 #[cfg(not(target_os = "linux"))]
-fn limits() -> Vec<(MemoryLimit, u64)> {
+fn limits(_: usize) -> Vec<(MemoryLimit, u64)> {
     let mut limits = Vec::new();
     let memory = sysinfo::MemoryRefreshKind::nothing().with_ram();
     let mut system = sysinfo::System::new();
@@ -158,7 +169,7 @@ mod tests {
 
     #[test]
     fn this_machine_tells_its_memory() {
-        let memory = Memory::ask(0.0);
+        let memory = Memory::ask(0.0, 1);
         if cfg!(any(target_os = "linux", target_os = "macos", windows)) {
             assert_ne!(memory.limit, MemoryLimit::Unknown);
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::geometry::Rect;
+use crate::memory;
 use crate::planes::{Head, PlaneError, PlaneFile, PlaneWriter, Shape};
 
 /// What a canvas's file says that it is.
@@ -44,7 +45,7 @@ impl Pixels for Planes<'_> {
 
     fn read(&self, rect: Rect) -> Result<Vec<f32>, PlaneError> {
         check(rect, self.size, 3 * rect.area())?;
-        let mut values = Vec::with_capacity(3 * rect.area());
+        let mut values = memory::reserved(3 * rect.area())?;
         for channel in 0..3 {
             for y in rect.top..rect.bottom() {
                 let start = (channel * self.size.1 + y) * self.size.0 + rect.left;

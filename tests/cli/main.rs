@@ -9,6 +9,7 @@
 mod exits;
 mod folder;
 mod inputs;
+mod limits;
 mod manual;
 mod plan;
 mod runs;
