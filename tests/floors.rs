@@ -16,8 +16,8 @@ const FLOORS: &[(usize, &[&str])] = &[
     (4, &["plan"]),
     (3, &["objective", "config"]),
     (2, &["image", "tiling", "network", "optimise"]),
-    (1, &["kernels", "event"]),
-    (0, &["units", "geometry", "files", "random", "tensor"]),
+    (1, &["kernels", "event", "planes", "resources"]),
+    (0, &["units", "geometry", "files", "format", "memory", "random", "tensor"]),
 ];
 
 type ModulePath = Vec<String>;

@@ -117,7 +117,7 @@ impl Pixels for Bands {
         self.size
     }
 
-    fn read(&self, rect: Rect) -> Result<Vec<f32>, impasto::tiling::CanvasError> {
+    fn read(&self, rect: Rect) -> Result<Vec<f32>, impasto::planes::PlaneError> {
         let mut next = self.next.lock().unwrap();
         assert_eq!((rect.left, rect.top, rect.width), (0, *next, self.size.0));
         assert!(rect.height <= 256, "{} rows at once", rect.height);

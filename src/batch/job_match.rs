@@ -16,7 +16,7 @@ pub(super) enum JobMatch<'a> {
     Pending {
         /// The job with what its run decided for it: levels, modes and histories move pixels, and
         /// the memory that decided them may be another tonight.
-        job: Job,
+        job: Box<Job>,
         /// As the run recorded it.
         old: &'a JobRecord,
         /// Whether nothing of it has been painted, or nothing is left.
@@ -42,7 +42,7 @@ impl<'a> JobMatch<'a> {
         let writing = status.and_then(|status| status.writing.as_ref());
         job.settings.output.overwrite |= writing == Some(&job.output.id);
         let is_untouched = is_finished || status.is_none_or(|status| status.total_evaluations == 0);
-        JobMatch::Pending { job, old, is_untouched }
+        JobMatch::Pending { job: Box::new(job), old, is_untouched }
     }
 }
 

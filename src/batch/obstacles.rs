@@ -70,7 +70,7 @@ pub fn obstacles(
             let pending = plan.jobs.iter().filter_map(|job| {
                 match JobMatch::of(job, &run.jobs, &run.status) {
                     JobMatch::Finished(_) => None,
-                    JobMatch::Pending { job, .. } => Some(job),
+                    JobMatch::Pending { job, .. } => Some(*job),
                     JobMatch::New => Some(job.clone()),
                 }
             });

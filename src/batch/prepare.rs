@@ -143,7 +143,7 @@ fn resume(
             (JobMatch::Finished(index), None) => drop(wanted.insert(index.index)),
             (JobMatch::Pending { job, .. }, None) => {
                 wanted.insert(job.index);
-                pending.push(job);
+                pending.push(*job);
             }
         }
     }

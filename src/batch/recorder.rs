@@ -1,5 +1,6 @@
 //! Everything that happens in a run: first recorded, then reported.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::RunSettings;
@@ -42,6 +43,11 @@ impl<'a> Recorder<'a> {
     /// What ended the run for all jobs.
     pub(super) fn into_failure(self) -> Option<RenderError> {
         self.fatal
+    }
+
+    /// The run directory, if the run has one.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.run.as_ref().map(|run| run.directory())
     }
 
     /// Where the run stands, if it is recorded.

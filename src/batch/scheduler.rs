@@ -17,10 +17,10 @@ use super::write_behind::{PaintedJob, WriteBehind};
 use super::{FailedJob, Summary};
 use crate::config::RunSettings;
 use crate::event::{CancellationToken, Event, Listener, Losses, Watcher};
-use crate::files::{Digests, NamedFile};
+use crate::files::{self, Digests, NamedFile};
 use crate::image::Limits;
 use crate::journal::LockedRun;
-use crate::plan::{Job, Plan};
+use crate::plan::{Job, Plan, memory_of_one};
 use crate::render::{
     ContentImage, Engine, FinishedCanvas, RenderContext, RenderError, RenderOutcome, TargetStore,
     paint,
@@ -41,6 +41,8 @@ pub(super) struct Extent {
 pub(super) struct Scheduler<'a> {
     jobs: &'a [Job],
     settings: &'a RunSettings,
+    /// Bytes of memory that the run keeps to.
+    memory: u64,
     limits: &'a Limits,
     digests: &'a Digests,
     cancellation: &'a CancellationToken,
@@ -69,12 +71,13 @@ impl<'a> Scheduler<'a> {
         Self {
             jobs,
             settings,
+            memory: plan.memory.bytes,
             limits,
             digests,
             cancellation,
             recorder: Recorder::new(run, settings, &mut *watcher.listener, cancellation),
             queue: Queue::of(jobs.len()),
-            prefetch: Prefetch::new(limits, digests),
+            prefetch: Prefetch::new(digests),
             write_behind: WriteBehind::default(),
             finished: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -86,11 +89,13 @@ impl<'a> Scheduler<'a> {
     /// Does the jobs, as far as it gets.
     pub(super) fn run(mut self, extent: Extent, engine: &mut Engine) -> Summary {
         self.warn_of_another_machine(engine);
+        self.warn_of_directories();
         let Extent { jobs, work, done } = extent;
         let (devices, arithmetic) = (engine.devices(), engine.arithmetic());
         self.on_event(&Event::RunStarted { jobs, devices, arithmetic, work, done });
         let targets = Mutex::new(TargetStore::new(self.digests));
-        let count = parallel_jobs(self.settings, self.jobs, engine.threads());
+        let (count, words) = parallel_jobs(self.settings, self.jobs, engine.threads(), self.memory);
+        words.into_iter().for_each(|message| self.recorder.warn(message));
         if count > 1
             && let Err(error) = self.paint_at_once(count, engine, &targets)
         {
@@ -160,7 +165,11 @@ impl<'a> Scheduler<'a> {
         let started = Instant::now();
         self.start(turn);
         let job = &self.jobs[turn.place];
-        let content = self.prefetch.take(job)?;
+        // A picture that is still being written has its part of the memory.
+        if job.memory_bytes().saturating_add(self.write_behind.bytes()) > self.memory {
+            self.settle(true);
+        }
+        let content = self.prefetch.take(job, self.limits)?;
         let mut checkpoints = self.recorder.checkpoints(job);
         let (limits, digests, cancellation) = (self.limits, self.digests, self.cancellation);
         let settings = self.settings;
@@ -189,7 +198,10 @@ impl<'a> Scheduler<'a> {
                 .transpose()?;
         }
         let engines = engine.shares(count)?;
-        let Self { jobs, settings, limits, digests, cancellation, .. } = *self;
+        let Self { jobs, settings, digests, cancellation, .. } = *self;
+        // Each has its part of the memory.
+        let part = memory_of_one(self.memory, count, &jobs[0].spec);
+        let limits = &Limits::bytes(self.limits.max_bytes.min(part));
         let shared = WorkerContext { jobs, settings, targets, limits, digests, cancellation };
         workers::paint_at_once(engines, shared, |messages| self.schedule(messages));
         Ok(())
@@ -202,6 +214,8 @@ impl<'a> Scheduler<'a> {
                 Message::Event(event) => self.on_event(&event),
                 // A worker whose question is dropped is done.
                 Message::Idle(reply) => {
+                    // A picture that is being written still has its worker's part of the memory.
+                    self.settle(true);
                     if let Some(turn) = self.next() {
                         self.start(turn);
                         let checkpoints = self.recorder.checkpoints(&self.jobs[turn.place]);
@@ -235,7 +249,7 @@ impl<'a> Scheduler<'a> {
                 self.partial.get_or_insert(partial);
                 Ok(())
             }
-            RenderOutcome::Finished(canvas) => self.write(turn, started, content, canvas),
+            RenderOutcome::Finished(canvas) => self.write(turn, started, content, *canvas),
         }
     }
 
@@ -250,15 +264,16 @@ impl<'a> Scheduler<'a> {
         let job = &self.jobs[turn.place];
         self.settle(true);
         self.on_event(&Event::Writing { job: job.index, path: job.output.id.clone() });
-        let (evaluations, losses) = (canvas.evaluations, canvas.losses);
-        let painted = PaintedJob { turn, evaluations, losses, started };
+        let FinishedCanvas { evaluations, losses, .. } = canvas;
+        let bytes = job.writing_bytes();
+        let painted = PaintedJob { turn, evaluations, losses, started, bytes };
         self.write_behind.begin(job, content, canvas, painted)
     }
 
     /// Reports what came of the picture that was being written, if it is known or `wait` says so.
     fn settle(&mut self, wait: bool) {
         let Some((painted, result)) = self.write_behind.settle(wait) else { return };
-        let PaintedJob { turn, evaluations, losses, started } = painted;
+        let PaintedJob { turn, evaluations, losses, started, .. } = painted;
         let job = &self.jobs[turn.place];
         let delivery = match result {
             Ok(delivery) => delivery,
@@ -292,7 +307,7 @@ impl<'a> Scheduler<'a> {
         if self.recorder.has_failed() {
             return;
         }
-        if error.is_disk_full() {
+        if error.ends_the_run() {
             return self.recorder.fail(error);
         }
         let job = &self.jobs[turn.place];
@@ -323,17 +338,31 @@ impl<'a> Scheduler<'a> {
                 .warn(format!("the run began on {before} and continues on {now}: {words}"));
         }
     }
+
+    /// A file system that cannot make names durable is worth a word: a power cut may undo a rename.
+    fn warn_of_directories(&mut self) {
+        let Some(directory) = self.recorder.directory() else { return };
+        if !files::syncs_directories(directory) {
+            let message = format!(
+                "the file system of {} cannot sync directories: a power cut may undo the last checkpoint or picture",
+                directory.display()
+            );
+            self.recorder.warn(message);
+        }
+    }
 }
 
 impl Listener for Scheduler<'_> {
     fn on_event(&mut self, event: &Event) {
         self.settle(false);
         self.recorder.on_event(event);
-        if let Event::LevelStarted { level, levels, .. } = event
+        if let Event::LevelStarted { job, level, levels, .. } = event
             && level + 1 == *levels
             && let Some(next) = self.queue.next_place()
+            && let Some(job) = self.jobs.iter().find(|other| other.index == *job)
         {
-            self.prefetch.begin(&self.jobs[next]);
+            let used = job.levels[*level].memory_bytes + self.write_behind.bytes();
+            self.prefetch.begin(&self.jobs[next], self.memory.saturating_sub(used));
         }
     }
 }

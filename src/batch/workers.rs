@@ -10,14 +10,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
-use super::memory_budget;
 use super::queue::Turn;
 use crate::config::{OrAuto, RunSettings};
 use crate::event::{CancellationToken, Event, Listener, Watcher};
 use crate::files::Digests;
 use crate::image::Limits;
 use crate::journal::Checkpoints;
-use crate::plan::Job;
+use crate::plan::{Job, together};
 use crate::render::{
     ContentImage, Engine, RenderContext, RenderError, RenderOutcome, TargetStore, paint,
 };
@@ -25,27 +24,29 @@ use crate::render::{
 /// The largest canvas that counts as small, pixels.
 const SMALL: usize = 512 * 512;
 
-/// How many of `jobs` are to be painted at once with `threads` threads: as the settings say, or,
-/// where all are small, as many as there are threads and memory for.
-pub(super) fn parallel_jobs(settings: &RunSettings, jobs: &[Job], threads: usize) -> usize {
+/// How many of `jobs` are to be painted at once with `threads` threads in `memory` bytes: as the
+/// settings say, or, where all are small, as many as there are threads. Never more than the memory
+/// holds; when that is fewer than the settings say, a warning.
+pub(super) fn parallel_jobs(
+    settings: &RunSettings,
+    jobs: &[Job],
+    threads: usize,
+    memory: u64,
+) -> (usize, Option<String>) {
     if jobs.is_empty() {
-        return 1;
+        return (1, None);
     }
+    let most = together(jobs, memory).clamp(1, jobs.len());
     let count = match settings.batch.parallel_jobs {
         OrAuto::Value(count) => count as usize,
         OrAuto::Auto if jobs.iter().any(|job| job.framing.width * job.framing.height > SMALL) => 1,
-        OrAuto::Auto => {
-            let largest = jobs
-                .iter()
-                .flat_map(|job| &job.levels)
-                .map(|level| level.memory_bytes)
-                .max()
-                .unwrap_or(0);
-            let budget = memory_budget(settings.compute.memory_gib);
-            threads.min((budget / largest.max(1)) as usize)
-        }
+        OrAuto::Auto => threads.min(most),
     };
-    count.clamp(1, jobs.len())
+    let count = count.clamp(1, jobs.len());
+    let warning = (count > most).then(|| {
+        format!("batch.parallel-jobs is {count}, and the memory holds {most} of these pictures")
+    });
+    (count.min(most), warning)
 }
 
 /// What every worker of a run works with.

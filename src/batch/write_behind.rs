@@ -25,6 +25,8 @@ pub(super) struct PaintedJob {
     pub(super) losses: Losses,
     /// When the job was started.
     pub(super) started: Instant,
+    /// Bytes of memory that writing its picture takes.
+    pub(super) bytes: u64,
 }
 
 impl WriteBehind {
@@ -52,6 +54,11 @@ impl WriteBehind {
             .map_err(refused)?;
         self.writing = Some((painted, thread));
         Ok(())
+    }
+
+    /// Bytes of memory that the picture in work takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.writing.as_ref().map_or(0, |(painted, _)| painted.bytes)
     }
 
     /// The picture that was being written and what came of it; nothing when none is, or, unless

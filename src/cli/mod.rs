@@ -20,7 +20,6 @@ mod signals;
 mod starter;
 mod status;
 mod status_line;
-mod style;
 mod table;
 mod watch;
 mod weights;
@@ -32,6 +31,7 @@ use clap::Parser;
 use crate::network::Weights;
 use crate::network::{Isa, Precision};
 use crate::render::Engine;
+use crate::resources;
 use args::{Arguments, Command, WeightsCommand};
 pub use exit::{Exit, Failure};
 
@@ -93,8 +93,10 @@ fn isa(precision: Precision) -> Result<Isa, Failure> {
     Ok(isa)
 }
 
-/// A pool of `threads` threads; 0 takes all cores.
+/// A pool of `threads` threads; 0 takes all processors, and more than those are not taken.
 fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
+    let (threads, words) = resources::threads(threads);
+    words.iter().for_each(|words| say::complain!("warning: {words}"));
     let builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|i| format!("impasto-{i}"));

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::args::PlanArguments;
 use super::run::{nothing_planned, report_unplanned, warn};
 use super::say::{complain, say};
-use super::style::{bytes, duration};
 use super::{Exit, Failure, devices};
 use crate::batch;
 use crate::files::path_text;
+use crate::format::{bytes, duration};
 use crate::plan::{Estimate, Execution, Job, JobRecord, Level, Plan, Speed};
 use crate::render::calibrate;
 
@@ -98,7 +98,7 @@ fn print(plan: &Plan, speed: &Speed) {
     };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
-    say!("memory  {} at most", bytes(whole.memory_bytes));
+    say!("memory  {} at most; there are {}", bytes(whole.memory_bytes), plan.memory);
     say!(
         "disk    {} at most, of which {} are finished pictures",
         bytes(whole.disk.total()),

@@ -39,6 +39,8 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
+    // What is too large to be decoded has been refused with the plan.
+    let limits = Limits::bytes(plan.memory.bytes);
     let weights = devices::weights(&config)?;
     let mut report_reading = report_reading(arguments.quiet || arguments.json);
     let options = PrepareOptions {
@@ -55,9 +57,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let cancellation = CancellationToken::new();
     signals::watch(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let deadline = budget::deadline(&config.run.budget);
-    let limited = deadline
-        .map_or_else(|| cancellation.clone(), |deadline| cancellation.with_deadline(deadline));
+    let limited = budget::limited(&cancellation, &config.run.budget);
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
     start_log(arguments.verbose, arguments.quiet, bars.clone());
     let mut listeners = Listeners::new();
@@ -70,8 +70,6 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         }
         _ => listeners.add(Bar::new(bars, collection.status(), config.home.clone())),
     }
-    // What is too large to be decoded has been refused with the plan.
-    let limits = Limits::bytes(batch::memory_budget(config.run.compute.memory_gib));
     let summary = collection.run(
         &mut engine,
         &limits,
@@ -216,7 +214,7 @@ pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
 /// missing.
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| {
-        matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }))
+        matches!(error, JobError::Memory { .. } | JobError::Plan(PlanError::GpuMemory { .. }))
     };
     if unplanned.iter().all(|(_, error)| memory(error)) {
         Exit::Configuration

@@ -19,6 +19,7 @@ use crate::plan::resolve_spec;
 use crate::render::{
     Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
 };
+use crate::resources::{self, Memory};
 use crate::tensor::HostView;
 
 /// `impasto score`.
@@ -68,7 +69,7 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
+    let limits = Limits::bytes(Memory::ask(0.0, resources::threads(arguments.threads).0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;

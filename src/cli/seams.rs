@@ -9,11 +9,12 @@ use crate::files::path_text;
 use crate::image::{self, Limits};
 use crate::render::picture_tensor;
 use crate::report::seams::{Boundaries, LINES, Seams, measure};
+use crate::resources::Memory;
 use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
+    let limits = Limits::bytes(Memory::ask(0.0, 1).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {

@@ -9,11 +9,11 @@ use super::args::StatusArguments;
 use super::paths::shown;
 use super::say::say;
 use super::status_line::overall;
-use super::style::{duration, loss};
 use super::{Exit, Failure};
 use crate::batch;
 use crate::event::now;
 use crate::files::path_text;
+use crate::format::{duration, loss};
 use crate::journal::{self, JobState, JobStatus, JournalError, RunName, RunSnapshot};
 
 /// Between two looks of `--watch`.

@@ -1,6 +1,6 @@
 //! Where a run stands, in words: the bars' and the status's lines.
 
-use super::style::{duration, loss};
+use crate::format::{duration, loss};
 use crate::journal::{JobState, JobStatus, RunStatus};
 
 /// The picture in work: level, evaluation and losses.

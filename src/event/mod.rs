@@ -13,6 +13,11 @@ use crate::files::FileId;
 
 pub use cancellation::CancellationToken;
 
+/// The moment at which something happens: seconds since 1970 by the machine's clock.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
 /// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value
 /// that is not finite: it is null there and comes back as not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -341,11 +346,6 @@ impl Listener for Listeners<'_> {
             listener.on_event(event);
         }
     }
-}
-
-/// Now, as events and runs are dated: seconds since 1970.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// Who receives a job's events, and who may cancel it.

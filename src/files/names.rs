@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
 use super::identity::{canonical, canonical_name, name_text};
+use super::temporary;
 
 /// A folder that exists, whatever path leads to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,7 +127,7 @@ pub fn longest_name(folder: &Path) -> usize {
 /// accents apart from their letters).
 pub fn temporary_length(name: &OsStr) -> usize {
     let units = name_text(name).nfd().map(char::len_utf16).sum();
-    name.len().max(units) + ".".len() + ".XXXXXX".len() + ".tmp".len()
+    ".".len() + name.len().max(units) + ".".len() + temporary::RANDOM + temporary::SUFFIX.len()
 }
 
 #[cfg(test)]

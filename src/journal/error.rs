@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::Change;
 use super::owner::Owner;
+use crate::format;
+use crate::planes::PlaneError;
 
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +74,10 @@ pub enum JournalError {
     },
     /// The disk has too little space for the checkpoints.
     #[error(
-        "{} has {} free and the run needs up to {}: free some disk space, or choose another output.directory",
+        "{} has {} of disk space free and the run needs up to {}: free some, or choose another output.directory",
         .directory.display(),
-        size(*.free),
-        size(*.needed)
+        format::bytes(*.free),
+        format::bytes(*.needed)
     )]
     NoSpace {
         /// Where the space is needed.
@@ -88,6 +90,9 @@ pub enum JournalError {
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] crate::files::Error),
+    /// A checkpoint could not be read or written. None is removed: it may be as good as ever.
+    #[error("{error}{advice}", error = .0, advice = checkpoint_advice(.0))]
+    Checkpoint(#[from] PlaneError),
 }
 
 impl JournalError {
@@ -100,12 +105,13 @@ impl JournalError {
     }
 }
 
-fn size(bytes: u64) -> String {
-    let mebibytes = bytes.div_ceil(1 << 20);
-    if mebibytes < 1024 {
-        format!("{mebibytes} MiB")
-    } else {
-        format!("{:.2} GiB", mebibytes as f64 / 1024.0)
+/// What to do about a checkpoint that is there and cannot be used.
+fn checkpoint_advice(error: &PlaneError) -> &'static str {
+    match error {
+        PlaneError::Format { .. } => {
+            "; finish the run with that version, or start over with `--restart`, which deletes nothing"
+        }
+        _ => "; the checkpoints are kept: run again when the cause is gone",
     }
 }
 

@@ -6,9 +6,9 @@
 //! there without an event is done again.
 //!
 //! Only [`LockedRun`] can write, and only the process that has the lock has one. Reading needs no
-//! lock: [`open`] serves `status` during a run. Each format is owned by one file, which says
-//! its version and its history: the plan by `plan_file`, the events by `log`, manifests of
-//! checkpoints by [`checkpoint`], vectors by `checkpoint::vector`.
+//! lock: [`open`] serves `status` during a run. Each format is owned by one file, which says its
+//! version and its history: the plan by `plan_file`, the events by `log`, manifests of checkpoints
+//! by `checkpoint::manifest`, vectors and canvases by [`crate::planes`].
 
 pub mod checkpoint;
 mod directory;

@@ -3,6 +3,7 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures,
 //! and may print the plan, record it, or carry it out.
 
+mod beside;
 mod disk;
 mod estimate;
 mod execution;
@@ -23,11 +24,13 @@ use crate::config::{
     Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode, without_effect,
 };
 use crate::files::{Home, NamedFile, name_text};
+use crate::format::gib;
 use crate::image::OutputFormat;
 use crate::objective::Spec;
+use crate::resources::Memory;
 
+pub use beside::{memory_of_one, together};
 pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
-pub use execution::gib;
 pub use footprint::margins;
 use footprint::{Constraints, Shortage};
 pub use framing::{Framing, Print, frame};
@@ -51,6 +54,8 @@ pub fn targets_directory(output: &Path) -> PathBuf {
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// The memory that it keeps to.
+    pub memory: Memory,
     /// What all jobs share.
     pub run: RunSettings,
     /// One entry for each picture to make, in order.
@@ -82,6 +87,8 @@ pub struct Job {
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
+    /// The most bytes of memory that reading the content image takes.
+    pub reading_bytes: u64,
     /// How the content image becomes the picture.
     pub settings: Settings,
 }
@@ -133,7 +140,7 @@ pub enum PlanError {
     },
     /// Nothing that may be chosen fits the memory.
     #[error(
-        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and compute.memory-gib allows {:.2}; what would do: {}",
+        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and it may use {:.2}; what would do: {}",
         up(gib(*.needed)),
         gib(*.budget),
         what_would_do(*.needed, *.fits, *.narrowed)
@@ -230,7 +237,9 @@ pub fn plan_job(
     {
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
-    let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
+    let threads = machine.threads;
+    let pictures =
+        Pictures { sources, framing: &framing, settings: &settings, spec: &spec, threads };
     let levels = fitted((width, height), &pictures, machine).map_err(
         |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
@@ -256,6 +265,9 @@ pub fn plan_job(
             }
         },
     )?;
+    // With bleed the content image stands beside the larger one that it is mirrored into.
+    let copies = if framing.bleed > 0 { 2 } else { 1 };
+    let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
     Ok(Job {
         index,
         name,
@@ -268,6 +280,7 @@ pub fn plan_job(
         framing,
         spec,
         levels,
+        reading_bytes,
         settings,
     })
 }

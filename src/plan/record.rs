@@ -50,7 +50,7 @@ impl From<&Job> for JobRecord {
             content: job.content.id.clone(),
             number: job.number,
             output: job.output.id.clone(),
-            framing: job.framing.clone(),
+            framing: job.framing,
             spec: job.spec.clone(),
             levels: job.levels.clone(),
             settings: json_of(&job.settings.listing(&job.home)),

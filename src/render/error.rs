@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::journal::JournalError;
+use crate::memory::NoMemory;
 use crate::network::{NetworkError, WeightsError};
+use crate::planes::PlaneError;
 
 /// Why a picture could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +43,7 @@ pub enum RenderError {
     },
     /// What must last could not be written down.
     #[error(transparent)]
-    Journal(#[from] crate::journal::JournalError),
+    Journal(#[from] JournalError),
     /// The system gives no more threads.
     #[error("the system gives no more threads")]
     NoThreads,
@@ -52,7 +55,7 @@ pub enum RenderError {
     Broken(&'static str),
     /// A canvas on disk could not be used.
     #[error(transparent)]
-    Canvas(#[from] crate::tiling::CanvasError),
+    Planes(#[from] PlaneError),
     /// The loss of a tile is not a number where its visit begins.
     #[error("the loss of the tile at ({left}, {top}) is not a finite number at the start of its visit", left = .area.left, top = .area.top)]
     TileNotFinite {
@@ -74,6 +77,7 @@ impl RenderError {
     /// settings themselves.
     pub fn is_worth_retrying(&self) -> bool {
         match self {
+            RenderError::Image(crate::image::Error::Memory { .. }) => true,
             RenderError::Image(error) => io_error(error).is_some(),
             RenderError::ContentChanged { .. }
             | RenderError::InputChanged { .. }
@@ -102,13 +106,24 @@ impl RenderError {
 
     /// Whether memory was short: smaller tiles may do.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, RenderError::Network(error) if error.is_out_of_memory())
+        match self {
+            RenderError::Network(error) => error.is_out_of_memory(),
+            RenderError::Planes(PlaneError::Memory(_)) => true,
+            _ => false,
+        }
     }
 
-    /// Whether the disk is full, which no other picture would survive either.
-    pub fn is_disk_full(&self) -> bool {
+    /// Whether no other picture can be painted either before the cause is gone: the disk is full, or
+    /// the system refuses a file that must not be lost.
+    pub fn ends_the_run(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        io_error(self).is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+        let full = io_error(self).is_some_and(|e| matches!(e.kind(), StorageFull | QuotaExceeded));
+        let unreadable = matches!(
+            self,
+            RenderError::Journal(JournalError::Checkpoint(_))
+                | RenderError::Planes(PlaneError::Io { .. })
+        );
+        full || unreadable
     }
 }
 
@@ -122,6 +137,12 @@ fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std:
         cause = error.source();
     }
     None
+}
+
+impl From<NoMemory> for RenderError {
+    fn from(error: NoMemory) -> Self {
+        NetworkError::from(error).into()
+    }
 }
 
 impl From<candle_core::Error> for RenderError {

@@ -14,7 +14,6 @@ use crate::render::error::RenderError;
 use crate::render::finish::Finish;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, ResumePoint, Start};
-use crate::render::rounds::run::Scratch;
 use crate::render::store::canvas::{resized, starting_canvas};
 use crate::render::store::content::ContentImage;
 use crate::render::store::stage::{Canvas, resized_file, written_by_bands};
@@ -31,13 +30,13 @@ pub struct FinishedCanvas {
     /// How its picture is encoded.
     encoding: Encoding,
     /// The folder that a canvas in a file lies in, where no run directory keeps it.
-    _files: Option<Scratch>,
+    _files: Option<tempfile::TempDir>,
 }
 
 /// How painting ended.
 pub enum RenderOutcome {
     /// The last level is over.
-    Finished(FinishedCanvas),
+    Finished(Box<FinishedCanvas>),
     /// Stopped on request; the picture so far lies beside the final name.
     Interrupted {
         /// The picture so far.
@@ -73,13 +72,13 @@ pub fn paint(
         }
     }
     let Climb { below, progress, scratch, .. } = climb;
-    Ok(RenderOutcome::Finished(FinishedCanvas {
+    Ok(RenderOutcome::Finished(Box::new(FinishedCanvas {
         canvas: below.ok_or(RenderError::Broken("a picture has no level"))?,
         evaluations: progress.evaluations,
         losses: progress.losses,
         encoding: finish.into_encoding(),
         _files: scratch,
-    }))
+    })))
 }
 
 /// Leaves the picture so far beside the final name.
@@ -107,7 +106,7 @@ struct Climb<'a> {
     /// Where to begin in the next level, if the job was interrupted within it.
     resumed: Option<Start>,
     /// Where levels in rounds have their files, if the run has no directory.
-    scratch: Option<Scratch>,
+    scratch: Option<tempfile::TempDir>,
 }
 
 impl<'a> Climb<'a> {
@@ -125,7 +124,7 @@ impl<'a> Climb<'a> {
             at.unwrap_or(ResumePoint { level: 0, canvas: None, within: None });
         let in_rounds = job.levels.iter().any(Level::runs_in_rounds);
         let scratch = match progress.checkpoints {
-            None if in_rounds => Some(Scratch::beside(&job.output)?),
+            None if in_rounds => Some(files::temporary_directory(&job.output)?),
             _ => None,
         };
         let resumed = within.map(Start::Within);
@@ -336,7 +335,7 @@ mod tests {
         let (evaluations, losses) = (1, Losses::default());
         let finished = FinishedCanvas { canvas, evaluations, losses, encoding, _files: None };
         // What cannot be removed as a file.
-        std::fs::create_dir(preview_path(&job.output)).expect("made");
+        std::fs::create_dir_all(preview_path(&job.output)).expect("made");
         let delivery = deliver(&job, &content, &finished).expect("delivered");
         assert!(job.output.is_file());
         let [warning] = &delivery.warnings[..] else { panic!("{:?}", delivery.warnings) };

@@ -12,6 +12,7 @@ mod exits;
 mod folder;
 mod identity;
 mod inputs;
+mod limits;
 mod manual;
 mod names;
 mod originals;

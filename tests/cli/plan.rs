@@ -98,7 +98,7 @@ fn what_does_not_fit_is_refused_with_what_would() {
         plan(&["compute.memory-gib=0.3", "tiling.mode=exact", "optimise.history=8"]).exits(3);
     let refused = refused.one_line(&[
         "photo-painting.png",
-        "compute.memory-gib allows 0.30",
+        "a run may use 307 MiB, by compute.memory-gib",
         "no optimise.history",
         "px on its long side",
     ]);

@@ -414,6 +414,50 @@ fn a_disk_too_small_for_the_checkpoints_is_refused_before_anything_is_made() {
     folder
         .call(&arguments(&["pyramid.evaluations=400"]))
         .exits(4)
-        .one_line(&["MiB free", "free some disk space"]);
+        .one_line(&["of disk space free", "free some"]);
     assert!(!folder.path("out/.impasto").exists());
+}
+
+/// Canvases and tiles that a run in rounds has on the disk count as its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_in_rounds_resumes_on_the_disk_that_held_it() {
+    let keys = [
+        "tiling.mode=blocks",
+        "tiling.core-px=128",
+        "tiling.overlap-px=16",
+        "tiling.rounds=2",
+        "tiling.visit=2",
+        "output.long-side-px=512",
+        "pyramid.short-side-px=400",
+    ];
+    let expected = {
+        let folder = Folder::new();
+        folder.call(&arguments(&keys)).exits(0);
+        pictures(&folder)
+    };
+    let folder = Folder::new();
+    // The plan: 512x341 px, canvases of 2 MiB and tiles that overlap.
+    let Some(_mounted) = Mounted::new(&folder, "14m") else { return };
+    let mut child = folder
+        .process(&arguments(&keys))
+        .args(["--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    lines
+        .find(|line| line.contains(r#""tile-finished""#) && line.contains(r#""round":2"#))
+        .expect("a tile of the second round");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Less is free than the whole run takes, and enough for what is left of it.
+    let free = || impasto::journal::free_space(&folder.path("out")).expect("the system tells");
+    let filler = std::fs::File::create(folder.path("out/filler")).unwrap();
+    let more = free().saturating_sub(8 << 20);
+    std::io::Write::write_all(&mut &filler, &vec![1; more as usize]).unwrap();
+    assert!(free() <= 8 << 20);
+    folder.call(&arguments(&keys)).exits(0);
+    assert!(pictures(&folder).contains(&expected[0]));
 }

@@ -153,7 +153,7 @@ fn circles_and_missing_files_of_extends_are_reported() {
     for n in 0..20 {
         folder.write(
             &format!("d{n}.toml"),
-            &format!("extends = ['d{m}.toml', 'd{m}.toml']", m = n + 1),
+            format!("extends = ['d{m}.toml', 'd{m}.toml']", m = n + 1),
         );
     }
     folder.write("d20.toml", "");

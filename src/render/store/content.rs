@@ -85,6 +85,7 @@ impl ContentImage {
     /// # Errors
     /// When the tensor cannot be made.
     pub fn tensor(&self, width: usize, height: usize) -> Result<Tensor, RenderError> {
+        image::resize_on_trial((width, height))?;
         let values = self.rows((width, height), 0..height);
         Ok(Tensor::from_vec(values, (3, height, width), &Device::Cpu)?)
     }

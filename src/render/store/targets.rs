@@ -22,7 +22,7 @@ use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
-use crate::render::store::target_file::{self, Found, Key};
+use crate::render::store::target_file::{self, Key, Lookup};
 use crate::render::store::unchanged::refuse_changed;
 use crate::render::tiles::halving::with_halving;
 use crate::render::tiles::source::PixelSource;
@@ -145,13 +145,10 @@ impl TargetRequest<'_> {
         watcher: &mut Watcher<'_>,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
         match target_file::read(directory, key, layers) {
-            Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
-            Found::Nothing => {}
-            Found::Damaged(path, reason) => {
-                let message = format!(
-                    "{} is not used: {reason}; its statistics are computed again",
-                    path.display()
-                );
+            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
+            Lookup::Miss => {}
+            Lookup::Unusable(reason) => {
+                let message = format!("{reason}; the style's statistics are computed again");
                 watcher.listener.on_event(&Event::Warning { message });
             }
         }

@@ -24,6 +24,7 @@ pub(crate) fn with_halving<R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::NoMemory;
     use crate::network::NetworkError;
 
     #[test]
@@ -38,7 +39,7 @@ mod tests {
             let (mut core, mut seen) = (start, vec![]);
             let found = with_halving(&mut core, |core| {
                 seen.push(core);
-                let full = NetworkError::OutOfMemory { bytes: core };
+                let full = NetworkError::from(NoMemory { bytes: core });
                 if core <= fits { Ok(core) } else { Err(full.into()) }
             });
             assert_eq!(seen, tried);
