@@ -3,7 +3,7 @@
 
 /// The system has no memory for something large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no memory for {}", crate::format::bytes(*.bytes as u64))]
+#[error("no memory for {bytes} bytes")]
 pub struct NoMemory {
     /// Bytes that were asked for.
     pub bytes: usize,

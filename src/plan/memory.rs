@@ -189,9 +189,9 @@ impl Pictures<'_> {
         let side = |length: usize| (length as f64 * scale).min(region);
         let (width, height) = (side(style.width), side(style.height));
         let tile = SweepMemory::new(self.spec, self.threads).forward.at(width * height);
-        // A tile is made from the part of the image that it shows, in linear light: that part as
-        // it is decoded, copied, and between both passes of the filter.
-        let seen = 3.0 * VECTOR * (width / scale) * (height / scale);
+        // A tile is made from the part of the image that it shows: a copy of it, a plane of that in
+        // linear light, and the plane between both passes of the filter.
+        let seen = 1.5 * VECTOR * (width / scale) * (height / scale);
         style.decode_bytes.max(pixels(style) * planes(style) + (tile + seen) as u64)
     }
 }

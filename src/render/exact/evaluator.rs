@@ -83,7 +83,7 @@ impl<'a> Evaluator<'a> {
         let size = (width, height);
         let mut core = tiles.core.min(width.max(height));
         let sweeps = TileSweeps::new(workers, size, spec.styles(), tiles.margins);
-        let features = with_halving(&mut core, |core| {
+        let features = with_halving(&mut core, sweeps.workers(), |core| {
             sweeps.content_features(content, &spec.contents(), core)
         })?;
         Ok(Self {
@@ -119,7 +119,7 @@ impl<'a> Evaluator<'a> {
     pub fn evaluate(&mut self, canvas: &Tensor) -> Result<Evaluation, RenderError> {
         let planned = self.tiles.core.min(self.size.0.max(self.size.1));
         let mut core = self.core;
-        let found = with_halving(&mut core, |core| {
+        let found = with_halving(&mut core, self.sweeps.workers(), |core| {
             // Smaller tiles were planned with no memory for what is kept.
             self.evaluate_in(canvas, core, if core == planned { self.tiles.keep } else { 0 })
         });

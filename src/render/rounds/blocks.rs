@@ -88,7 +88,7 @@ impl<'a> BlockObjective<'a> {
         let content = pixels_for(network, context.content, region)?;
         let side = size.0.max(size.1);
         let mut core = side;
-        let features = with_halving(&mut core, |core| {
+        let features = with_halving(&mut core, sweeps.workers(), |core| {
             sweeps.content_features(&content, &spec.contents(), core)
         })?;
         let device = content.device();
@@ -205,7 +205,7 @@ impl<'a> BlockObjective<'a> {
 impl TileObjective for BlockObjective<'_> {
     fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), RenderError> {
         let mut core = self.core;
-        let found = with_halving(&mut core, |core| self.losses(free, core));
+        let found = with_halving(&mut core, self.sweeps.workers(), |core| self.losses(free, core));
         self.core = core;
         let (loss, gradient, here) = found?;
         self.reference.get_or_insert(here);

@@ -88,7 +88,8 @@ impl RoundContext<'_> {
         let sweeps = TileSweeps::forward_only(workers, size, spec.styles(), margins)
             .with_contents(ContentTargets::Computed(spec.contents(), content));
         let mut core = self.visits.core.min(size.0.max(size.1));
-        let (sums, _) = with_halving(&mut core, |core| sweeps.statistics(&canvas, core, 0))?;
+        let (sums, _) =
+            with_halving(&mut core, sweeps.workers(), |core| sweeps.statistics(&canvas, core, 0))?;
         let variation = self.variation(canvas)?;
         let loss = || ImageLoss::new(spec, self.targets, size, &sums, variation);
         Ok(self.workers.install(loss)?)

@@ -235,7 +235,8 @@ fn targets_of(
     }
     let margins = Margins::exact(layers.iter().copied());
     let sweeps = TileSweeps::forward_only(workers, size, layers.to_vec(), margins);
-    let (sums, _) = with_halving(core, |core| sweeps.statistics(source, core, 0))?;
+    let (sums, _) =
+        with_halving(core, sweeps.workers(), |core| sweeps.statistics(source, core, 0))?;
     let statistics = |(layer, moments): (&Layer, &Moments)| {
         let moments = moments.clone().to_device(&Device::Cpu)?;
         Ok((*layer, TapStatistics::from_moments(&moments)?))
