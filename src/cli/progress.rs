@@ -1,4 +1,4 @@
-//! What a person sees while the work goes on: two bars on a terminal, plain lines elsewhere.
+//! What a person sees during the work: two bars on a terminal, plain lines elsewhere.
 
 use std::time::{Duration, Instant};
 

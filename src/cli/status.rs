@@ -42,7 +42,7 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// The run that is meant by a run directory, an output directory or a pipeline file.
+/// The run of a run directory, an output directory or a pipeline file.
 fn directory(path: &Path) -> Result<PathBuf, Failure> {
     let no_run = || Failure::Journal(JournalError::NoRun { path: path.into() });
     if !path.is_file() {
@@ -156,7 +156,7 @@ fn details(job: &JobStatus, snapshot: &RunSnapshot) -> String {
             parts.push(format!("{}x{}", job.size.0, job.size.1));
             parts.push(format!("{} evaluations", job.total_evaluations));
         }
-        // Nothing of it has begun.
+        // None of it has been painted.
         _ if job.evaluations == 0 => {}
         _ => {
             parts.push(format!(

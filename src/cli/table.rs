@@ -11,7 +11,7 @@ use crate::journal::{JobStatus, RunStatus};
 const HEAD: [&str; 7] =
     ["picture", "state", "size", "evaluations", "loss", "time", "where, or why not"];
 
-/// The pictures of `status` and those that were never begun, by name and reason, aligned in columns:
+/// The pictures of `status` and those that never started, by name and reason, aligned in columns:
 /// names and reasons to the left, numbers to the right.
 pub fn table(status: &RunStatus, home: &Home, others: &[(String, String)]) -> String {
     let mut table = Table::new();

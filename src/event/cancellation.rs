@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 #[derive(Clone, Debug, Default)]
 pub struct CancellationToken {
     raised: Arc<AtomicBool>,
-    /// By a clock that stands still while the machine sleeps (on Windows it goes on).
+    /// By a clock that stands still while the machine sleeps (on Windows it runs).
     deadline: Option<Instant>,
     /// By the machine's clock.
     clock_deadline: Option<SystemTime>,

@@ -34,7 +34,7 @@ pub enum RenderError {
     },
     /// An input has other bytes than those that the run began with.
     #[error(
-        "{} was changed or replaced after the run read it first; run again to use it as it is now",
+        "{} was changed or replaced during the run; run again when it stays as it is",
         .path.display()
     )]
     InputChanged {

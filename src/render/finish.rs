@@ -128,7 +128,7 @@ impl<'a> Finish<'a> {
     }
 
     /// Writes the finished picture under its final name, and before that, in the same pass over the
-    /// canvas, the companions that the settings ask for: whoever finds the picture finds them.
+    /// canvas, the companions that the settings ask for: where the picture is, they are.
     /// Companions of an earlier attempt are replaced. Returns the companions.
     ///
     /// # Errors
