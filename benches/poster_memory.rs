@@ -23,7 +23,7 @@ use impasto::objective::Spec;
 use impasto::optimise::Method;
 use impasto::plan::{Execution, RoundMode, Visits};
 use impasto::render::{Engine, style_targets};
-use impasto::tiling::{CanvasFile, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Planes};
 
 type Anything = Box<dyn std::error::Error>;
 

@@ -230,7 +230,7 @@ fn main() -> Result<(), Anything> {
             let stop = CancellationToken::new();
             let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
             let start = CanvasFile::create_with(&rounds.canvas_path(0), (side, side), &start)?;
-            let mut state = rounds.resume(Canvas::File(start))?;
+            let mut state = rounds.resume(Canvas::File(start), &mut |note| eprintln!("{note}"))?;
             while state.round < visits.rounds {
                 rounds.advance(&mut state, &mut watcher)?;
             }

@@ -22,7 +22,7 @@ use impasto::objective::{Spec, StyleTargets};
 use impasto::optimise::Method;
 use impasto::plan::{RoundMode, Visits};
 use impasto::render::{Evaluator, RenderError, TilePlan, WorkerPool, style_targets};
-use impasto::tiling::{CanvasFile, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Planes};
 use support::networks::{Breaking, Stingy};
 use support::{path, random_pixels, relative_l2, small_network};
 
@@ -149,7 +149,7 @@ fn rounds_go_on_without_a_lost_device() {
             }
         };
         let start = CanvasFile::create_with(&rounds.canvas_path(0), SIZE, &start).unwrap();
-        let mut state = rounds.resume(Canvas::File(start)).unwrap();
+        let mut state = rounds.resume(Canvas::File(start), &mut |note| panic!("{note}")).unwrap();
         let mut watcher =
             Watcher { listener: &mut listener, cancellation: &CancellationToken::new() };
         for _ in 0..visits.rounds {

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::args::ScoreArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{self, TilingMargins};
-use crate::files::{self, Overwrite};
+use crate::config::{self, Choice, TilingMargins};
+use crate::files::{self, Overwrite, path_text};
 use crate::geometry::GRID;
 use crate::image::{self, Limits};
 use crate::network::{Margins, Network, Precision, Weights};
@@ -19,6 +19,7 @@ use crate::plan::resolve_spec;
 use crate::render::{
     Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
 };
+use crate::resources::{self, Memory};
 use crate::tensor::HostView;
 
 /// `impasto score`.
@@ -68,7 +69,7 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
+    let limits = Limits::bytes(Memory::ask(0.0, resources::threads(arguments.threads).0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;
@@ -113,8 +114,8 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
         })
         .collect();
     let document = json!({
-        "image": arguments.image,
-        "preset": arguments.preset,
+        "image": path_text(&arguments.image),
+        "preset": arguments.preset.word(),
         "pooling": spec.pooling,
         "losses": evaluation.losses,
         "layers": layers,

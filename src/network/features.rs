@@ -7,6 +7,7 @@ use super::layer::Layer;
 use crate::geometry::Rect;
 use crate::kernels::buffer::BufferCache;
 use crate::kernels::map::{CHANNEL_BLOCK, Map, Shape};
+use crate::memory::NoMemory;
 
 /// Features of one layer over a rectangle of cells, laid out as the network that computed them lays
 /// them out.
@@ -25,7 +26,7 @@ enum Storage {
 impl Features {
     /// The cells of `rect` of a map of the CPU's kernels.
     pub(super) fn from_map(layer: Layer, map: &Map, rect: Rect) -> Result<Self, NetworkError> {
-        let mut features = Self::zeros(layer, map.shape.channels, rect.width, rect.height);
+        let mut features = Self::zeros(layer, map.shape.channels, rect.width, rect.height)?;
         if let Storage::Blocked(copy) = &mut features.storage {
             copy_cells(map, rect, copy, (0, 0))?;
         }
@@ -37,10 +38,10 @@ impl Features {
         Self { layer, storage: Storage::Planar(tensor) }
     }
 
-    fn zeros(layer: Layer, channels: usize, width: usize, height: usize) -> Self {
-        let mut map = Map::new(&BufferCache::new(), Shape { channels, height, width });
+    fn zeros(layer: Layer, channels: usize, width: usize, height: usize) -> Result<Self, NoMemory> {
+        let mut map = Map::new(&BufferCache::new(), Shape { channels, height, width })?;
         map.data.fill(0.0);
-        Self { layer, storage: Storage::Blocked(map) }
+        Ok(Self { layer, storage: Storage::Blocked(map) })
     }
 
     /// The layer.
@@ -70,7 +71,7 @@ impl Features {
     /// When the device fails.
     pub fn to_planar(&self) -> Result<Vec<f32>, NetworkError> {
         Ok(match &self.storage {
-            Storage::Blocked(map) => map.to_planar(),
+            Storage::Blocked(map) => map.to_planar()?,
             Storage::Planar(tensor) => tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
         })
     }
@@ -92,7 +93,7 @@ impl Features {
     /// When the device fails.
     pub fn blank(&self, width: usize, height: usize) -> Result<Features, NetworkError> {
         Ok(match &self.storage {
-            Storage::Blocked(_) => Self::zeros(self.layer, self.channels(), width, height),
+            Storage::Blocked(_) => Self::zeros(self.layer, self.channels(), width, height)?,
             Storage::Planar(tensor) => {
                 let shape = (self.channels(), height, width);
                 Self::from_tensor(
@@ -183,7 +184,7 @@ impl Features {
                     let cells = Tensor::from_vec(cells, (channels, width), &Device::Cpu)?;
                     let cells = transform(&cells)?.flatten_all()?.to_vec1::<f32>()?;
                     let shape = Shape { channels, height: 1, width };
-                    let row = Map::from_planar(&BufferCache::new(), shape, &cells);
+                    let row = Map::from_planar(&BufferCache::new(), shape, &cells)?;
                     found.paste(&Self { layer: self.layer, storage: Storage::Blocked(row) }, at)?;
                 }
                 Ok(found)

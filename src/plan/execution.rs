@@ -3,6 +3,7 @@
 use super::footprint::{Constraints, Footprint, Shortage};
 use super::levels::{Execution, Level, RoundMode, Visits};
 use crate::config::{Method, OrAuto, TilingMode};
+use crate::format;
 use crate::geometry::GRID;
 use crate::network::Margins;
 use crate::tiling::Grid;
@@ -56,7 +57,7 @@ pub(super) fn choose(
         TilingMode::Feathered => rounds(RoundMode::Feathered, "asked for".into()),
         TilingMode::Auto => exact(level, constraints).or_else(|least| {
             let where_ = if least.on_gpu { " of a GPU" } else { "" };
-            let why = format!("exact mode would take {:.1} GiB{where_}", gib(least.needed));
+            let why = format!("exact mode would take {}{where_}", format::bytes(least.needed));
             rounds(RoundMode::Blocks, why).map_err(|needed| needed.min(least))
         }),
     }
@@ -218,11 +219,6 @@ fn rounds(
     Err(least)
 }
 
-/// Bytes in GiB.
-pub fn gib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 30) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,8 +252,9 @@ mod tests {
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
-                .expect("it fits");
+            let chosen =
+                on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], side)
+                    .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -278,7 +275,7 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], 3000)
             .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
@@ -306,7 +303,9 @@ mod tests {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
-        assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
+        assert!(
+            format::gib(least.needed) > 0.7 && format::gib(least.needed) < 2.0 && !least.on_gpu
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct Constraints<'a> {
 impl<'a> Constraints<'a> {
     /// For the loss `spec` on `machine`, where the content image takes `held` bytes.
     pub(super) fn new(settings: &'a Settings, spec: &'a Spec, machine: Machine, held: u64) -> Self {
-        Self { settings, spec, machine, held, sweeps: SweepMemory::new(spec) }
+        Self { settings, spec, machine, held, sweeps: SweepMemory::new(spec, machine.threads) }
     }
 
     /// Tiles in work at once.

@@ -108,6 +108,20 @@ impl Level {
         }
     }
 
+    /// The evaluations after which a picture of the work so far is saved when one is asked for
+    /// every so many; 0 asks for none. In rounds it is saved at the end of a round, and the end of a
+    /// level is not saved.
+    pub fn saved_evaluations(&self, every: usize) -> impl Iterator<Item = usize> {
+        let (step, end) = match self.execution.rounds() {
+            None => (1, self.evaluations),
+            Some((_, visits)) => (visits.visit.max(1), visits.rounds * visits.visit),
+        };
+        let passes = move |after: &usize| {
+            (after - step).checked_div(every).is_some_and(|before| before < after / every)
+        };
+        (step..end).step_by(step).filter(passes)
+    }
+
     /// Megapixel-evaluations.
     pub fn work(&self) -> f64 {
         (self.width * self.height * self.evaluations) as f64 * 1e-6
@@ -165,6 +179,21 @@ mod tests {
             [(756, 1008), (1512, 2016), (3024, 4032), (6048, 8064)]
         );
         assert_eq!(sizes((3001, 1999), 512), [(750, 500), (1501, 1000), (3001, 1999)]);
+    }
+
+    #[test]
+    fn pictures_are_saved_at_multiples_or_at_the_rounds_behind_them() {
+        let schedule = Schedule { short_side: 64, evaluations: vec![9] };
+        let mut level = levels((64, 64), &schedule).remove(0);
+        let saved = |level: &Level, every| level.saved_evaluations(every).collect::<Vec<_>>();
+        assert_eq!(saved(&level, 3), [3, 6]);
+        assert_eq!(saved(&level, 9), [0_usize; 0]);
+        assert_eq!(saved(&level, 0), [0_usize; 0]);
+        let visits = Visits { core: 64, overlap: 0, rounds: 5, visit: 20, history: 5 };
+        level.execution = Execution::Blocks(visits);
+        assert_eq!(saved(&level, 30), [40, 60]);
+        assert_eq!(saved(&level, 7), [20, 40, 60, 80]);
+        assert_eq!(saved(&level, 0), [0_usize; 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use crate::config;
+use crate::config::{self, intermediate_path};
 use crate::event::{Event, Watcher};
 use crate::objective::{Spec, StyleTargets};
 use crate::optimise::Method;
@@ -13,7 +13,7 @@ use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::exact::evaluator::TilePlan;
-use crate::render::finish::{Finish, intermediate_path};
+use crate::render::finish::Finish;
 use crate::render::progress::{Progress, Start};
 use crate::render::rounds::context::in_content_units;
 use crate::render::store::stage::Canvas;
@@ -40,8 +40,8 @@ pub(super) struct LevelRun<'a> {
     pub(super) spec: Spec,
     /// The style's statistics at the level's size, or at that of a tap's octave.
     pub(super) style: StyleTargets,
-    /// Evaluations between two intermediate pictures of exact mode; 0: none.
-    pub(super) save_every: usize,
+    /// Evaluations after which a picture of the work so far is saved.
+    saved: Vec<usize>,
 }
 
 impl<'a> LevelRun<'a> {
@@ -59,7 +59,7 @@ impl<'a> LevelRun<'a> {
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits, settings } = context;
+        let RenderContext { engine, targets, limits, settings, .. } = context;
         let level = &job.levels[number];
         let cancellation = watcher.cancellation.clone();
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
@@ -86,8 +86,8 @@ impl<'a> LevelRun<'a> {
             Some((_, visits)) => in_content_units(&spec, &workers, content, visits.core)?,
             None => spec,
         };
-        let save_every = settings.watch.save_every as usize;
-        Ok(Self { job, number, finish, files, engine, workers, spec, style, save_every })
+        let saved = level.saved_evaluations(settings.watch.save_every as usize).collect();
+        Ok(Self { job, number, finish, files, engine, workers, spec, style, saved })
     }
 
     /// The level in numbers.
@@ -141,10 +141,9 @@ impl<'a> LevelRun<'a> {
         }
     }
 
-    /// Whether `watch.save-every` asks for a picture after an evaluation in `before + 1..=after`.
-    pub(super) fn saves_between(&self, before: usize, after: usize) -> bool {
-        let every = self.save_every;
-        every > 0 && before / every < after / every
+    /// Whether a picture of the work so far is saved after `evaluation`.
+    pub(super) fn saves_after(&self, evaluation: usize) -> bool {
+        self.saved.contains(&evaluation)
     }
 
     /// Writes a picture of the work so far.
@@ -157,9 +156,9 @@ impl<'a> LevelRun<'a> {
         evaluation: usize,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let path = intermediate_path(&self.job.output, self.number, evaluation);
-        self.finish.write(canvas, &path)?;
-        watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
+        let file = self.job.output.beside(|path| intermediate_path(path, self.number, evaluation));
+        self.finish.write(canvas, &file)?;
+        watcher.listener.on_event(&Event::Saved { job: self.job.index, path: file.id });
         Ok(())
     }
 }

@@ -155,7 +155,7 @@ fn rounds<'a>(context: &'a RoundContext<'a>, scratch: &'a Path) -> Rounds<'a> {
 /// The rounds before the first, at `start`.
 fn begin(rounds: &Rounds<'_>, start: &[f32]) -> RoundState {
     let canvas = CanvasFile::create_with(&rounds.canvas_path(0), SIZE, start).unwrap();
-    rounds.resume(Canvas::File(canvas)).unwrap()
+    rounds.resume(Canvas::File(canvas), &mut |note| panic!("{note}")).unwrap()
 }
 
 /// Does the rounds that are left.
@@ -339,7 +339,8 @@ fn a_level_continues_where_its_files_say() {
     drop(state);
     // A canvas that the rounds have left behind is not looked at.
     let start = CanvasFile::create_with(&scratch.path().join("start"), SIZE, &studio.content);
-    let mut state = rounds.resume(Canvas::File(start.unwrap())).unwrap();
+    let mut state =
+        rounds.resume(Canvas::File(start.unwrap()), &mut |note| panic!("{note}")).unwrap();
     assert!(state.round == 1 && state.finished == finished);
     let mut visited = vec![];
     let mut listener = |event: &Event| {

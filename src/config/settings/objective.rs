@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::choice::choice;
 use crate::config::problem::Problem;
 use crate::config::reader::{Entry, SettingValue};
@@ -112,7 +110,7 @@ fn has_weight(layers: Option<&LayerWeights>) -> bool {
 }
 
 /// At which resolutions the layers see the canvas.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Octaves {
     /// So many, 1 to 3, by the layers' blocks.
@@ -160,8 +158,7 @@ impl SettingValue for Octaves {
 }
 
 /// Weights of layers; at least one layer, each weight finite and not negative.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights(pub BTreeMap<Layer, f64>);
 
 impl SettingValue for LayerWeights {

@@ -150,20 +150,6 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn settings_come_back_from_json_as_they_were() {
-    let folder = Folder::new();
-    for (key, value, ..) in KEYS {
-        let config = folder.good(&with(key, value), &[]);
-        let json = serde_json::to_string(&config.run).expect("written");
-        let run: RunSettings = serde_json::from_str(&json).expect("read");
-        assert_eq!(run, config.run, "{key}");
-        let json = serde_json::to_string(&config.variants[0].settings).expect("written");
-        let settings: Settings = serde_json::from_str(&json).expect("read");
-        assert_eq!(settings, config.variants[0].settings, "{key}");
-    }
-}
-
-#[test]
 fn what_does_not_show_in_the_picture_is_marked_so() {
     let folder = Folder::new();
     let list = |set: &[&str]| {

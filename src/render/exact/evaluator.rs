@@ -173,7 +173,7 @@ impl<'a> OctaveEvaluator<'a> {
             TileSweeps::new(workers, size, spec.styles(), tiles.margins.narrowed_to(spec.taps()));
         let planned = tiles.core.min(width.max(height));
         let mut core = planned;
-        let features = with_halving(&mut core, |core| {
+        let features = with_halving(&mut core, sweeps.workers(), |core| {
             sweeps.content_features(content, &spec.contents(), core)
         })?;
         let squares =
@@ -188,7 +188,7 @@ impl<'a> OctaveEvaluator<'a> {
     fn evaluate(&mut self, canvas: &Tensor) -> Result<(ImageLoss, Tensor), RenderError> {
         let planned = self.tiles.core.min(self.size.0.max(self.size.1));
         let mut core = self.core.unwrap_or(planned);
-        let found = with_halving(&mut core, |core| {
+        let found = with_halving(&mut core, self.sweeps.workers(), |core| {
             // Smaller tiles were planned with no memory for what is kept.
             self.evaluate_in(canvas, core, if core == planned { self.tiles.keep } else { 0 })
         });

@@ -92,7 +92,7 @@ impl<'a> BlockOctave<'a> {
         let (content, canvas) = (pixels(context.content)?, pixels(snapshot)?);
         let device = content.device();
         let mut core = region.width.max(region.height);
-        let (features, weights) = with_halving(&mut core, |core| {
+        let (features, weights) = with_halving(&mut core, sweeps.workers(), |core| {
             let weights = cell_weights(spec, size);
             let contents = sweeps.content_features(&content, &spec.contents(), core)?;
             if !bounded {
@@ -136,7 +136,8 @@ impl<'a> BlockOctave<'a> {
     /// The loss at the region's `pixels`.
     pub(super) fn evaluate(&mut self, pixels: &Tensor) -> Result<OctaveLoss, RenderError> {
         let mut core = self.core;
-        let found = with_halving(&mut core, |core| self.losses(pixels, core));
+        let found =
+            with_halving(&mut core, self.sweeps.workers(), |core| self.losses(pixels, core));
         self.core = core;
         let (loss, here) = found?;
         self.reference.get_or_insert(here);

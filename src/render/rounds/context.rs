@@ -107,7 +107,9 @@ impl RoundContext<'_> {
             let sweeps = TileSweeps::forward_only(workers, size, part.styles(), margins)
                 .with_contents(ContentTargets::Computed(part.contents(), &content));
             let mut core = self.visits.core.min(size.0.max(size.1));
-            let (sums, _) = with_halving(&mut core, |core| sweeps.statistics(&canvas, core, 0))?;
+            let (sums, _) = with_halving(&mut core, sweeps.workers(), |core| {
+                sweeps.statistics(&canvas, core, 0)
+            })?;
             let octave = || ImageLoss::new(part, self.targets, size, &sums, 0.0);
             loss.absorb(self.workers.install(octave)?);
         }
@@ -150,8 +152,9 @@ pub(crate) fn in_content_units(
         let margins = Margins::exact(part.contents());
         let sweeps = TileSweeps::forward_only(workers.clone(), size, vec![], margins);
         let mut core = core.min(size.0.max(size.1));
-        let found =
-            with_halving(&mut core, |core| sweeps.content_squares(&content, &layers, core))?;
+        let found = with_halving(&mut core, sweeps.workers(), |core| {
+            sweeps.content_squares(&content, &layers, core)
+        })?;
         squares.extend(found);
     }
     Ok(spec.clone().in_units_of(&squares))

@@ -5,7 +5,7 @@
 //! image's file.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor};
 
 use crate::config::Style;
 use crate::event::{Event, TargetOrigin, Watcher};
+use crate::files::Digests;
 use crate::image::{self, Limits, Picture};
 use crate::network::{Layer, Margins, Moments, Network, NetworkError};
 use crate::objective::{Spec, StyleTargets, TapStatistics, size_at};
@@ -21,7 +22,8 @@ use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
-use crate::render::store::target_file::{self, Found, Key};
+use crate::render::store::target_file::{self, Key, Lookup};
+use crate::render::store::unchanged::refuse_changed;
 use crate::render::tiles::halving::with_halving;
 use crate::render::tiles::source::PixelSource;
 use crate::render::tiles::sweeps::TileSweeps;
@@ -31,14 +33,14 @@ use crate::tiling::Pixels;
 #[derive(Default)]
 pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
-    /// SHA-256 of the style images' files.
-    contents: HashMap<PathBuf, String>,
+    /// What the style images have to stay like.
+    digests: Digests,
 }
 
 impl TargetStore {
-    /// Nothing computed yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing computed yet; a style image has the bytes of its digest, if that is known.
+    pub fn new(digests: &Digests) -> Self {
+        Self { digests: digests.clone(), ..Self::default() }
     }
 
     /// The blend of the statistics of the job's style images under the loss `spec`, for a canvas of
@@ -93,8 +95,9 @@ impl TargetStore {
         let TargetRequest { job, style, layers, engine, .. } = request;
         let probe = image::probe(&style.image)?;
         let size = style_size((probe.width, probe.height), request.long, layers);
+        let failed = |source| image::Error::Read { path: style.image.clone(), source };
         let key = Key::new(
-            self.content(&style.image)?,
+            self.digests.of(&style.image).map_err(failed)?,
             size,
             layers,
             job.spec.pooling,
@@ -105,8 +108,9 @@ impl TargetStore {
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
+                let digests = &self.digests;
                 let (targets, origin) =
-                    request.cached_or_computed(&directory, &key, size, watcher)?;
+                    request.cached_or_computed(&directory, &key, size, digests, watcher)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -114,22 +118,13 @@ impl TargetStore {
         };
         let seconds = started.elapsed().as_secs_f64();
         watcher.listener.on_event(&Event::Targets {
-            style: style.image.clone(),
+            style: job.home.id(&style.image),
             width: size.0,
             height: size.1,
             origin,
             seconds,
         });
         Ok(targets)
-    }
-
-    fn content(&mut self, path: &Path) -> Result<&str, RenderError> {
-        if !self.contents.contains_key(path) {
-            let failed = |source| image::Error::Read { path: path.into(), source };
-            let digits = target_file::sha256_of(path).map_err(failed)?;
-            self.contents.insert(path.into(), digits);
-        }
-        Ok(&self.contents[path])
     }
 }
 
@@ -152,23 +147,22 @@ impl TargetRequest<'_> {
         directory: &Path,
         key: &Key,
         size: (usize, usize),
+        digests: &Digests,
         watcher: &mut Watcher<'_>,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
         let layers = self.layers;
         match target_file::read(directory, key, layers) {
-            Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
-            Found::Nothing => {}
-            Found::Damaged(path, reason) => {
-                let message = format!(
-                    "{} is not used: {reason}; its statistics are computed again",
-                    path.display()
-                );
+            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
+            Lookup::Miss => {}
+            Lookup::Unusable(reason) => {
+                let message = format!("{reason}; the style's statistics are computed again");
                 watcher.listener.on_event(&Event::Warning { message });
             }
         }
         let mut core = STYLE_CORE;
         let targets = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
+            refuse_changed(&self.style.image, digests)?;
             let pixels: &dyn Pixels = &Scaled::new(&picture, size);
             let workers = WorkerPool::single(Some(self.network));
             let workers = workers.watching(watcher.cancellation.clone());
@@ -248,7 +242,8 @@ fn targets_of(
     }
     let margins = Margins::exact(layers.iter().copied());
     let sweeps = TileSweeps::forward_only(workers, size, layers.to_vec(), margins);
-    let (sums, _) = with_halving(core, |core| sweeps.statistics(source, core, 0))?;
+    let (sums, _) =
+        with_halving(core, sweeps.workers(), |core| sweeps.statistics(source, core, 0))?;
     let statistics = |(layer, moments): (&Layer, &Moments)| {
         let moments = moments.clone().to_device(&Device::Cpu)?;
         Ok((*layer, TapStatistics::from_moments(&moments)?))

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
+use crate::memory;
 use crate::objective::halved;
 use crate::render::error::RenderError;
 use crate::tiling::Pixels;
@@ -29,6 +30,8 @@ impl PixelSource for Tensor {
         if rect == Rect::whole(width, height) {
             return Ok(self.clone());
         }
+        // candle ends the process where it gets no memory.
+        memory::on_trial(3 * rect.area() * size_of::<f32>())?;
         let rows = self.narrow(1, rect.top, rect.height)?;
         Ok(rows.narrow(2, rect.left, rect.width)?.contiguous()?)
     }
