@@ -192,16 +192,17 @@ impl Features {
         }
     }
 
-    /// The mean of these features and `other`, which lie in the same place, by their weights.
+    /// Makes of these features their mean with `other`, which lie in the same place, by the weights
+    /// of both.
     ///
     /// # Errors
     /// When they are of another layer, size or implementation, or the device fails.
-    pub fn averaged(
-        mut self,
+    pub fn average(
+        &mut self,
         weight: f64,
         other: &Features,
         other_weight: f64,
-    ) -> Result<Self, NetworkError> {
+    ) -> Result<(), NetworkError> {
         if self.layer != other.layer || self.shape() != other.shape() {
             return Err(NetworkError::Mixed);
         }
@@ -217,7 +218,7 @@ impl Features {
             }
             _ => return Err(NetworkError::Mixed),
         }
-        Ok(self)
+        Ok(())
     }
 
     /// The map of the CPU's kernels, if these are features of `layer` with `channels` that cover

@@ -5,8 +5,6 @@ use super::levels::{Execution, Level, RoundMode, Visits};
 use crate::config::{Method, OrAuto, TilingMode};
 use crate::format;
 use crate::geometry::GRID;
-use crate::network::Margins;
-use crate::tiling::Grid;
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -117,11 +115,7 @@ fn exact_footprint(
     core: usize,
     history: usize,
 ) -> Footprint {
-    let margin = constraints.margins().gradient;
-    let side = |length: usize| (core + 2 * margin).min(length) as f64;
-    let tiled = core < level.width.max(level.height);
-    let region = tiled.then(|| side(level.width) * side(level.height));
-    constraints.exact((level.width * level.height) as f64, region, history)
+    constraints.exact((level.width, level.height), core, history)
 }
 
 /// A level in exact mode that fits with cores of `core` px and `history` pairs, of `most` that were
@@ -138,7 +132,8 @@ fn exact_plan(
         OrAuto::Value(_) => core,
     };
     let footprint = exact_footprint(level, constraints, core, history);
-    let (keep, beside) = kept(level, constraints, core, constraints.left_beside(&footprint));
+    let left = constraints.left_beside(&footprint);
+    let (keep, beside) = constraints.kept((width, height), core, left);
     let Footprint { evaluation, step, gpu_bytes, held_on_gpu } = footprint;
     let (memory_bytes, gpu_bytes) = match constraints.machine.gpus {
         Some(_) => (evaluation.max(step), gpu_bytes + beside),
@@ -154,19 +149,6 @@ fn exact_plan(
     }
     let execution = Execution::Exact { core, history, keep };
     ExecutionPlan { execution, memory_bytes, reason, gpu_bytes, held_on_gpu }
-}
-
-/// How many tiles can be kept between the two sweeps in `left` bytes beside the tiles in work, and
-/// the bytes they take. One worker by itself has the last tile in its hands anyway.
-fn kept(level: &Level, constraints: &Constraints<'_>, core: usize, left: u64) -> (usize, u64) {
-    let margin = constraints.margins().gradient;
-    let grid = Grid::new(level.width, level.height, core);
-    let free = usize::from(constraints.workers() == 1 || grid.count() == 1);
-    let largest =
-        grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
-    let each = constraints.kept(largest.unwrap_or(1) as f64);
-    let more = ((left / each.max(1)) as usize).min(grid.count() - free);
-    (free + more, each * more as u64)
 }
 
 /// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a
@@ -196,11 +178,8 @@ fn rounds(
         Method::Lbfgs => optimise.history.map_or(visit, |h| h as usize).min(visit),
         Method::Adam => 1,
     };
-    let margin = Margins::exact(constraints.spec.taps()).gradient;
-    let footprint = |core: usize| {
-        let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
-        constraints.visit(side(level.width) * side(level.height), history)
-    };
+    let footprint =
+        |core: usize| constraints.visit((level.width, level.height), core + 2 * overlap, history);
     let cores: Vec<usize> = match tiling.core_px {
         OrAuto::Value(side) => vec![side.0 as usize],
         OrAuto::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),

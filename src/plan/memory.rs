@@ -83,8 +83,7 @@ impl SweepMemory {
     }
 }
 
-/// Bytes for each pixel of the canvas that L-BFGS with `history` pairs, and the content's features,
-/// take.
+/// Bytes that L-BFGS on a canvas takes, and what is held beside it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OptimiserMemory {
     /// While the loss is evaluated.
@@ -94,10 +93,10 @@ pub(super) struct OptimiserMemory {
 }
 
 impl OptimiserMemory {
-    pub(super) fn new(spec: &Spec, history: usize) -> Self {
-        let content: f64 = spec.contents().into_iter().map(map_bytes).sum();
-        let evaluation = VECTOR * (VECTORS + 2.0 * history as f64) + content;
-        Self { evaluation, step: evaluation + VECTOR * STEP }
+    /// With `history` pairs on a canvas of `pixels` px beside `held` bytes.
+    pub(super) fn new(pixels: f64, held: f64, history: usize) -> Self {
+        let evaluation = VECTOR * (VECTORS + 2.0 * history as f64) * pixels + held;
+        Self { evaluation, step: evaluation + VECTOR * STEP * pixels }
     }
 }
 

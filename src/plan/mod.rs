@@ -94,6 +94,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The loss at a level, counted from 0: the first is small enough for every tap to see it as it
+    /// is, and each level above has one octave more.
+    pub fn spec_at(&self, level: usize) -> Spec {
+        self.spec.with_octaves_up_to(level)
+    }
+
     /// Megapixel-evaluations from the first level to the last.
     pub fn work(&self) -> f64 {
         self.levels.iter().map(Level::work).sum()
@@ -294,10 +300,11 @@ fn fitted(
 ) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
     let mut levels =
         levels(size, &Schedule::new(&pictures.settings.objective, &pictures.settings.pyramid));
-    let constraints = Constraints::new(pictures.settings, pictures.spec, machine, pictures.held());
     let count = levels.len();
     let mut refused: Option<((usize, usize), Shortage)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
+        let spec = pictures.spec.with_octaves_up_to(number);
+        let constraints = Constraints::new(pictures.settings, &spec, machine, pictures.held());
         let chosen = execution::choose(level, &constraints);
         level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);

@@ -69,8 +69,7 @@ impl<'a> LevelRun<'a> {
             .deepest()
             .map(|deepest| engine.network(deepest, job.spec.pooling))
             .transpose()?;
-        // The first level is small enough for every tap, and each level above has one octave more.
-        let spec = job.spec.with_octaves_up_to(number);
+        let spec = job.spec_at(number);
         let style = match &network {
             Some(network) if spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);

@@ -12,8 +12,8 @@ use crate::objective::{
 };
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
+use crate::render::rounds::cell_targets::CellTargets;
 use crate::render::rounds::context::{RoundContext, pixels_on};
-use crate::render::rounds::transported::Transported;
 use crate::render::tiles::halving::with_halving;
 use crate::render::tiles::source::{HalvedSource, PixelSource};
 use crate::render::tiles::sweeps::{ContentTargets, TileSweeps};
@@ -77,7 +77,7 @@ impl<'a> BlockOctave<'a> {
         whole: &ImageLoss,
     ) -> Result<Self, RenderError> {
         let size = size_at(context.size(), octave);
-        let area_here = halved_rect(area, octave);
+        let area_here = area.at_octave(octave);
         let region = surroundings(area_here, context.context.reach(spec), size);
         let free = area_here.relative_to(&region);
         let bounded = spec.style_distance == StyleDistance::Wasserstein;
@@ -92,16 +92,18 @@ impl<'a> BlockOctave<'a> {
         let (content, canvas) = (pixels(context.content)?, pixels(snapshot)?);
         let device = content.device();
         let mut core = region.width.max(region.height);
-        let (features, weights) = with_halving(&mut core, sweeps.workers(), |core| {
-            let weights = cell_weights(spec, size);
-            let contents = sweeps.content_features(&content, &spec.contents(), core)?;
-            if !bounded {
-                return Ok((contents, weights));
-            }
-            let styles = sweeps.content_features(&canvas, &spec.styles(), core)?;
-            Transported::new(spec, context.targets, size, whole, &styles, device)?
-                .joined(contents, weights)
-        })?;
+        let CellTargets { features, weights } =
+            with_halving(&mut core, sweeps.workers(), |core| {
+                let contents = CellTargets {
+                    features: sweeps.content_features(&content, &spec.contents(), core)?,
+                    weights: cell_weights(spec, size),
+                };
+                if !bounded {
+                    return Ok(contents);
+                }
+                let here = sweeps.content_features(&canvas, &spec.styles(), core)?;
+                contents.with_style((spec, context.targets), size, whole, &here, device)
+            })?;
         let own = |layer: &Layer| !bounded && spec.style_layers.contains_key(layer);
         let statistics = whole
             .statistics
@@ -213,11 +215,4 @@ impl<'a> BlockOctave<'a> {
 /// `area` and its context, beginning on multiples of the tiles' alignment as poolings need it.
 fn surroundings(area: Rect, context: usize, (width, height): (usize, usize)) -> Rect {
     area.grown(context, width, height).aligned(ALIGNMENT, width, height)
-}
-
-/// The pixels of an octave that some pixels of the canvas take part in.
-fn halved_rect(rect: Rect, octave: usize) -> Rect {
-    let (left, top) = (rect.left >> octave, rect.top >> octave);
-    let end = |end: usize| end.div_ceil(1 << octave);
-    Rect { left, top, width: end(rect.right()) - left, height: end(rect.bottom()) - top }
 }
