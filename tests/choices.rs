@@ -318,12 +318,59 @@ fn levels_take_their_evaluations() {
         _ => None,
     };
     let levels: Vec<_> = painted.events.iter().filter_map(level).collect();
-    assert_eq!(levels, [(80, 60, 5), (160, 120, 2), (320, 240, 2)]);
+    // Canvases: the picture of 320x240 px and its guard band of 4.
+    assert_eq!(levels, [(82, 62, 5), (164, 124, 2), (328, 248, 2)]);
     assert_eq!(painted.losses().len(), 9);
     // 192 px are nearer to 256 than to 128: the first level's short side is "about" what is asked
     // for.
     let painted = studio.paint(&["output.long-side-px=256", "pyramid.short-side-px=200"]);
-    assert_eq!(painted.events.iter().filter_map(level).collect::<Vec<_>>(), [(256, 192, 1)]);
+    assert_eq!(painted.events.iter().filter_map(level).collect::<Vec<_>>(), [(262, 198, 1)]);
+}
+
+#[test]
+fn a_guard_band_is_painted_and_not_delivered() {
+    let studio = Studio::new();
+    let picture = |x: u32, y: u32| {
+        image::Rgb([(x * 97 % 251) as u8, (y * 89 % 241) as u8, (x * y % 239) as u8])
+    };
+    RgbImage::from_fn(192, 144, picture).save(studio.path("start.png")).unwrap();
+    let paint = |band: bool, more: &[&str]| {
+        let band = format!("output.guard-band={band}");
+        let keys = ["output.long-side-px=192", "pyramid.short-side-px=144", &band];
+        studio.paint(&keys.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let start = format!("start.image={}", studio.path("start.png").display());
+    // A level of one evaluation stays as it starts: a starting image of the picture's size is
+    // delivered as it is, though its canvas is larger.
+    for band in [true, false] {
+        let same = paint(band, &["start.from=image", &start]).picture;
+        assert_eq!(same.dimensions(), (192, 144));
+        for (x, y, pixel) in same.enumerate_pixels() {
+            let off = pixel.0.iter().zip(picture(x, y).0).map(|(a, b)| a.abs_diff(b)).max();
+            assert!(off <= Some(1), "{band}: {x},{y}: {pixel:?}");
+        }
+    }
+    // So is the photograph, but for what its filter sees across the border.
+    let (with, without) =
+        (paint(true, &["start.from=content"]), paint(false, &["start.from=content"]));
+    for (x, y, pixel) in with.picture.enumerate_pixels() {
+        let inside = (12..180).contains(&x) && (12..132).contains(&y);
+        let other = without.picture.get_pixel(x, y);
+        let off = pixel.0.iter().zip(other.0).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(!inside || off <= Some(1), "{x},{y}: {pixel:?} and {other:?}");
+    }
+    // What is painted is another picture, of the same size, in every mode.
+    for mode in ["exact", "blocks", "feathered"] {
+        let keys = [
+            "start.from=content",
+            "pyramid.evaluations=4",
+            "tiling.core-px=64",
+            &format!("tiling.mode={mode}"),
+        ];
+        let (with, without) = (paint(true, &keys), paint(false, &keys));
+        assert_eq!(with.picture.dimensions(), without.picture.dimensions(), "{mode}");
+        assert_ne!(with.picture, without.picture, "{mode}");
+    }
 }
 
 #[test]

@@ -62,16 +62,16 @@ fn photograph(job: &Job) -> ContentImage {
     ContentImage::open(&job.content, &job.framing, &Limits::default()).unwrap()
 }
 
-/// A canvas of the job's size with values a little outside of 0..1, as canvases have them.
+/// A canvas for the job with values a little outside of 0..1, as canvases have them.
 fn canvas(job: &Job) -> Vec<f32> {
     let noise = Noise::new(3);
-    (0..3 * job.framing.width * job.framing.height)
-        .map(|i| 0.5 + 0.25 * noise.normal(i as u64))
-        .collect()
+    let (width, height) = size(job);
+    (0..3 * width * height).map(|i| 0.5 + 0.25 * noise.normal(i as u64)).collect()
 }
 
+/// Width and height of the job's canvas, px.
 fn size(job: &Job) -> (usize, usize) {
-    (job.framing.width, job.framing.height)
+    job.framing.canvas()
 }
 
 /// How the job's pictures are written.
@@ -132,9 +132,10 @@ fn a_canvas_is_read_once_from_top_to_bottom_by_bands() {
     let job = studio
         .job("photo.png", "name = 'a.tiff'\nlong-side-px = 1200\npreview = true\npyramid = 'dzi'");
     let photograph = photograph(&job);
-    let bands = Bands { size: size(&job), next: 0.into() };
+    let guard = job.framing.guard;
+    let bands = Bands { size: size(&job), next: guard.into() };
     finish(&job, &photograph).complete(&bands).unwrap();
-    assert_eq!(*bands.next.lock().unwrap(), 800);
+    assert_eq!(*bands.next.lock().unwrap(), guard + 800);
 }
 
 #[test]
@@ -147,8 +148,9 @@ fn the_photograph_s_colours_come_by_bands_as_they_would_at_once() {
     let values = canvas(&job);
     complete(&job, &values);
     let mut expected: Vec<f32> = values.iter().map(|v| v.clamp(0.0, 1.0)).collect();
+    let (width, height) = size(&job);
     let whole = photograph(&job)
-        .tensor(1500, 1000)
+        .tensor(width, height)
         .unwrap()
         .flatten_all()
         .unwrap()
@@ -156,13 +158,15 @@ fn the_photograph_s_colours_come_by_bands_as_they_would_at_once() {
         .unwrap();
     content_colours(&mut expected, &whole);
     let read = ::image::open(&job.output).unwrap().to_rgb16();
-    let plane = 1500 * 1000;
-    for (i, pixel) in read.pixels().enumerate() {
+    assert_eq!(read.dimensions(), (1500, 1000));
+    let guard = job.framing.guard;
+    for (x, y, pixel) in read.enumerate_pixels() {
+        let i = (y as usize + guard) * width + x as usize + guard;
         for c in 0..3 {
-            let want = expected[c * plane + i].clamp(0.0, 1.0) * 65535.0;
+            let want = expected[c * width * height + i].clamp(0.0, 1.0) * 65535.0;
             assert!(
                 (f32::from(pixel.0[c]) - want).abs() < 2.0,
-                "{i},{c}: {} for {want}",
+                "{x},{y},{c}: {} for {want}",
                 pixel.0[c]
             );
         }
@@ -174,7 +178,8 @@ fn alpha_is_kept_and_a_jpeg_is_laid_over_white() {
     let studio = Studio::new();
     for (name, kept) in [("a.png", true), ("a.tiff", true), ("a.jpg", false)] {
         let job = studio.job("holes.png", &format!("name = '{name}'\nlong-side-px = 192"));
-        let (_, warnings) = complete(&job, &vec![0.2; 3 * 192 * 128]);
+        let (width, height) = size(&job);
+        let (_, warnings) = complete(&job, &vec![0.2; 3 * width * height]);
         assert_eq!(warnings.iter().any(|w| w.contains("white")), !kept, "{warnings:?}");
         let read = ::image::open(&job.output).unwrap();
         assert_eq!(read.color().has_alpha(), kept, "{name}");
@@ -193,7 +198,7 @@ fn bleed_shows_more_of_the_photograph_and_then_its_mirror_image() {
     let studio = Studio::new();
     // 48 x 32 px onto 2 x 2 in at 96 dpi: 192 x 192 px, a quarter of whose photograph is 8 px, cut
     // left and right.
-    let sheet = "name = 'a.png'\nwidth-mm = 50.8\nheight-mm = 50.8\ndpi = 96\nfit = 'cover'";
+    let sheet = "name = 'a.png'\nwidth-mm = 50.8\nheight-mm = 50.8\ndpi = 96\nfit = 'cover'\nguard-band = false";
     let (plain, bled) = (
         studio.job("photo.png", sheet),
         studio.job("photo.png", &format!("{sheet}\nbleed-mm = 6.35")),
@@ -224,6 +229,87 @@ fn bleed_shows_more_of_the_photograph_and_then_its_mirror_image() {
     let red = |x: usize| whole[0][120][x] * 255.0;
     assert!((red(24) - 5.0 * (8.0 + 0.5 / 6.0 - 0.5)).abs() < 1.0, "{}", red(24));
     assert!((red(0) - 5.0 * (4.0 + 0.5 / 6.0 - 0.5)).abs() < 1.0, "{}", red(0));
+}
+
+/// A canvas of `size` whose every pixel says where it is: column, row, and what both have above the
+/// lower eight bits.
+fn labelled((width, height): (usize, usize)) -> Vec<f32> {
+    let label = |c: usize, x: usize, y: usize| [x & 255, y & 255, (x >> 8) + 16 * (y >> 8)][c];
+    let place = |i: usize| (i / (width * height), i % width, i / width % height);
+    (0..3 * width * height).map(place).map(|(c, x, y)| label(c, x, y) as f32 / 255.0).collect()
+}
+
+#[test]
+fn the_guard_band_is_cut_off_to_the_pixel() {
+    let studio = Studio::new();
+    for (keys, written, guard) in [
+        ("long-side-px = 1500", (1500, 1000), 17),
+        ("long-side-px = 333", (333, 222), 3),
+        ("width-mm = 254\nheight-mm = 50.8\ndpi = 60\nfit = 'exact'", (600, 120), 2),
+        (
+            "width-mm = 101.6\nheight-mm = 101.6\ndpi = 60\nfit = 'cover'\nbleed-mm = 4",
+            (258, 258),
+            3,
+        ),
+        ("long-side-px = 16", (16, 11), 0),
+        ("long-side-px = 1500\nguard-band = false", (1500, 1000), 0),
+    ] {
+        for name in ["a.png", "a.tiff"] {
+            let keys = format!("{keys}\nname = '{name}'\ndither = false\noverwrite = true");
+            let job = studio.job(
+                "holes.png",
+                &format!(
+                    "{keys}\n[objective]\ncontent-layers = ['relu1_1']\nstyle-layers = ['relu1_1']"
+                ),
+            );
+            assert_eq!((job.framing.width, job.framing.height), written, "{keys}");
+            assert_eq!(job.framing.guard, guard, "{keys}");
+            complete(&job, &labelled(size(&job)));
+            let read = ::image::open(&job.output).unwrap().to_rgba8();
+            assert_eq!(read.dimensions(), (written.0 as u32, written.1 as u32), "{keys}");
+            let whole = labelled(size(&job));
+            let (width, height) = size(&job);
+            for (x, y, pixel) in read.enumerate_pixels() {
+                let i = (y as usize + guard) * width + x as usize + guard;
+                let want = [0, 1, 2].map(|c| (whole[c * width * height + i] * 255.0).round() as u8);
+                assert_eq!(pixel.0[..3], want, "{keys}: {x},{y}");
+            }
+            // The photograph's transparency is cut with it.
+            let quarter = written.0 as u32 / 4;
+            let seen = [quarter, 3 * quarter].map(|x| read.get_pixel(x, 5).0[3]);
+            assert!(written.0 < 100 || seen == [255, 0], "{keys}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn pictures_of_lower_levels_have_no_band_either() {
+    let studio = Studio::new();
+    let keys = "name = 'a.png'\nlong-side-px = 1536\ndither = false";
+    let job = studio.job("photo.png", &format!("{keys}\n[pyramid]\nshort-side-px = 128"));
+    assert_eq!((job.levels.len(), job.framing.guard), (4, 17));
+    let photograph = photograph(&job);
+    let finish = finish(&job, &photograph);
+    let path = studio.path("partial.png");
+    std::fs::create_dir(job.output.parent().unwrap()).unwrap();
+    for (level, written) in
+        job.levels.iter().zip([(192, 128), (384, 256), (768, 512), (1536, 1024)])
+    {
+        let size = (level.width, level.height);
+        assert_eq!(job.picture_size(level), written);
+        assert!(size.0 > written.0 && size.1 > written.1, "{size:?}");
+        let values = labelled(size);
+        let canvas = Planes::new(size, &values).unwrap();
+        finish.write(&canvas, &path).unwrap();
+        let read = ::image::open(&path).unwrap().to_rgb8();
+        assert_eq!(read.dimensions(), (written.0 as u32, written.1 as u32));
+        // The picture lies in the middle of its canvas.
+        let first = read.get_pixel(0, 0).0;
+        let middle = ((size.0 - written.0) / 2, (size.1 - written.1) / 2);
+        assert_eq!((first[0] as usize, first[1] as usize), middle);
+        let preview = ::image::open(finish.write_preview(&canvas).unwrap()).unwrap();
+        assert_eq!((preview.width() as usize, preview.height() as usize), written);
+    }
 }
 
 /// What a file says of how it was made, as another decoder reads it.
@@ -337,6 +423,7 @@ fn companions_lie_beside_the_picture_and_show_it() {
         assert!((seen - light).abs() < 0.01, "{pixel:?}");
     }
     let description = std::fs::read_to_string(&companions[1]).unwrap();
+    let (width, height) = (job.framing.width, job.framing.height);
     assert!(
         description.contains(&format!("Width=\"{width}\" Height=\"{height}\"")),
         "{description}"

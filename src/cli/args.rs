@@ -180,6 +180,9 @@ pub struct SeamsArguments {
     /// core shows both.
     #[arg(long, value_name = "N", value_parser = at_least(4))]
     pub core_px: usize,
+    /// Width of the guard band that was cut off, px, as `plan` and the picture's recipe say it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub guard_px: usize,
     /// The photograph, whose own steps in colour are subtracted; brought to the picture's size.
     #[arg(long)]
     pub content: Option<PathBuf>,

@@ -114,9 +114,10 @@ fn table(job: &Job, estimate: &Estimate) -> Table {
     table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
     table.set_header(["level", "px", "mode", "tiles", "evaluations", "memory", "disk", "time"]);
     for (number, (level, taken)) in job.levels.iter().zip(&estimate.levels).enumerate() {
+        let (width, height) = job.picture_size(level);
         table.add_row([
             (number + 1).to_string(),
-            format!("{}x{}", level.width, level.height),
+            format!("{width}x{height}"),
             mode(level),
             tiles(level, taken.tiles),
             evaluations(level),

@@ -26,7 +26,7 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
         &picture.pixels,
         (width, height),
         view.as_ref().map(HostView::values),
-        arguments.core_px,
+        (arguments.core_px, arguments.guard_px),
     );
     let Some(found) = found else {
         return Err(Failure::Settings(format!(

@@ -302,12 +302,14 @@ mod tests {
 
     const SPEED: Speed = Speed { evaluation: 2.0, forward: 0.5, vector: 0.0 };
 
+    /// Without a guard band, unless the keys say so.
     fn job(keys: &[&str]) -> Job {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.png"), "x").expect("written");
         let file = folder.path().join("p.toml");
         std::fs::write(&file, "input.content = 'a.png'\nstyle.image = 'a.png'\n").expect("written");
-        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        let keys: Vec<String> =
+            ["output.guard-band=false"].iter().chain(keys).map(|key| key.to_string()).collect();
         let config = config::load(&file, &keys).expect("a pipeline");
         let sources = Sources {
             content: Source::plain(2000, 2000),
@@ -390,6 +392,21 @@ mod tests {
         let least = 12 * (tiles + 3 * 2000 * 2000 + 1000 * 1000);
         let working = blocks.disk.working_bytes;
         assert!(least <= working && working < least + least / 50, "{working}, not {least}");
+    }
+
+    #[test]
+    fn a_guard_band_is_planned() {
+        let (with, without) = (job(&["output.guard-band=true"]), job(&[]));
+        for (with, without) in with.levels.iter().zip(&without.levels) {
+            let more = with.work() / without.work();
+            assert!((1.05..=1.06).contains(&more), "{with:?}");
+            assert!(with.memory_bytes > without.memory_bytes, "{with:?}");
+        }
+        let [with, without] = [with, without].map(|job| Estimate::of_job(&job, &SPEED));
+        let more = with.seconds / without.seconds;
+        assert!((1.05..=1.06).contains(&more), "{more}");
+        assert!(with.disk.checkpoint_bytes > without.disk.checkpoint_bytes);
+        assert_eq!(with.disk.finished_bytes, without.disk.finished_bytes);
     }
 
     #[test]

@@ -221,8 +221,8 @@ mod tests {
     fn on(machine: Machine, keys: &[&str], side: usize) -> Result<ExecutionPlan, Shortage> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
-        let schedule = Schedule::new(&settings.objective, &settings.pyramid);
-        let level = levels((side, side), &schedule).pop().expect("a level");
+        let schedule = Schedule::new(&settings);
+        let level = levels((side, side), 0, &schedule).pop().expect("a level");
         let held = 12 * (side * side) as u64;
         choose(&level, &Constraints::new(&settings, &spec, machine, held))
     }

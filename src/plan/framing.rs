@@ -2,27 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::guard_band;
+use super::spec::Schedule;
 use crate::config::{Fit, Output, Size};
+use crate::geometry::Rect;
 use crate::units::{Dpi, Mm};
 
 /// Pixels of the content image for an inch of paper below which a print looks soft from reading
 /// distance.
 const SOFT_PPI: f64 = 100.0;
 
-/// The canvas and the part of the content image that fills it.
+/// The picture, the canvas around it, and the part of the content image that fills the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Framing {
-    /// Canvas width, px, the bleed on both sides included.
+    /// Width of the picture that is written, px, the bleed on both sides included.
     pub width: usize,
-    /// Canvas height, px, the bleed on both sides included.
+    /// Height of the picture that is written, px, the bleed on both sides included.
     pub height: usize,
-    /// The content's part that the canvas shows, in the content image's own pixels: left, top,
-    /// width, height. With bleed it may reach beyond the content image, which is mirrored there.
+    /// Canvas pixels on each side of the picture that are painted and not written.
+    #[serde(default)]
+    pub guard: usize,
+    /// The content image's part that the canvas shows, in the content image's own pixels: left, top,
+    /// width, height. With bleed or a guard band it may reach beyond the content image, which is
+    /// mirrored there.
     pub crop: [f64; 4],
     /// Width and height of the content image as it was planned with, px.
     pub content: [usize; 2],
-    /// Canvas pixels on each side that the printer's knife takes off.
+    /// Pixels of the picture on each side that the printer's knife takes off.
     pub bleed: usize,
     /// The picture on paper; none when no resolution is known.
     pub print: Option<Print>,
@@ -44,6 +51,30 @@ pub struct Print {
 }
 
 impl Framing {
+    /// Width and height of the canvas at the last level, px: the picture and its guard band.
+    pub fn canvas(&self) -> (usize, usize) {
+        (self.width + 2 * self.guard, self.height + 2 * self.guard)
+    }
+
+    /// The part of a canvas of `size` px, of any level, that is written. At the last level it is
+    /// exact, below it to a pixel.
+    pub fn picture_in(&self, size: (usize, usize)) -> Rect {
+        let canvas = self.canvas();
+        let side = |picture: usize, canvas: usize, length: usize| {
+            let part = (picture as f64 * length as f64 / canvas as f64).round() as usize;
+            part.clamp(1, length)
+        };
+        let width = side(self.width, canvas.0, size.0);
+        let height = side(self.height, canvas.1, size.1);
+        Rect { left: (size.0 - width) / 2, top: (size.1 - height) / 2, width, height }
+    }
+
+    /// Where the canvas lies in a picture of `size` px that shows what is written: left, top, width,
+    /// height, in its pixels.
+    pub fn canvas_over(&self, size: (usize, usize)) -> [f64; 4] {
+        grown([0.0, 0.0, size.0 as f64, size.1 as f64], (self.width, self.height), self.guard)
+    }
+
     /// What is worth a warning before the night is spent on it, in words: a content image that is
     /// enlarged beyond what it holds.
     pub fn warning(&self) -> Option<String> {
@@ -60,33 +91,35 @@ impl std::fmt::Display for Framing {
     /// Size in pixels, on paper, and the content image's effective resolution.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{} px", self.width, self.height)?;
-        let Some(print) = self.print else { return Ok(()) };
-        write!(f, ", {:.0} x {:.0} mm at {} dpi", print.width_mm, print.height_mm, print.dpi)?;
-        if self.bleed > 0 {
-            write!(f, " with {} px of bleed on each side", self.bleed)?;
+        if let Some(print) = self.print {
+            write!(f, ", {:.0} x {:.0} mm at {} dpi", print.width_mm, print.height_mm, print.dpi)?;
+            if self.bleed > 0 {
+                write!(f, " with {} px of bleed on each side", self.bleed)?;
+            }
+            write!(f, ", content image at {:.0} ppi", print.source_ppi)?;
         }
-        write!(f, ", content image at {:.0} ppi", print.source_ppi)
+        if self.guard > 0 {
+            write!(f, ", painted with a guard band of {} px", self.guard)?;
+        }
+        Ok(())
     }
 }
 
-/// Sizes the canvas for a content image of `content` (width, height) px.
-pub fn frame(content: (usize, usize), output: &Output) -> Framing {
+/// Sizes picture and canvas for a content image of `content` (width, height) px.
+pub fn frame(content: (usize, usize), output: &Output, schedule: &Schedule) -> Framing {
     let (w, h) = (content.0.max(1) as f64, content.1.max(1) as f64);
     let (size, crop) = trimmed((w, h), output);
     let dpi = output.resolution();
     let bleed = dpi.map_or(0, |dpi| (output.bleed_mm.inches() * dpi.0).round() as usize);
     // Content pixels for a canvas pixel; they differ only where the content image is stretched.
     let (step_x, step_y) = (crop[2] / size.0 as f64, crop[3] / size.1 as f64);
-    let (bleed_x, bleed_y) = (bleed as f64 * step_x, bleed as f64 * step_y);
+    let (width, height) = (size.0 + 2 * bleed, size.1 + 2 * bleed);
+    let guard = if output.guard_band { guard_band((width, height), schedule) } else { 0 };
     Framing {
-        width: size.0 + 2 * bleed,
-        height: size.1 + 2 * bleed,
-        crop: [
-            crop[0] - bleed_x,
-            crop[1] - bleed_y,
-            crop[2] + 2.0 * bleed_x,
-            crop[3] + 2.0 * bleed_y,
-        ],
+        width,
+        height,
+        guard,
+        crop: grown(crop, size, bleed + guard),
         content: [content.0, content.1],
         bleed,
         print: dpi.map(|Dpi(dpi)| Print {
@@ -96,6 +129,13 @@ pub fn frame(content: (usize, usize), output: &Output) -> Framing {
             source_ppi: dpi * step_x.min(step_y),
         }),
     }
+}
+
+/// `part` of a content image, shown with `size` px, grown by `border` of these px on each side.
+fn grown(part: [f64; 4], size: (usize, usize), border: usize) -> [f64; 4] {
+    let [left, top, width, height] = part;
+    let (x, y) = (border as f64 * width / size.0 as f64, border as f64 * height / size.1 as f64);
+    [left - x, top - y, width + 2.0 * x, height + 2.0 * y]
 }
 
 /// Width and height of the picture without its bleed, px, and the part of the content image that it
@@ -153,8 +193,13 @@ fn pixels(value: f64) -> usize {
 mod tests {
     use super::*;
 
-    /// The framing of a content image of `content` px by the keys of `output`.
+    /// The framing of a content image of `content` px by the keys of `output`, without a guard band.
     fn framing(content: (usize, usize), output: &str) -> Framing {
+        guarded(content, &format!("guard-band = false\n{output}"))
+    }
+
+    /// The framing of a photograph of `content` px by the keys of `output`.
+    fn guarded(content: (usize, usize), output: &str) -> Framing {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| std::fs::write(folder.path().join(name), b"").unwrap();
         file("photo.png");
@@ -163,7 +208,8 @@ mod tests {
         let text =
             format!("input.content = 'photo.png'\nstyle.image = 'style.png'\n[output]\n{output}\n");
         std::fs::write(&pipeline, text).unwrap();
-        frame(content, &crate::config::load(&pipeline, &[]).unwrap().variants[0].settings.output)
+        let settings = &crate::config::load(&pipeline, &[]).unwrap().variants[0].settings;
+        frame(content, &settings.output, &Schedule::new(settings))
     }
 
     #[test]
@@ -228,6 +274,50 @@ mod tests {
             "{:?}",
             cut.crop
         );
+    }
+
+    #[test]
+    fn a_guard_band_grows_the_canvas_and_leaves_the_picture_as_it_is() {
+        for keys in [
+            "long-side-px = 777",
+            "size = 'A6'\nfit = 'cover'\nbleed-mm = 3",
+            "width-mm = 254\nheight-mm = 127\ndpi = 100\nfit = 'exact'",
+            "long-side-px = 16",
+        ] {
+            for content in [(1600, 1000), (999, 1001), (4000, 300)] {
+                let (plain, f) = (framing(content, keys), guarded(content, keys));
+                let small = f.width.min(f.height) < 48;
+                assert_eq!((f.width, f.height, f.bleed), (plain.width, plain.height, plain.bleed));
+                assert_eq!((f.print, small), (plain.print, f.guard == 0), "{keys}, {content:?}");
+                let (canvas, picture) = (f.canvas(), f.picture_in(f.canvas()));
+                assert_eq!(canvas, (f.width + 2 * f.guard, f.height + 2 * f.guard));
+                let Rect { left, top, width, height } = picture;
+                assert_eq!((left, top, width, height), (f.guard, f.guard, f.width, f.height));
+                // Its corners show the places of the photograph that they show without the band.
+                for (i, at, side, of) in
+                    [(0, left, canvas.0, plain.width), (1, top, canvas.1, plain.height)]
+                {
+                    let step = f.crop[i + 2] / side as f64;
+                    assert!((f.crop[i] + at as f64 * step - plain.crop[i]).abs() < 1e-6);
+                    assert!((step - plain.crop[i + 2] / of as f64).abs() < 1e-9, "{keys}");
+                }
+                // Below the last level the picture lies in the middle, to a pixel.
+                for halvings in [2.0, 4.0, 8.0] {
+                    let side = |side: usize| ((side as f64 / halvings).round() as usize).max(1);
+                    let size = (side(canvas.0), side(canvas.1));
+                    let part = f.picture_in(size);
+                    assert!(part.lies_in(size.0, size.1) && part.area() > 0, "{part:?}");
+                    let off = part.left as f64 - f.guard as f64 / halvings;
+                    assert!(off.abs() <= 1.0, "{part:?} of {size:?}");
+                }
+            }
+        }
+        let words = guarded((1000, 500), "long-side-px = 1000").to_string();
+        assert_eq!(words, "1000x500 px, painted with a guard band of 9 px");
+        // A picture of the size that is written, or a half or twice of it, lies under the canvas so.
+        let f = guarded((1000, 500), "long-side-px = 1000");
+        assert_eq!(f.canvas_over((1000, 500)), [-9.0, -9.0, 1018.0, 518.0]);
+        assert_eq!(f.canvas_over((2000, 1000)), [-18.0, -18.0, 2036.0, 1036.0]);
     }
 
     #[test]

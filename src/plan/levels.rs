@@ -133,16 +133,18 @@ impl Level {
 /// content.
 const ROUNDING: f64 = 0.4;
 
-/// Levels for a canvas of `size` (width, height) px, each to be computed as a whole until the
-/// planner chooses: each half the next, the first with about `short-side-px` on its short side.
-pub fn levels(size: (usize, usize), schedule: &Schedule) -> Vec<Level> {
+/// Levels for a picture of `size` (width, height) px with `guard` px around it, each to be computed
+/// as a whole until the planner chooses: each half the next, the first with about `short-side-px` on
+/// the picture's short side.
+pub fn levels(size: (usize, usize), guard: usize, schedule: &Schedule) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
         ((short / f64::from(schedule.short_side)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
-            let side = |pixels: usize| ((pixels as f64 / halvings).round() as usize).max(1);
+            let side =
+                |pixels: usize| (((pixels + 2 * guard) as f64 / halvings).round() as usize).max(1);
             Level {
                 width: side(size.0),
                 height: side(size.1),
@@ -167,7 +169,7 @@ mod tests {
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
         let schedule = Schedule { short_side: short, evaluations: vec![600, 200] };
-        levels(size, &schedule).iter().map(|l| (l.width, l.height)).collect()
+        levels(size, 0, &schedule).iter().map(|l| (l.width, l.height)).collect()
     }
 
     #[test]
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn pictures_are_saved_at_multiples_or_at_the_rounds_behind_them() {
         let schedule = Schedule { short_side: 64, evaluations: vec![9] };
-        let mut level = levels((64, 64), &schedule).remove(0);
+        let mut level = levels((64, 64), 0, &schedule).remove(0);
         let saved = |level: &Level, every| level.saved_evaluations(every).collect::<Vec<_>>();
         assert_eq!(saved(&level, 3), [3, 6]);
         assert_eq!(saved(&level, 9), [0_usize; 0]);
@@ -200,7 +202,7 @@ mod tests {
     fn the_last_number_of_evaluations_repeats() {
         let schedule = Schedule { short_side: 64, evaluations: vec![9, 4] };
         let counts: Vec<usize> =
-            levels((512, 512), &schedule).iter().map(|l| l.evaluations).collect();
+            levels((512, 512), 0, &schedule).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);
     }
 }

@@ -127,8 +127,8 @@ pub struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    /// Bytes of the content image, which stays while its levels are computed; with bleed it is larger
-    /// by what is mirrored.
+    /// Bytes of the content image, which stays while its levels are computed, with what is mirrored
+    /// beyond its borders.
     pub fn held(&self) -> u64 {
         let [left, top, width, height] = self.framing.crop;
         let [w, h] = self.framing.content.map(|side| side as f64);
@@ -146,11 +146,10 @@ impl Pictures<'_> {
         let fixed = fixed_bytes(self.spec);
         let canvas = |vectors: f64| (VECTOR * vectors * (level.width * level.height) as f64) as u64;
         let content = &self.sources.content;
-        let decoding = content.decode_bytes.max(if self.framing.bleed > 0 {
-            2 * self.held()
-        } else {
-            self.held()
-        });
+        // Where the content image is mirrored, it is there once more without its mirror image.
+        let bare = pixels(content) * planes(content);
+        let mirrored = if self.held() > bare { self.held() + bare } else { bare };
+        let decoding = content.decode_bytes.max(mirrored);
         let long = level.width.max(level.height) as f64;
         let styles = self.sources.styles.iter().zip(&self.settings.styles);
         let styles = styles
@@ -168,11 +167,11 @@ impl Pictures<'_> {
             + canvas(3.0)
             + if self.settings.start.from == StartFrom::Content { 0 } else { canvas(1.0) };
         let begin = begin
-            + self
-                .sources
-                .start
-                .as_ref()
-                .map_or(0, |start| start.decode_bytes.max(pixels(start) * planes(start)));
+            + self.sources.start.as_ref().map_or(0, |start| {
+                // Mirrored beyond its borders where there is a guard band.
+                let copies = if self.framing.guard > 0 { 2 } else { 1 };
+                start.decode_bytes.max(copies * pixels(start) * planes(start))
+            });
         let prepare = self.held() + canvas(2.0) + styles;
         // The picture is written by bands, beside the canvas.
         let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };

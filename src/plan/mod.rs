@@ -10,6 +10,7 @@ mod execution;
 mod footprint;
 mod framing;
 mod gpu;
+mod guard;
 mod levels;
 mod machine;
 mod memory;
@@ -103,6 +104,12 @@ impl Job {
     /// Megapixel-evaluations from the first level to the last.
     pub fn work(&self) -> f64 {
         self.levels.iter().map(Level::work).sum()
+    }
+
+    /// Width and height of the picture that `level` shows, px: its canvas without the guard band.
+    pub fn picture_size(&self, level: &Level) -> (usize, usize) {
+        let picture = self.framing.picture_in((level.width, level.height));
+        (picture.width, picture.height)
     }
 }
 
@@ -226,7 +233,11 @@ pub fn plan_job(
     let machine = machine.into();
     let variant = &config.variants[output.variant];
     let settings = variant.settings.clone();
-    let framing = frame((sources.content.width, sources.content.height), &settings.output);
+    let framing = frame(
+        (sources.content.width, sources.content.height),
+        &settings.output,
+        &Schedule::new(&settings),
+    );
     let spec = resolve_spec(&settings.objective);
     let name = file_name(&output.path);
     let (width, height) = (framing.width, framing.height);
@@ -246,7 +257,7 @@ pub fn plan_job(
     let threads = machine.threads;
     let pictures =
         Pictures { sources, framing: &framing, settings: &settings, spec: &spec, threads };
-    let levels = fitted((width, height), &pictures, machine).map_err(
+    let levels = fitted((width, height), framing.guard, &pictures, machine).map_err(
         |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
             let narrowed = settings.tiling.mode != TilingMode::Auto
@@ -291,15 +302,16 @@ pub fn plan_job(
     })
 }
 
-/// The pyramid of a canvas of `size` px, every level in the way that fits; else the size of the
-/// level that takes most and what that is at least.
+/// The pyramid of a picture of `size` px with `guard` px around it, every level in the way that
+/// fits; else the size of the level that takes most and what that is at least.
 fn fitted(
     size: (usize, usize),
+    guard: usize,
     pictures: &Pictures<'_>,
     machine: Machine,
 ) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
-    let mut levels =
-        levels(size, &Schedule::new(&pictures.settings.objective, &pictures.settings.pyramid));
+    let schedule = Schedule::new(pictures.settings);
+    let mut levels = levels(size, guard, &schedule);
     let count = levels.len();
     let mut refused: Option<((usize, usize), Shortage)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
@@ -336,7 +348,11 @@ fn largest(
         let side = |side: usize| (side * long / width.max(height)).max(1);
         let least = pictures.spec.deepest().map_or(1, |layer| layer.stride());
         let size = (side(width), side(height));
-        size.0.min(size.1) >= least && fitted(size, pictures, machine).is_ok()
+        let guard = match pictures.framing.guard {
+            0 => 0,
+            _ => guard::guard_band(size, &Schedule::new(pictures.settings)),
+        };
+        size.0.min(size.1) >= least && fitted(size, guard, pictures, machine).is_ok()
     };
     let (mut below, mut above) = (0, width.max(height));
     while above - below > (above / 100).max(16) {

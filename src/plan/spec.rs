@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Look, Objective, Octaves, OrAuto, Preset, Pyramid};
+use crate::config::{Look, Objective, Octaves, OrAuto, Preset, Settings};
 use crate::network::Layer;
 use crate::objective::Spec;
 
@@ -17,7 +17,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The schedule that `[pyramid]` and the preset describe.
-    pub fn new(objective: &Objective, pyramid: &Pyramid) -> Self {
+    pub fn new(Settings { objective, pyramid, .. }: &Settings) -> Self {
         let (short_side, evaluations): (u32, &[u32]) = match objective.preset {
             // Galerne et al.'s fast schedule.
             Preset::Spst | Preset::Gatys | Preset::NeuralStyle => (512, &[600, 200, 66, 30]),

@@ -1,5 +1,7 @@
-//! From a canvas to a file: band by band, with a few rows in memory whatever the canvas's size.
+//! From a canvas to a file: band by band, with a few rows in memory whatever the canvas's size. The
+//! guard band is cut off.
 
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::Tensor;
@@ -100,7 +102,7 @@ impl<'a> Finish<'a> {
     /// # Errors
     /// When a file cannot be read or written; nothing appears then.
     pub fn write(&self, canvas: &dyn Pixels, path: &Path) -> Result<(), RenderError> {
-        let (size, overwrite) = (size(canvas), Overwrite::Allow);
+        let (size, overwrite) = (self.size(canvas), Overwrite::Allow);
         let picture = Some(Writer::create(path, size.0, size.1, &self.encoding, overwrite)?);
         self.stream(canvas, Sinks { picture, ..Sinks::default() })
     }
@@ -122,7 +124,7 @@ impl<'a> Finish<'a> {
     pub fn write_preview(&self, canvas: &dyn Pixels) -> Result<NamedFile, RenderError> {
         let file = self.job.output.beside(preview_path);
         let preview =
-            Some(PreviewWriter::create(&file, size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
+            Some(PreviewWriter::create(&file, self.size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
         self.stream(canvas, Sinks { preview, ..Sinks::default() })?;
         Ok(file)
     }
@@ -136,7 +138,7 @@ impl<'a> Finish<'a> {
     /// the picture does not appear then.
     pub fn complete(&self, canvas: &dyn Pixels) -> Result<Vec<NamedFile>, RenderError> {
         let output = &self.job.settings.output;
-        let (size, picture) = (size(canvas), &self.job.output);
+        let (size, picture) = (self.size(canvas), &self.job.output);
         let overwrite = if output.overwrite { Overwrite::Allow } else { Overwrite::Refuse };
         let mut sinks = Sinks {
             picture: Some(Writer::create(picture, size.0, size.1, &self.encoding, overwrite)?),
@@ -163,12 +165,20 @@ impl<'a> Finish<'a> {
         Ok(companions)
     }
 
-    /// Pulls the canvas through colour and alpha into `sinks`, a band of rows at a time.
+    /// Width and height of what is written of `canvas`, px.
+    fn size(&self, canvas: &dyn Pixels) -> (u32, u32) {
+        let picture = self.job.framing.picture_in(canvas.size());
+        (picture.width as u32, picture.height as u32)
+    }
+
+    /// Pulls the canvas without its guard band through colour and alpha into `sinks`, a band of rows
+    /// at a time.
     fn stream(&self, canvas: &dyn Pixels, mut sinks: Sinks) -> Result<(), RenderError> {
         let (width, height) = canvas.size();
+        let picture = self.job.framing.picture_in((width, height));
         let band = (BAND_PIXELS / width).clamp(1, 256);
-        for top in (0..height).step_by(band) {
-            let rows = top..(top + band).min(height);
+        for top in (picture.top..picture.bottom()).step_by(band) {
+            let rows = top..(top + band).min(picture.bottom());
             let mut pixels = canvas.read(Rect { left: 0, top, width, height: rows.len() })?;
             if self.job.settings.output.color == ColorFrom::Content {
                 pixels.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
@@ -178,6 +188,9 @@ impl<'a> Finish<'a> {
                 );
             }
             let alpha = self.content.alpha_rows((width, height), rows);
+            let columns = picture.left..picture.right();
+            let pixels = cut(pixels, width, columns.clone());
+            let alpha = alpha.map(|alpha| cut(alpha, width, columns));
             let plane = pixels.len() / 3;
             let colours = [&pixels[..plane], &pixels[plane..2 * plane], &pixels[2 * plane..]];
             sinks.write_rows(Rows { colours, alpha: alpha.as_deref() })?;
@@ -210,9 +223,12 @@ impl Sinks {
     }
 }
 
-fn size(canvas: &dyn Pixels) -> (u32, u32) {
-    let (width, height) = canvas.size();
-    (width as u32, height as u32)
+/// `columns` of rows of `width` values.
+fn cut(rows: Vec<f32>, width: usize, columns: Range<usize>) -> Vec<f32> {
+    if columns == (0..width) {
+        return rows;
+    }
+    rows.chunks_exact(width).flat_map(|row| &row[columns.clone()]).copied().collect()
 }
 
 /// The profile of the output. The content image's own is used where colours can be written to it.

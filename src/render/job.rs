@@ -214,7 +214,8 @@ impl<'a> Climb<'a> {
         context: &RenderContext<'_>,
     ) -> Result<candle_core::Tensor, RenderError> {
         let (start, size) = (&self.job.settings.start, (level.width, level.height));
-        let canvas = starting_canvas(start, self.content, size, context.limits)?;
+        let canvas =
+            starting_canvas(start, (self.content, &self.job.framing), size, context.limits)?;
         if let Some(picture) = start.picture() {
             refuse_changed(picture, context.digests)?;
         }

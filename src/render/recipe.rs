@@ -12,7 +12,7 @@ pub fn recipe(job: &Job, run: &RunSettings, weights: &str) -> String {
     let pipeline = plain(&job.pipeline.file_name().unwrap_or_default().to_string_lossy());
     let variant = job.variant.as_deref().map(|name| format!(" ({})", plain(name)));
     let variant = variant.unwrap_or_default();
-    let levels: Vec<String> = job.levels.iter().map(describe).collect();
+    let levels: Vec<String> = job.levels.iter().map(|level| describe(job, level)).collect();
     let (version, preset) = (env!("CARGO_PKG_VERSION"), job.settings.objective.preset);
     let mut text = format!(
         "# impasto {version}: {pipeline}{variant}, preset {preset}, {}\n# weights sha256 {weights}\n# levels: {}\n",
@@ -49,7 +49,8 @@ pub fn recipe(job: &Job, run: &RunSettings, weights: &str) -> String {
 }
 
 /// A level's size, evaluations and mode.
-fn describe(level: &Level) -> String {
+fn describe(job: &Job, level: &Level) -> String {
+    let (width, height) = job.picture_size(level);
     let mode = match level.execution {
         Execution::Exact { core, history, .. } => format!("exact, core {core}, history {history}"),
         Execution::Blocks(v) => format!(
@@ -61,7 +62,7 @@ fn describe(level: &Level) -> String {
             v.core, v.rounds, v.visit, v.history
         ),
     };
-    format!("{}x{} px, {} evaluations, {mode}", level.width, level.height, level.evaluations)
+    format!("{width}x{height} px, {} evaluations, {mode}", level.evaluations)
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ pub struct Seams {
     pub control: Boundaries,
 }
 
-/// Measures `picture`, planar `[3, H, W]`, sRGB 0..1, whose tiles have cores of `core` px;
+/// Measures `picture`, planar `[3, H, W]`, sRGB 0..1, whose tiles have cores of `core` px, the first
+/// of which begin `guard` px outside of it;
 /// `content` is the content image at the same size. Nothing when no boundary of a grid lies [`LINES`]
 /// px from the border.
 ///
@@ -76,7 +77,7 @@ pub fn measure(
     picture: &[f32],
     size: (usize, usize),
     content: Option<&[f32]>,
-    core: usize,
+    (core, guard): (usize, usize),
 ) -> Option<Seams> {
     let views = [View::new(picture, size, true), View::new(picture, size, false)];
     let contents =
@@ -88,7 +89,7 @@ pub fn measure(
             .flat_map(|(i, view)| view.edges(core, offset, contents.as_ref().map(|c| &c[i])));
         summary(edges.collect())
     };
-    Some(Seams { grid: boundaries(0)?, control: boundaries(core / 2)? })
+    Some(Seams { grid: boundaries(guard % core)?, control: boundaries((guard + core / 2) % core)? })
 }
 
 /// One edge: where, ratio of differences, step in colour.
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn a_picture_without_seams_shows_none() {
         for core in [128, 160, 256] {
-            let seams = measure(&strokes(1), SIZE, None, core).unwrap();
+            let seams = measure(&strokes(1), SIZE, None, (core, 0)).unwrap();
             assert!(seams.grid.worst_ratio < 1.2, "{seams:?}");
             assert!(seams.grid.worst_ratio < 1.1 * seams.control.worst_ratio, "{seams:?}");
             assert!(seams.grid.count > 0 && seams.control.count > 0);
@@ -256,9 +257,17 @@ mod tests {
                 *value += if y.is_multiple_of(2) { 0.2 } else { -0.2 };
             }
         }
-        let seams = measure(&picture, SIZE, None, 128).unwrap();
+        let seams = measure(&picture, SIZE, None, (128, 0)).unwrap();
         assert!(seams.grid.worst_ratio > 1.2 * seams.control.worst_ratio, "{seams:?}");
         assert_eq!(seams.grid.worst_at, Place { vertical: true, at: 256, from: 128, to: 256 });
+        // And where a guard band of 28 px was cut off.
+        let inside = |c: usize| (28..height - 28).map(move |y| (c * height + y) * width);
+        let cut: Vec<f32> = (0..3)
+            .flat_map(inside)
+            .flat_map(|row| picture[row + 28..row + width - 28].iter().copied())
+            .collect();
+        let seams = measure(&cut, (width - 56, height - 56), None, (128, 28)).unwrap();
+        assert_eq!(seams.grid.worst_at, Place { vertical: true, at: 228, from: 100, to: 228 });
     }
 
     #[test]
@@ -271,16 +280,17 @@ mod tests {
                 .map(|(i, v)| if i % width >= 256 && i < picture.len() / 3 { v + 0.1 } else { *v })
                 .collect()
         };
-        let plain = measure(&strokes(1), SIZE, Some(&content), 256).unwrap();
-        let tinted = measure(&stepped(&strokes(1)), SIZE, Some(&content), 256).unwrap();
+        let plain = measure(&strokes(1), SIZE, Some(&content), (256, 0)).unwrap();
+        let tinted = measure(&stepped(&strokes(1)), SIZE, Some(&content), (256, 0)).unwrap();
         assert!(tinted.grid.worst_step > plain.grid.worst_step + 3.0, "{plain:?} {tinted:?}");
         assert!((tinted.control.worst_step - plain.control.worst_step).abs() < 1.0);
-        let both = measure(&stepped(&strokes(1)), SIZE, Some(&stepped(&content)), 256).unwrap();
+        let both =
+            measure(&stepped(&strokes(1)), SIZE, Some(&stepped(&content)), (256, 0)).unwrap();
         assert!((both.grid.worst_step - plain.grid.worst_step).abs() < 1.5, "{plain:?} {both:?}");
     }
 
     #[test]
     fn a_picture_without_boundaries_has_no_seams() {
-        assert!(measure(&strokes(1), SIZE, None, 512).is_none());
+        assert!(measure(&strokes(1), SIZE, None, (512, 0)).is_none());
     }
 }

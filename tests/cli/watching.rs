@@ -110,7 +110,8 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
 fn without_a_terminal_there_are_plain_lines() {
     let folder = Folder::new();
     let ran = folder.run(&[]).exits(0);
-    assert!(ran.err.contains("level 1/1 96x64  evaluation 4/4  content "), "{ran:?}");
+    // The canvas with its guard band.
+    assert!(ran.err.contains("level 1/1 98x66  evaluation 4/4  content "), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('\r'), "{ran:?}");
 }
 

@@ -55,7 +55,7 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let pipeline = folder.path().join("pipeline.toml");
     let text = format!(
         "input.content = 'photo.png'\nstyle.image = 'photo.png'\ncompute.memory-gib = 64\n[output]\nname = 'big.tiff'\ncompression = 'none'\n\
-         long-side-px = {}\ndpi = 300\nbit-depth = 16\n",
+         long-side-px = {}\ndpi = 300\nbit-depth = 16\nguard-band = false\n",
         SIZE.0
     );
     std::fs::write(&pipeline, text).unwrap();

@@ -97,6 +97,10 @@ settings! {
         /// shows more of the photograph where a cut leaves some, and then its mirror image. The
         /// print inside stays as it is.
         bleed_mm: Mm = Mm(0.0), Pixels, Number(0.0, 100.0);
+        /// Whether a band around the picture is painted with it and then cut off: about 1.5 % of
+        /// its sides, at most 6 % more pixels at any level. It takes the discoloured line that the
+        /// network leaves along every border. The picture has the size that was asked for.
+        guard_band: bool = true, Pixels;
         /// Whether a picture that exists is replaced.
         overwrite: bool = false, Nothing;
         /// Whose colours: `content` keeps the photograph's chroma.

@@ -27,6 +27,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("output.fit", "'cover'", "\"cover\"", "'crop'"),
     ("output.crop-focus", "[0, 0.25]", "[0.0, 0.25]", "[0.5]"),
     ("output.bleed-mm", "3", "3.0", "inf"),
+    ("output.guard-band", "false", "false", "2"),
     ("output.overwrite", "true", "true", "1"),
     ("output.color", "'content'", "\"content\"", "'Content'"),
     ("output.bit-depth", "16", "16", "12"),

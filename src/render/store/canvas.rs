@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::config::{Start, StartFrom};
 use crate::image::{self, Light, Limits, Picture};
 use crate::network::VGG_MEAN_RGB;
+use crate::plan::Framing;
 use crate::random::Noise;
 use crate::render::error::RenderError;
 use crate::render::store::content::ContentImage;
@@ -55,18 +56,23 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
 }
 
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0:
-/// no noise, 1: nothing else).
+/// no noise, 1: nothing else). A starting image shows what `framing` writes; its mirror image
+/// continues it in the guard band.
 ///
 /// # Errors
 /// When the starting image cannot be read.
 pub fn starting_canvas(
     start: &Start,
-    content: &ContentImage,
+    (content, framing): (&ContentImage, &Framing),
     (width, height): (usize, usize),
     limits: &Limits,
 ) -> Result<Tensor, RenderError> {
     let base = match start.picture() {
-        Some(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
+        Some(path) => {
+            let picture = image::decode(path, limits)?;
+            let canvas = framing.canvas_over((picture.width as usize, picture.height as usize));
+            ContentImage::framed(picture, canvas).tensor(width, height)?
+        }
         None => content.tensor(width, height)?,
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };

@@ -14,9 +14,9 @@ use crate::render::store::unchanged::refuse_changed;
 
 /// A content image and the part of it that a canvas shows.
 ///
-/// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed
-/// reaches beyond the photograph, it is continued by its mirror image, as print shops do it: edges
-/// stay whole and no colour is made up.
+/// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed or
+/// a guard band reaches beyond the photograph, it is continued by its mirror image, as print shops do
+/// it: edges stay whole and no colour is made up.
 pub struct ContentImage {
     picture: Picture,
     window: Window,
@@ -38,7 +38,7 @@ impl ContentImage {
                 found,
             });
         }
-        Ok(Self::framed(picture, framing))
+        Ok(Self::framed(picture, framing.crop))
     }
 
     /// The content image of a job, which has to be the file of its digest.
@@ -51,10 +51,10 @@ impl ContentImage {
         Ok(opened)
     }
 
-    /// `picture`, which measures what `framing` was made for, as `framing` shows it.
-    fn framed(picture: Picture, framing: &Framing) -> Self {
+    /// A canvas that shows the part `crop` of `picture`: left, top, width, height, in its pixels.
+    pub fn framed(picture: Picture, crop: [f64; 4]) -> Self {
         let found = (picture.width as usize, picture.height as usize);
-        let [left, top, width, height] = framing.crop;
+        let [left, top, width, height] = crop;
         // How far the part reaches beyond each border, in whole pixels, and as far again as a
         // filter sees; a rounding is no reach.
         let beyond = |length: f64| if length > 1e-6 { length.ceil() as usize + 3 } else { 0 };
