@@ -36,7 +36,8 @@ fn convolutions(criterion: &mut Criterion) {
     group.sample_size(10);
     for (inputs, outputs, side) in SHAPES {
         let shape = |channels| Shape { channels, height: side, width: side };
-        let map = Map::from_planar(&cache, shape(inputs), &noise(inputs * side * side));
+        let map =
+            Map::from_planar(&cache, shape(inputs), &noise(inputs * side * side)).expect("memory");
         let weights = noise(inputs * outputs * 9);
         let bias = vec![0.0; outputs];
         group.throughput(Throughput::Elements((side * side * inputs * outputs * 18) as u64));
@@ -46,8 +47,9 @@ fn convolutions(criterion: &mut Criterion) {
                     continue;
                 }
                 let layer = Layer3x3 { weights: &weights, outputs, inputs };
-                let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, bfloat16);
-                let mut out = Map::new(&cache, shape(outputs));
+                let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, bfloat16)
+                    .expect("memory");
+                let mut out = Map::new(&cache, shape(outputs)).expect("memory");
                 let name = format!("{}{}", isa.name(), if bfloat16 { "-bfloat16" } else { "" });
                 group.bench_function(
                     BenchmarkId::new(name, format!("{inputs}-{outputs}-{side}")),
@@ -64,11 +66,8 @@ fn convolutions(criterion: &mut Criterion) {
                                 outputs,
                                 area,
                             }
-                            .run(Sink::Relu {
-                                bias: &bias,
-                                out: &mut out,
-                                mask: None,
-                            });
+                            .run(Sink::Relu { bias: &bias, out: &mut out, mask: None })
+                            .expect("memory");
                         });
                     },
                 );
@@ -84,7 +83,7 @@ fn grams(criterion: &mut Criterion) {
     group.sample_size(10);
     for (channels, side, stride) in [(128, 256, 2), (256, 128, 4), (512, 64, 8), (512, 32, 16)] {
         let shape = Shape { channels, height: side, width: side };
-        let map = Map::from_planar(&cache, shape, &noise(channels * side * side));
+        let map = Map::from_planar(&cache, shape, &noise(channels * side * side)).expect("memory");
         for isa in Isa::available() {
             let job = gram::Summation {
                 isa,

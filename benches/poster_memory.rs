@@ -17,13 +17,13 @@ use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{RoundContext, Rounds, TileResult, resized_file, store_tile};
+use impasto::internal::{RoundContext, Rounds, TileContext, TileResult, resized_file, store_tile};
 use impasto::network::{Isa, Precision, Weights};
 use impasto::objective::Spec;
 use impasto::optimise::Method;
 use impasto::plan::{Execution, RoundMode, Visits};
 use impasto::render::{Engine, style_targets};
-use impasto::tiling::{CanvasFile, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Planes};
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -118,7 +118,7 @@ fn main() -> Result<(), Anything> {
         targets: &targets,
         content: &content,
         visits,
-        context: RoundContext::default_context(&spec),
+        context: TileContext::Features,
         method: Method::Lbfgs { history: visits.history, rate: 1.0 },
     };
     let rounds = Rounds { context: &context, scratch: directory, job: 0, level: 0 };

@@ -2,7 +2,7 @@
 //! strokes, and the pictures.
 //!
 //! ```text
-//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0]
+//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0] [preset=spst]
 //! ```
 //!
 //! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40
@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor};
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{Canvas, RoundContext, Rounds, resized};
-use impasto::network::{Isa, Margins, Network, Precision, Request, Weights};
+use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, resized};
+use impasto::network::{Isa, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::{Lbfgs, Method};
 use impasto::plan::{RoundMode, Visits};
@@ -153,12 +153,16 @@ fn main() -> Result<(), Anything> {
     let [content, style, side, mode, out, options @ ..] = words.as_slice() else {
         return Err("see the head of this file".into());
     };
-    let options: HashMap<&str, usize> = options
-        .iter()
-        .filter_map(|o| o.split_once('='))
-        .filter_map(|(k, v)| Some((k, v.parse().ok()?)))
-        .collect();
-    let option = |key: &str, default: usize| options.get(key).copied().unwrap_or(default);
+    let options: HashMap<&str, &str> =
+        options.iter().filter_map(|option| option.split_once('=')).collect();
+    let option = |key: &str, default: usize| {
+        options.get(key).and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    let spec = match options.get("preset").copied() {
+        None | Some("spst") => Spec::spst(),
+        Some("wasserstein") => Spec::wasserstein(),
+        Some(other) => return Err(format!("no preset {other}").into()),
+    };
     let side: usize = side.parse()?;
     let out = Path::new(out);
     let engine = Engine::new(
@@ -167,8 +171,7 @@ fn main() -> Result<(), Anything> {
         Precision::Float32,
         rayon::ThreadPoolBuilder::new().build()?,
     );
-    let mut studio =
-        Studio { engine, spec: Spec::spst(), content: content.into(), style: style.into() };
+    let mut studio = Studio { engine, spec, content: content.into(), style: style.into() };
     let start = studio.start(side, &out.with_file_name(format!("start-{side}.canvas")))?;
     let visits = Visits {
         core: option("core", 1024),
@@ -177,9 +180,10 @@ fn main() -> Result<(), Anything> {
         visit: option("visit", 20),
         history: option("history", 100),
     };
-    let margins = Margins::exact(studio.spec.taps());
-    let context_px =
-        if option("gradient-context", 0) == 1 { margins.gradient } else { margins.features };
+    let context = match option("gradient-context", 0) {
+        1 => TileContext::Gradient,
+        _ => TileContext::Features,
+    };
     let content = picture_tensor(&decode(&studio.content, &Limits::default())?, side, side)?
         .flatten_all()?
         .to_vec1::<f32>()?;
@@ -203,7 +207,7 @@ fn main() -> Result<(), Anything> {
         targets: &targets,
         content: &content,
         visits,
-        context: context_px,
+        context,
         method: Method::Lbfgs { history: visits.history, rate: 1.0 },
     };
     let values: Vec<f32> = match mode.as_str() {
@@ -226,7 +230,7 @@ fn main() -> Result<(), Anything> {
             let stop = CancellationToken::new();
             let mut watcher = Watcher { listener: &mut listener, cancellation: &stop };
             let start = CanvasFile::create_with(&rounds.canvas_path(0), (side, side), &start)?;
-            let mut state = rounds.resume(Canvas::File(start))?;
+            let mut state = rounds.resume(Canvas::File(start), &mut |note| eprintln!("{note}"))?;
             while state.round < visits.rounds {
                 rounds.advance(&mut state, &mut watcher)?;
             }

@@ -22,11 +22,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut frames = 0;
     let mut listener = |event: &Event| {
         let Event::Saved { path, .. } = event else { return };
+        // Events name files as seen from the pipeline's folder.
+        let path = config.home.locate(path);
         // Previews of finished levels are saved too; they stay where they are.
         if !path.to_string_lossy().contains(".preview.") {
             let extension = path.extension().unwrap_or_default().to_string_lossy();
             let frame = Path::new(&folder).join(format!("frame-{frames:05}.{extension}"));
-            match std::fs::rename(path, &frame) {
+            match std::fs::rename(&path, &frame) {
                 Ok(()) => frames += 1,
                 Err(error) => eprintln!("{}: {error}", frame.display()),
             }

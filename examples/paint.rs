@@ -13,6 +13,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let summary = batch::run(&plan, &mut engine, &Limits::default(), &mut watcher);
     summary.finished.iter().for_each(|(picture, _)| println!("{}", picture.display()));
     unusable.iter().for_each(|(output, why)| eprintln!("{}: {why}", output.path.display()));
-    summary.failed.iter().for_each(|(picture, why)| eprintln!("{picture}: {why}"));
+    summary.failed.iter().for_each(|job| eprintln!("{}: {}", job.name, job.error));
     Ok(())
 }

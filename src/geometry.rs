@@ -87,6 +87,13 @@ impl Rect {
         Rect { left, top, width: self.right() / 2 - left, height: self.bottom() / 2 - top }
     }
 
+    /// The pixels that any of these takes part in where the canvas is halved `octave` times.
+    pub fn at_octave(&self, octave: usize) -> Rect {
+        let (left, top) = (self.left >> octave, self.top >> octave);
+        let end = |end: usize| end.div_ceil(1 << octave);
+        Rect { left, top, width: end(self.right()) - left, height: end(self.bottom()) - top }
+    }
+
     /// What both rectangles cover; empty where they do not meet.
     pub fn intersection(&self, other: &Rect) -> Rect {
         let (left, top) = (self.left.max(other.left), self.top.max(other.top));

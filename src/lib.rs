@@ -92,8 +92,8 @@
 //! 4 plan                                    settings and probes to numbers; pure
 //! 3 objective config                        losses over the network; TOML, checked
 //! 2 image tiling network optimise           pictures; grids; VGG19; L-BFGS and Adam
-//! 1 kernels
-//! 0 units geometry event files random tensor
+//! 1 kernels event planes resources          vector instructions; events; planes of floats on disk; limits
+//! 0 units geometry files format memory random tensor
 //! ```
 
 pub mod batch;
@@ -104,6 +104,8 @@ pub mod event;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]
+pub mod format;
+#[doc(hidden)]
 pub mod geometry;
 pub mod image;
 pub mod journal;
@@ -113,6 +115,8 @@ pub mod journal;
 )]
 mod kernels;
 #[doc(hidden)]
+pub mod memory;
+#[doc(hidden)]
 pub mod network;
 #[doc(hidden)]
 pub mod objective;
@@ -120,11 +124,15 @@ pub mod objective;
 pub mod optimise;
 pub mod plan;
 #[doc(hidden)]
+pub mod planes;
+#[doc(hidden)]
 pub mod random;
 #[doc(hidden)]
 pub mod render;
 #[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
+pub mod resources;
 #[doc(hidden)]
 pub mod tensor;
 #[doc(hidden)]
@@ -132,6 +140,7 @@ pub mod tiling;
 #[doc(hidden)]
 pub mod units;
 
+pub use files::{FileId, Home, NamedFile};
 pub use network::{Isa, Precision, Weights, WeightsError};
 pub use render::{Engine, RenderError};
 
@@ -140,7 +149,7 @@ pub use render::{Engine, RenderError};
 #[doc(hidden)]
 pub mod internal {
     pub use crate::kernels::{buffer, convolve, gram, map, winograd};
-    pub use crate::render::rounds::context::{RoundContext, TileObjective};
+    pub use crate::render::rounds::context::{RoundContext, TileContext, TileObjective};
     pub use crate::render::rounds::run::{RoundState, Rounds, store as store_tile};
     pub use crate::render::rounds::visit::TileResult;
     pub use crate::render::store::canvas::resized;

@@ -15,14 +15,14 @@ use impasto::event::CancellationToken;
 use impasto::event::{Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{Canvas, RoundContext, Rounds, tensor_targets};
+use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, tensor_targets};
 use impasto::network::gpu::{CandleNetwork, Convolutions};
 use impasto::network::{CpuNetwork, Isa, Layer, Network, Pooling, Precision};
 use impasto::objective::{Spec, StyleTargets};
 use impasto::optimise::Method;
 use impasto::plan::{RoundMode, Visits};
 use impasto::render::{Evaluator, RenderError, TilePlan, WorkerPool, style_targets};
-use impasto::tiling::{CanvasFile, Pixels, Planes};
+use impasto::tiling::{CanvasFile, Planes};
 use support::networks::{Breaking, Stingy};
 use support::{path, random_pixels, relative_l2, small_network};
 
@@ -137,7 +137,7 @@ fn rounds_go_on_without_a_lost_device() {
             targets: &targets,
             content: &content,
             visits,
-            context: RoundContext::default_context(&spec),
+            context: TileContext::Features,
             method: Method::Lbfgs { history: visits.history, rate: 1.0 },
         };
         let scratch = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ fn rounds_go_on_without_a_lost_device() {
             }
         };
         let start = CanvasFile::create_with(&rounds.canvas_path(0), SIZE, &start).unwrap();
-        let mut state = rounds.resume(Canvas::File(start)).unwrap();
+        let mut state = rounds.resume(Canvas::File(start), &mut |note| panic!("{note}")).unwrap();
         let mut watcher =
             Watcher { listener: &mut listener, cancellation: &CancellationToken::new() };
         for _ in 0..visits.rounds {

@@ -8,7 +8,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use impasto::batch::{self, PrepareError, Summary};
+use impasto::batch::{self, PrepareError, PrepareOptions, Summary};
 use impasto::config;
 use impasto::event::CancellationToken;
 use impasto::event::{Event, TargetOrigin, Watcher};
@@ -83,7 +83,8 @@ impl Place {
         let config = config::load(&self.path("pipeline.toml"), &overrides).unwrap();
         let (plan, unplanned) = batch::plan(&config);
         assert!(unplanned.is_empty(), "{unplanned:?}");
-        let mut collection = batch::prepare(&config, plan, engine.weights().sha256(), false)?;
+        let mut collection =
+            batch::prepare(&config, plan, engine.weights().sha256(), PrepareOptions::default())?;
         let stop = CancellationToken::new();
         let mut listener = |event: &Event| hear(event, &stop);
         Ok(collection.run(
@@ -98,7 +99,7 @@ impl Place {
         let mut events = vec![];
         let summary = self.run(engine, &[], &mut |event, _| events.push(event.clone())).unwrap();
         assert!(
-            summary.failed.is_empty() && summary.broken.is_none() && !summary.interrupted,
+            summary.failed.is_empty() && summary.fatal.is_none() && !summary.interrupted,
             "{summary:?}"
         );
         events
@@ -268,22 +269,7 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
     let mut engine = new_engine(2);
     for (name, more) in WAYS {
         let (expected, _) = undisturbed(1, more);
-        let stopped = || {
-            let place = Place::new(1, more);
-            let mut work = 0;
-            place
-                .run(&mut new_engine(2), &[], &mut |event, stop| {
-                    work += usize::from(matches!(
-                        event,
-                        Event::Evaluated { .. } | Event::TileFinished { .. }
-                    ));
-                    if work == 8 {
-                        stop.cancel();
-                    }
-                })
-                .unwrap();
-            place
-        };
+        let stopped = || stopped(&mut new_engine(2), more);
         let files = stopped().checkpoint_files().len();
         assert!(files >= 3, "{name}: {files}");
         for file in 0..files {
@@ -306,6 +292,122 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
         assert!(told.iter().any(|event| matches!(event, Event::Warning { message } if message.contains("cannot be used"))), "{told:?}");
         assert_eq!(place.pictures(), expected, "{name}, all damaged");
     }
+}
+
+/// A run of one picture that was stopped after some evaluations or tiles.
+fn stopped(engine: &mut Engine, more: &str) -> Place {
+    let place = Place::new(1, more);
+    let mut work = 0;
+    let mut hear = |event: &Event, stop: &CancellationToken| {
+        work += usize::from(matches!(event, Event::Evaluated { .. } | Event::TileFinished { .. }));
+        if work == 8 {
+            stop.cancel();
+        }
+    };
+    place.run(engine, &[], &mut hear).unwrap();
+    place
+}
+
+/// Files of the checkpoints with their bytes.
+fn kept(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+    let read = |path: PathBuf| (path.clone(), std::fs::read(path).unwrap_or_default());
+    place.checkpoint_files().into_iter().map(read).collect()
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_ends_the_run_and_nothing_is_lost() {
+    let mut engine = new_engine(2);
+    for (name, more) in WAYS {
+        let (expected, _) = undisturbed(1, more);
+        let files = stopped(&mut engine, more).checkpoint_files().len();
+        let mut ended = 0;
+        for file in 0..files {
+            let place = stopped(&mut engine, more);
+            let path = place.checkpoint_files()[file].clone();
+            // The system refuses to read a directory as a file, as it refuses a file on a share that
+            // is away: the bytes are as good as ever.
+            let aside = path.with_extension("aside");
+            let aside = place.path(&aside.file_name().unwrap().to_string_lossy());
+            std::fs::rename(&path, &aside).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            let before = kept(&place);
+            let summary = place.run(&mut engine, &[], &mut |_, _| {}).unwrap();
+            if let Some(error) = &summary.fatal {
+                ended += 1;
+                let words = error.to_string();
+                assert!(
+                    words.contains(&*path.to_string_lossy())
+                        && words.contains("the checkpoints are kept"),
+                    "{words}"
+                );
+                // A level in rounds has made its first canvases anew by then.
+                let after = kept(&place);
+                let all = before.iter().all(|file| after.contains(file));
+                assert!(all && path.is_dir(), "{name}, {}", path.display());
+                std::fs::remove_dir(&path).unwrap();
+                std::fs::rename(&aside, &path).unwrap();
+                place.finish(&mut engine);
+            }
+            assert!(place.pictures() == expected, "{name}, {}", path.display());
+        }
+        assert!(ended > 0, "{name}: no file of {files} was needed");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_without_permission_to_read_ends_the_run_and_nothing_is_lost() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut engine = new_engine(2);
+    let (expected, _) = undisturbed(1, WAYS[0].1);
+    let place = stopped(&mut engine, WAYS[0].1);
+    let before = kept(&place);
+    let set = |mode: u32| {
+        let files = place.checkpoint_files().into_iter();
+        files.filter(|path| path.extension().is_some_and(|e| e == "vector")).for_each(|path| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+        });
+    };
+    set(0);
+    let readable = place.checkpoint_files().iter().all(|path| std::fs::read(path).is_ok());
+    if readable {
+        println!("skipped: this user may read everything");
+        return;
+    }
+    let summary = place.run(&mut engine, &[], &mut |_, _| {}).unwrap();
+    assert!(summary.fatal.is_some_and(|error| error.to_string().contains("ermission denied")));
+    set(0o644);
+    assert!(kept(&place) == before);
+    place.finish(&mut engine);
+    assert_eq!(place.pictures(), expected);
+}
+
+#[test]
+fn a_checkpoint_of_another_version_ends_the_run_and_stays() {
+    let mut engine = new_engine(2);
+    let place = stopped(&mut engine, WAYS[0].1);
+    let files = place.checkpoint_files();
+    let of_kind = |kind: &str| {
+        let of_kind = files.iter().filter(|path| path.extension().is_some_and(|e| e == kind));
+        of_kind.max().unwrap().clone()
+    };
+    let body = "{}";
+    let manifest =
+        format!("impasto-checkpoint 1 {:08x} 2\n{body}", crc32fast::hash(body.as_bytes()));
+    for (path, bytes, format) in [
+        (of_kind("checkpoint"), manifest.as_bytes(), "`impasto-checkpoint` 1"),
+        (of_kind("vector"), &b"impasto-vector-1\x03\0\0\0"[..], "`impasto-vector-1`"),
+    ] {
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let before = kept(&place);
+        let summary = place.run(&mut engine, &[], &mut |_, _| {}).unwrap();
+        let words = summary.fatal.expect("it ends").to_string();
+        assert!(words.contains(format) && words.contains("--restart"), "{words}");
+        assert!(kept(&place) == before);
+        std::fs::write(&path, whole).unwrap();
+    }
+    place.finish(&mut engine);
 }
 
 #[test]
@@ -377,7 +479,7 @@ fn what_changes_pixels_is_refused_and_what_does_not_is_not() {
     std::fs::write(place.path("style.png"), style).unwrap();
     let photograph = std::fs::read(place.path("photos/0.png")).unwrap();
     picture(&place.path("photos/0.png"), 7, (96, 80));
-    refused(&[], &["the photograph photos/0.png"]);
+    refused(&[], &["the content image photos/0.png"]);
     std::fs::write(place.path("photos/0.png"), photograph).unwrap();
     // Another number of threads, another interval, another core and less memory: the same bytes.
     let overrides = [
@@ -438,8 +540,13 @@ fn photographs_that_join_are_the_only_ones_painted_and_targets_are_shared() {
     );
     // And then there is nothing left.
     let config = config::load(&place.path("pipeline.toml"), &[]).unwrap();
-    let collection =
-        batch::prepare(&config, batch::plan(&config).0, engine.weights().sha256(), false).unwrap();
+    let collection = batch::prepare(
+        &config,
+        batch::plan(&config).0,
+        engine.weights().sha256(),
+        PrepareOptions::default(),
+    )
+    .unwrap();
     assert!(collection.pending().is_empty());
 }
 

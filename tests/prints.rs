@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, GenericImageView, ImageDecoder, Rgba, RgbaImage};
-use impasto::config::{Effect, RunSettings};
+use impasto::config::{Effect, RunSettings, preview_path, pyramid_path};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, content_colours, linear_from_coded};
 use impasto::plan::Job;
 use impasto::random::Noise;
-use impasto::render::{ContentImage, Finish, preview_path, pyramid_path};
+use impasto::render::{ContentImage, Finish};
 use impasto::tiling::{CanvasFile, Pixels, Planes};
 
 /// The hash of no network.
@@ -84,6 +84,7 @@ fn complete(job: &Job, values: &[f32]) -> (Vec<PathBuf>, Vec<String>) {
     let photograph = photograph(job);
     let finish = finish(job, &photograph);
     let companions = finish.complete(&Planes::new(size(job), values).unwrap()).unwrap();
+    let companions = companions.into_iter().map(|file| file.path).collect();
     (companions, finish.warnings().to_vec())
 }
 
@@ -97,7 +98,8 @@ fn a_canvas_in_a_file_gives_the_same_bytes_as_one_in_memory() {
         complete(&job, &values);
         let first = std::fs::read(&job.output).unwrap();
         let file = CanvasFile::create_with(&studio.path("canvas"), size(&job), &values).unwrap();
-        let other = Job { output: studio.path(&format!("other-{name}")), ..job };
+        let output = job.home.output(studio.path(&format!("other-{name}")));
+        let other = Job { output, ..job };
         let photograph = photograph(&other);
         finish(&other, &photograph).complete(&file).unwrap();
         assert_eq!(std::fs::read(&other.output).unwrap(), first, "{name}");
@@ -115,7 +117,7 @@ impl Pixels for Bands {
         self.size
     }
 
-    fn read(&self, rect: Rect) -> Result<Vec<f32>, impasto::tiling::CanvasError> {
+    fn read(&self, rect: Rect) -> Result<Vec<f32>, impasto::planes::PlaneError> {
         let mut next = self.next.lock().unwrap();
         assert_eq!((rect.left, rect.top, rect.width), (0, *next, self.size.0));
         assert!(rect.height <= 256, "{} rows at once", rect.height);
@@ -379,7 +381,7 @@ fn a_print_holds_the_pipeline_that_makes_it_again() {
             (&job.name, &job.content, &job.framing, &job.spec)
         );
         let listing = |job: &Job| {
-            let all = job.settings.listing(studio.folder.path());
+            let all = job.settings.listing(&job.home);
             all.into_iter().filter(|one| one.effect == Effect::Pixels).collect::<Vec<_>>()
         };
         assert_eq!(listing(second), listing(&job), "{name}");

@@ -96,16 +96,29 @@ fn statistics_are_computed_once_and_found_again() {
     assert_eq!(studio.paint(7), (vec![Cached, Shared], vec![]));
     assert_eq!(studio.pictures(), pictures, "a cached painting gives the same pictures");
 
-    // A damaged file is told, never trusted, and mended.
+    // A damaged file, and one of an earlier format, is reported, never trusted, and mended.
     let file = studio.files().pop().unwrap();
-    let mut bytes = std::fs::read(&file).unwrap();
-    let last = bytes.len() - 3;
-    bytes[last] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
-    let (origins, warnings) = studio.paint(7);
-    assert_eq!(origins, [Computed, Shared]);
-    assert!(warnings.len() == 1 && warnings[0].contains("checksum"), "{warnings:?}");
-    assert_eq!(studio.pictures(), pictures);
+    let whole = std::fs::read(&file).unwrap();
+    let changed = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for (bytes, words) in [
+        (changed(50), "the checksum of its head is wrong"),
+        (changed(whole.len() / 2), "the checksum of row 0 is wrong"),
+        (changed(whole.len() - 3), "the checksum at its end is wrong"),
+        (whole[..whole.len() / 2].to_vec(), "its end is missing"),
+        (b"impasto-targets 1\n0123".to_vec(), "`impasto-targets`"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let (origins, warnings) = studio.paint(7);
+        assert_eq!(origins, [Computed, Shared]);
+        let named = |text: &str| text.contains(words) && text.contains(".targets");
+        assert!(warnings.len() == 1 && named(&warnings[0]), "{warnings:?}");
+        assert_eq!(studio.pictures(), pictures);
+        assert_eq!(std::fs::read(&file).unwrap(), whole, "{words}");
+    }
     assert_eq!(studio.paint(7), (vec![Cached, Shared], vec![]));
 
     // Another painting under the same name, and other weights, are other statistics.

@@ -1,81 +1,131 @@
-//! Many jobs: planned, begun or taken up again, worked through past failures.
+//! Many jobs: planned, started or resumed, and done one after the other past failures.
 //!
-//! [`plan`] probes the photographs, [`prepare`] finds or makes the run directory and says what is
-//! left to do, and [`Collection::run`] does it. [`run`] does a plan without a run directory:
-//! nothing is kept then but the pictures.
+//! [`load`] reads a pipeline and what earlier runs have left, [`plan`] probes the content images,
+//! [`prepare`] finds or makes the run directory and says what is left to do, and
+//! [`Collection::run`] does it. [`run`] does a plan without a run directory: nothing is kept then
+//! but the pictures.
 
+mod job_match;
+mod obstacles;
 mod prefetch;
 mod prepare;
+mod queue;
+mod recorder;
 mod scheduler;
-mod share;
+mod workers;
 mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, OutputFile, ProfileSource, Variant};
+use crate::config::{self, Config, OrAuto, OutputFile, Problems, ProfileSource, Variant};
 use crate::event::{Losses, Watcher};
+use crate::files::Digests;
 use crate::image::{self, Limits};
-use crate::plan::{Gpus, Job, Machine, Plan, PlanError, Source, Sources, plan_job};
+use crate::journal::past_runs;
+use crate::plan::{
+    Gpus, Job, Machine, Plan, PlanError, Source, Sources, memory_of_one, plan_job, resolve_spec,
+};
 use crate::render::{Engine, RenderError};
+use crate::resources::{self, Memory};
 
-pub use prepare::{Collection, PrepareError, prepare};
-use scheduler::Scheduler;
+pub use obstacles::{PrepareError, obstacles};
+pub use prepare::{Collection, PrepareOptions, prepare};
+use scheduler::{Extent, Scheduler};
 
 /// What became of a run's jobs.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// Pictures made, with their last losses, in job order.
     pub finished: Vec<(PathBuf, Losses)>,
-    /// Jobs that could not be done, by name, and why.
-    pub failed: Vec<(String, RenderError)>,
+    /// Jobs that could not be done.
+    pub failed: Vec<FailedJob>,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
     /// Where the picture so far is, when the run was stopped within one.
     pub partial: Option<PathBuf>,
-    /// What made it impossible to go on with any picture, such as a full disk.
-    pub broken: Option<RenderError>,
+    /// What ended the run for all jobs, such as a full disk.
+    pub fatal: Option<RenderError>,
+}
+
+/// A job that could not be done.
+#[derive(Debug)]
+pub struct FailedJob {
+    /// The output's file name, as text.
+    pub name: String,
+    /// Why.
+    pub error: RenderError,
+}
+
+/// Reads and checks a pipeline file as [`config::load`] does. What earlier runs have written into
+/// its output directory is no content, and content images keep the numbers that they have in its
+/// newest run.
+///
+/// # Errors
+/// All problems of the pipeline.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    config::load_after(path, overrides, &past_runs)
 }
 
 /// Why one output of a configuration cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// Its photograph cannot be used.
+    /// Its content image cannot be used.
     #[error(transparent)]
     Image(#[from] image::Error),
     /// Its size makes no sense.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(PlanError),
+    /// It does not fit the memory.
+    #[error("{error}; a run may use {memory}")]
+    Memory {
+        /// What does not fit.
+        error: PlanError,
+        /// What there is.
+        memory: Box<Memory>,
+    },
 }
 
-/// Reads the photographs' headers and plans every output of `config`. Outputs that cannot be
-/// planned are returned beside the plan, each with its reason.
+/// Reads the headers of the content images and plans every output of `config`, for the memory that
+/// this process may use now. Outputs that cannot be planned are returned beside the plan, each with
+/// its reason.
 pub fn plan(config: &Config) -> (Plan, Vec<(OutputFile, JobError)>) {
     plan_on(config, None)
 }
 
 /// [`plan`] for tiles that are computed on `gpus`, if there are any.
 pub fn plan_on(config: &Config, gpus: Option<Gpus>) -> (Plan, Vec<(OutputFile, JobError)>) {
+    // Asked once: every decision of the run is made by the same number.
+    let compute = &config.run.compute;
+    let (threads, _) = resources::threads(compute.threads);
+    let memory = Memory::ask(compute.memory_gib, threads);
     let mut jobs: Vec<Job> = Vec::new();
     let mut failed = Vec::new();
     for output in config.outputs() {
-        match plan_output(config, &output, jobs.len(), gpus) {
+        match plan_output(config, &output, jobs.len(), &memory, gpus) {
             Ok(job) => jobs.push(job),
             Err(error) => failed.push((output, error)),
         }
     }
-    (Plan { pipeline: config.file.clone(), run: config.run.clone(), jobs }, failed)
+    (Plan { pipeline: config.file.clone(), memory, run: config.run.clone(), jobs }, failed)
 }
 
 fn plan_output(
     config: &Config,
     output: &OutputFile,
     index: usize,
+    memory: &Memory,
     gpus: Option<Gpus>,
 ) -> Result<Job, JobError> {
     let Variant { input, settings, .. } = &config.variants[output.variant];
-    let compute = &config.run.compute;
-    let budget = memory_budget(compute.memory_gib);
-    // A picture that cannot be used is better told now than after the first levels.
+    let budget = match config.run.batch.parallel_jobs {
+        OrAuto::Value(count) => {
+            let count = (count as usize).min(config.outputs().len());
+            memory_of_one(memory.bytes, count, &resolve_spec(&settings.objective))
+        }
+        // As many are painted at once then as there is memory for.
+        OrAuto::Auto => memory.bytes,
+    };
+    // A picture that cannot be used is better reported now than after the first levels.
     let probed = |path: &Path| match image::probe(path)? {
         probe if probe.decode_bytes > budget => {
             let (width, height, needed) = (probe.width, probe.height, probe.decode_bytes);
@@ -90,24 +140,14 @@ fn plan_output(
     if let ProfileSource::File(path) = &settings.color.output_profile {
         image::OutputProfile::from_file(path)?;
     }
-    let machine = Machine { memory_bytes: budget, gpus, workers: compute.workers() };
-    Ok(plan_job(config, output, index, &Sources { content, styles, start }, machine)?)
-}
-
-/// What a machine that does not tell its memory is taken to have, bytes.
-const UNKNOWN_MEMORY: u64 = 8 << 30;
-
-/// `gib` GiB; for 0, four fifths of the memory that the machine has free now.
-pub fn memory_budget(gib: f64) -> u64 {
-    if gib > 0.0 {
-        return (gib * (1u64 << 30) as f64) as u64;
-    }
-    let available = || -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    let refused = |error| match error {
+        PlanError::Memory { .. } => JobError::Memory { error, memory: Box::new(memory.clone()) },
+        other => JobError::Plan(other),
     };
-    available().unwrap_or(UNKNOWN_MEMORY) / 5 * 4
+    let compute = &config.run.compute;
+    let (threads, _) = resources::threads(compute.threads);
+    let machine = Machine { memory_bytes: budget, gpus, workers: compute.workers(), threads };
+    plan_job(config, output, index, &Sources { content, styles, start }, machine).map_err(refused)
 }
 
 /// Carries out a plan without a run directory.
@@ -117,5 +157,7 @@ pub fn run(
     limits: &Limits,
     watcher: &mut Watcher<'_>,
 ) -> Summary {
-    Scheduler::new(&plan.run, &plan.jobs, None, limits, watcher).run(engine)
+    let extent = Extent { jobs: plan.jobs.len(), work: plan.work(), done: 0.0 };
+    let digests = Digests::default();
+    Scheduler::new(plan, None, &digests, limits, watcher).run(extent, engine)
 }

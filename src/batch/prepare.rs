@@ -1,165 +1,238 @@
-//! From a plan to a run: begun anew, or taken up where it was left.
+//! From a plan to a run: a new one, or the newest, resumed where it ended.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Summary;
-use super::scheduler::Scheduler;
-use crate::config::{Config, RunSettings};
+use super::job_match::JobMatch;
+use super::obstacles::{PrepareError, job_files, refuse_existing, refuse_small_disk, used_space};
+use super::scheduler::{Extent, Scheduler};
+use super::{FailedJob, Summary};
+use crate::config::Config;
 use crate::event::Watcher;
-use crate::files;
-use crate::image::Limits;
+use crate::files::{self, Digests};
+use crate::image::{self, Limits};
 use crate::journal::{
-    Change, Fingerprint, JobStatus, JournalError, LockedRun, RunName, RunStatus, room,
+    Change, Fingerprint, JobStatus, JournalError, LockedRun, Locking, RunName, RunStatus, past_runs,
 };
-use crate::plan::{Job, Plan};
-use crate::render::{Engine, partial_path, preview_path};
+use crate::plan::{Job, JobRecord, Plan};
+use crate::render::{Engine, RenderError};
 
-/// Why a run can neither be begun nor taken up.
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// The run directory.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A file that the pictures are made from.
-    #[error("{}: cannot be read: {source}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A file of an earlier start that is in the way.
-    #[error(transparent)]
-    File(#[from] files::Error),
-    /// Pictures are in the way that this run has not made.
-    #[error("{}", existing(.0))]
-    Exists(Vec<PathBuf>),
+/// How [`prepare`] starts or resumes a run.
+#[derive(Default)]
+pub struct PrepareOptions<'a> {
+    /// Begin a new run beside those that are there, instead of resuming the newest.
+    pub restart: bool,
+    /// What to do where the file system has no locks.
+    pub locking: Locking,
+    /// Called with how many content images have been read, of how many: reading a large collection
+    /// takes a while.
+    pub on_read: Option<&'a mut dyn FnMut(usize, usize)>,
 }
 
-fn existing(paths: &[PathBuf]) -> String {
-    match paths {
-        [one] => format!(
-            "{} already exists; move it away, or set output.overwrite = true to replace it",
-            one.display()
-        ),
-        many => {
-            let list: Vec<String> =
-                many.iter().map(|path| format!("\n  {}", path.display())).collect();
-            format!(
-                "these pictures already exist; move them away, or set output.overwrite = true to replace them:{}",
-                list.concat()
-            )
-        }
-    }
-}
-
-/// A run that is ready to be worked on: locked, compared with what it began with, and with room on
+/// A run that is ready to be worked on: locked, compared with what it began with, and with space on
 /// the disk.
 #[derive(Debug)]
 pub struct Collection {
     run: LockedRun,
-    /// What all jobs share.
-    settings: RunSettings,
-    pending: Vec<Job>,
+    digests: Digests,
+    /// What is left to do.
+    pending: Plan,
     /// Numbers of all jobs that the pipeline asks for now.
-    asked: BTreeSet<usize>,
-    resumed: bool,
+    wanted: BTreeSet<usize>,
+    /// Jobs whose content cannot be read to its end.
+    unreadable: Vec<FailedJob>,
 }
 
-/// Takes up the newest run of the configuration's pipeline, or begins one when there is none or
-/// `restart` says so. Nothing is made on disk before everything is checked. `weights` is their
+/// Resumes the newest run of the configuration's pipeline, or begins one when there is none or
+/// `options` says so. Nothing is made on disk before everything is checked. `weights` is their
 /// SHA-256.
 ///
 /// # Errors
-/// When another process works on the run, what it depends on has changed, pictures are in the way,
-/// or the disk is too small for its checkpoints.
+/// When another process works on the run, what it depends on has changed, files are in the way, or
+/// the disk is too small for its checkpoints.
 pub fn prepare(
     config: &Config,
     plan: Plan,
     weights: &str,
-    restart: bool,
+    mut options: PrepareOptions<'_>,
 ) -> Result<Collection, PrepareError> {
     let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
-    let photographs: Vec<&Path> = plan.jobs.iter().map(|job| job.content.as_path()).collect();
-    let now = Fingerprint::take(config, photographs, weights)
+    let mut digests = Digests::default();
+    let (jobs, unreadable) = read_content(plan.jobs, &mut digests, options.on_read.take());
+    let now = Fingerprint::take(config, jobs.iter().map(|job| &job.content), weights, &mut digests)
         .map_err(|(path, source)| PrepareError::Unreadable { path, source })?;
-    let old = if restart { None } else { LockedRun::resume(&name)? };
-    let Some(mut run) = old else {
-        refuse_existing(&plan.jobs)?;
-        refuse_small_disk(output, &plan.jobs, 0)?;
-        let recorded = Plan {
-            jobs: plan.jobs.iter().map(|job| as_recorded(job, config)).collect(),
-            ..plan.clone()
-        };
-        let run = LockedRun::begin(&name, recorded, now)?;
-        return Ok(Collection {
-            run,
-            settings: plan.run,
-            asked: (0..plan.jobs.len()).collect(),
-            pending: plan.jobs,
-            resumed: false,
-        });
+    let locking = options.locking;
+    let newest = if options.restart { None } else { LockedRun::resume(&name, locking)? };
+    let plan = Plan { jobs, ..plan };
+    let (run, pending, wanted) = match newest {
+        Some(run) => resume(config, run, &plan, &now)?,
+        None => begin(config, &name, &plan, now, locking)?,
     };
-    let mut changes = run.fingerprint().changes(&now);
-    let (mut jobs, mut joining) = (Vec::new(), Vec::new());
-    for job in plan.jobs {
-        match taken_up(&run, job, config, &now) {
-            Ok(job) => jobs.push(job),
-            Err(Left::Changed(change)) => changes.push(change),
-            Err(Left::New(job)) => joining.push(*job),
+    let pending = Plan { jobs: pending, ..plan };
+    Ok(Collection { run, digests, pending, wanted, unreadable })
+}
+
+/// The jobs whose content can be read to its end, and the others. One of these is no reason to
+/// leave the rest.
+fn read_content(
+    jobs: Vec<Job>,
+    digests: &mut Digests,
+    mut on_read: Option<&mut dyn FnMut(usize, usize)>,
+) -> (Vec<Job>, Vec<FailedJob>) {
+    let (count, mut readable, mut unreadable) = (jobs.len(), Vec::new(), Vec::new());
+    for (read, job) in jobs.into_iter().enumerate() {
+        match digests.of(&job.content) {
+            Ok(_) => readable.push(job),
+            Err(source) => {
+                let path = job.content.path.clone();
+                let error = RenderError::from(image::Error::Read { path, source });
+                unreadable.push(FailedJob { name: job.name, error });
+            }
+        }
+        if let Some(on_read) = &mut on_read {
+            on_read(read + 1, count);
+        }
+    }
+    // Numbers follow each other without gaps.
+    readable.iter_mut().zip(0..).for_each(|(job, index)| job.index = index);
+    (readable, unreadable)
+}
+
+/// A locked run, the jobs that are left, and the numbers of all that the pipeline asks for.
+type PreparedRun = (LockedRun, Vec<Job>, BTreeSet<usize>);
+
+fn begin(
+    config: &Config,
+    name: &RunName,
+    plan: &Plan,
+    now: Fingerprint,
+    locking: Locking,
+) -> Result<PreparedRun, PrepareError> {
+    check(&plan.jobs, config, &config.run.output.directory, 0)?;
+    let run = LockedRun::begin(name, plan, now, locking)?;
+    remove_leftovers(plan)?;
+    let wanted = (0..plan.jobs.len()).collect();
+    Ok((run, plan.jobs.clone(), wanted))
+}
+
+fn resume(
+    config: &Config,
+    mut run: LockedRun,
+    planned: &Plan,
+    now: &Fingerprint,
+) -> Result<PreparedRun, PrepareError> {
+    let mut changes = run.fingerprint().changes(now);
+    let (mut pending, mut wanted, mut added) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for job in &planned.jobs {
+        let found = JobMatch::of(job, run.jobs(), run.status());
+        let change = match &found {
+            JobMatch::New => None,
+            JobMatch::Finished(old) | JobMatch::Pending { old, .. } => {
+                run.fingerprint().content_change(now, &job.content.id).or_else(|| renamed(job, old))
+            }
+        };
+        match (found, change) {
+            // Nothing is left of what was painted from the content as it was: the one that is there
+            // now may take its place.
+            (JobMatch::New, _) | (JobMatch::Pending { is_untouched: true, .. }, Some(_)) => {
+                added.push(job.clone());
+            }
+            (_, Some(change)) => changes.push(change),
+            (JobMatch::Finished(index), None) => drop(wanted.insert(index.index)),
+            (JobMatch::Pending { job, .. }, None) => {
+                wanted.insert(job.index);
+                pending.push(*job);
+            }
         }
     }
     if !changes.is_empty() {
         return Err(JournalError::Changed { directory: run.directory().into(), changes }.into());
     }
-    for (job, number) in joining.iter_mut().zip(run.jobs().len()..) {
-        job.index = number;
+    for (job, index) in added.iter_mut().zip(run.jobs().len()..) {
+        job.index = index;
+        wanted.insert(index);
     }
-    let joined: Vec<Job> = joining.iter().map(|job| as_recorded(job, config)).collect();
-    jobs.extend(joining);
-    let asked: BTreeSet<usize> = jobs.iter().map(|job| job.index).collect();
-    let finished =
-        |job: &Job| run.status().jobs.get(&job.index).is_some_and(JobStatus::is_finished);
-    // A death right after a picture was recorded as finished leaves what it was made from.
-    for job in jobs.iter().filter(|job| finished(job)) {
-        run.checkpoints(job.index, std::time::Duration::ZERO).clear()?;
-    }
-    let mut pending: Vec<Job> = jobs.into_iter().filter(|job| !finished(job)).collect();
+    let records: Vec<JobRecord> = added.iter().map(JobRecord::from).collect();
+    pending.extend(added);
     pending.sort_by_key(|job| job.index);
-    // One while a picture is written leaves a part of it.
-    files::remove_leftovers(&pending.iter().flat_map(written).collect::<Vec<_>>())?;
-    refuse_existing(&pending)?;
-    refuse_small_disk(run.directory(), &pending, used(run.directory()))?;
-    if !joined.is_empty() {
-        let fingerprint = run.fingerprint().clone().joined(&now);
-        run.join(joined, fingerprint)?;
+    clear_finished(&run, &wanted, &pending)?;
+    // Another run of this pipeline may have ended while it wrote a picture that is finished by now.
+    remove_leftovers(planned)?;
+    check(&pending, config, run.directory(), used_space(run.directory()))?;
+    if !records.is_empty() {
+        let fingerprint = run.fingerprint().clone().with(now);
+        run.add(records, fingerprint)?;
     }
-    Ok(Collection { run, settings: plan.run, pending, asked, resumed: true })
+    Ok((run, pending, wanted))
+}
+
+/// What the checks refuse before `jobs` begin.
+fn check(jobs: &[Job], config: &Config, directory: &Path, used: u64) -> Result<(), PrepareError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let output = &config.run.output.directory;
+    refuse_existing(jobs, &config.run, &past_runs(&config.file, output).written)?;
+    let must_not_replace = jobs.iter().any(|job| !job.settings.output.overwrite);
+    files::probe(output, must_not_replace)?;
+    refuse_small_disk(directory, jobs, used)
+}
+
+/// Removes the checkpoints of pictures that are there: a death right after one was recorded as
+/// finished leaves them. Those of a picture that is gone are of no use either.
+fn clear_finished(
+    run: &LockedRun,
+    wanted: &BTreeSet<usize>,
+    pending: &[Job],
+) -> Result<(), PrepareError> {
+    let is_finished =
+        |index: &usize| run.status().jobs.get(index).is_some_and(JobStatus::is_finished);
+    let pending: BTreeSet<usize> = pending.iter().map(|job| job.index).collect();
+    for index in wanted.union(&pending).filter(|index| is_finished(index)) {
+        run.checkpoints(*index, Duration::ZERO).clear()?;
+    }
+    Ok(())
+}
+
+/// Removes what dead processes have left of pictures that they were writing.
+fn remove_leftovers(plan: &Plan) -> Result<(), files::Error> {
+    let written = plan.jobs.iter().flat_map(|job| job_files(job, &plan.run));
+    let paths: Vec<PathBuf> = written.map(|(_, path)| path).collect();
+    files::remove_leftovers(&paths)
+}
+
+fn renamed(job: &Job, old: &JobRecord) -> Option<Change> {
+    let what = || format!("the name of the picture of {}", job.content.id);
+    (old.name != job.name).then(|| Change {
+        what: what(),
+        old: Some(old.name.clone()),
+        new: Some(job.name.clone()),
+    })
 }
 
 impl Collection {
     /// What is left to do, in order.
     pub fn pending(&self) -> &[Job] {
-        &self.pending
+        &self.pending.jobs
+    }
+
+    /// Jobs whose content cannot be read to its end.
+    pub fn unreadable(&self) -> &[FailedJob] {
+        &self.unreadable
     }
 
     /// Where the jobs that the pipeline asks for stand.
     pub fn status(&self) -> RunStatus {
         let mut status = self.run.status().clone();
-        status.retain(|job| self.asked.contains(&job));
+        status.retain(|job| self.wanted.contains(&job));
         status
     }
 
     /// The run directory.
     pub fn directory(&self) -> &Path {
         self.run.directory()
-    }
-
-    /// Whether the run was begun earlier.
-    pub fn is_resumed(&self) -> bool {
-        self.resumed
     }
 
     /// Does what is left to do, as far as it gets.
@@ -170,102 +243,11 @@ impl Collection {
         watcher: &mut Watcher<'_>,
     ) -> Summary {
         let status = self.status();
-        let scheduler =
-            Scheduler::new(&self.settings, &self.pending, Some(&mut self.run), limits, watcher);
-        scheduler.with_extent(status.jobs.len(), status.work(), status.done()).run(engine)
+        let extent = Extent { jobs: status.jobs.len(), work: status.work(), done: status.done() };
+        let run = Some(&mut self.run);
+        let scheduler = Scheduler::new(&self.pending, run, &self.digests, limits, watcher);
+        let mut summary = scheduler.run(extent, engine);
+        summary.failed.append(&mut self.unreadable);
+        summary
     }
-}
-
-/// Why a job is not simply gone on with.
-enum Left {
-    Changed(Change),
-    New(Box<Job>),
-}
-
-/// `job` with what its run decided for it, if it is one of the run's jobs: levels, modes and
-/// histories move pixels, and the memory that decided them may be another tonight.
-fn taken_up(
-    run: &LockedRun,
-    mut job: Job,
-    config: &Config,
-    now: &Fingerprint,
-) -> Result<Job, Left> {
-    let seen = seen(&job.content, config);
-    // The last of its kind counts: it may have joined in the place of one whose photograph was of
-    // no use.
-    let Some(old) =
-        run.jobs().iter().rfind(|old| old.content == seen && old.variant == job.variant)
-    else {
-        return Err(Left::New(Box::new(job)));
-    };
-    let status = run.status().jobs.get(&old.index);
-    if let Some(change) = run.fingerprint().photograph_change(now, &seen) {
-        // Nothing was painted from the photograph as it was: the one that is there now may take its
-        // place.
-        let untouched = status.is_none_or(|job| job.total_evaluations == 0 && !job.is_finished());
-        return Err(if untouched { Left::New(Box::new(job)) } else { Left::Changed(change) });
-    }
-    if old.name != job.name {
-        let what = format!("the name of the picture of {}", seen.display());
-        return Err(Left::Changed(Change {
-            what,
-            old: Some(old.name.clone()),
-            new: Some(job.name),
-        }));
-    }
-    job.levels.clone_from(&old.levels);
-    job.index = old.index;
-    // A picture that this run was writing when it ended is its own, and may be written again.
-    let writing = status.and_then(|status| status.writing.as_ref());
-    if writing.and_then(|path| path.file_name()) == job.output.file_name() {
-        job.settings.output.overwrite = true;
-    }
-    Ok(job)
-}
-
-/// The pictures that a job writes under names of its own.
-fn written(job: &Job) -> [PathBuf; 3] {
-    [job.output.clone(), partial_path(&job.output), preview_path(&job.output)]
-}
-
-/// A job as it is written into the run's plan: its photograph as seen from the pipeline's folder,
-/// which may be moved.
-fn as_recorded(job: &Job, config: &Config) -> Job {
-    let content = seen(&job.content, config);
-    Job { content, ..job.clone() }
-}
-
-fn seen(content: &Path, config: &Config) -> PathBuf {
-    content.strip_prefix(config.directory()).unwrap_or(content).to_path_buf()
-}
-
-fn refuse_existing(jobs: &[Job]) -> Result<(), PrepareError> {
-    let existing: Vec<PathBuf> = jobs
-        .iter()
-        .filter(|job| !job.settings.output.overwrite && job.output.exists())
-        .map(|job| job.output.clone())
-        .collect();
-    if existing.is_empty() { Ok(()) } else { Err(PrepareError::Exists(existing)) }
-}
-
-/// Checkpoints of the largest job and all pictures must have room; `used` bytes are the run's own
-/// already.
-fn refuse_small_disk(directory: &Path, jobs: &[Job], used: u64) -> Result<(), PrepareError> {
-    let checkpoints = jobs.iter().map(Job::checkpoint_bytes).max().unwrap_or(0);
-    let needed =
-        checkpoints.saturating_sub(used).saturating_add(jobs.iter().map(Job::picture_bytes).sum());
-    match room(directory) {
-        Some(free) if free < needed => {
-            Err(JournalError::NoRoom { directory: directory.into(), free, needed }.into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that the checkpoints of a run hold.
-fn used(directory: &Path) -> u64 {
-    let Ok(jobs) = std::fs::read_dir(directory.join("checkpoints")) else { return 0 };
-    let files =
-        jobs.flatten().filter_map(|job| std::fs::read_dir(job.path()).ok()).flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
 }

@@ -51,7 +51,7 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Render the pictures of a pipeline, or go on where it was interrupted.
+    /// Render the pictures of a pipeline, or resume where it was interrupted.
     Run(RunArguments),
     /// Show what a run would do, without doing it.
     Plan(PlanArguments),
@@ -85,9 +85,13 @@ pub struct RunArguments {
     /// Override a key: `--set output.long-side-px=1024`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Begin anew in a run directory of its own instead of going on; nothing is deleted.
+    /// Begin a new run beside those that are there instead of resuming; nothing is deleted.
     #[arg(long)]
     pub restart: bool,
+    /// Work without a lock where the file system has none (some network file systems). You vouch
+    /// that no other process works on this run.
+    #[arg(long)]
+    pub no_lock: bool,
     /// Print events as JSON lines on standard output.
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,

@@ -10,6 +10,7 @@ use super::args::BenchArguments;
 use super::say::say;
 use super::{Exit, Failure};
 use crate::config::DeviceName;
+use crate::format;
 use crate::network::gpu::{CandleNetwork, Convolutions, allow_tf32, value_bytes};
 use crate::network::{
     CpuNetwork, Isa, Layer, Network, NetworkError, Precision, Request, VGG19_WIDTHS, Weights,
@@ -248,9 +249,9 @@ impl Measured {
         if let (Some(fixed), Some(peak)) = (self.fixed, self.peak) {
             let pixels = (arguments.size * arguments.size) as f64;
             say!(
-                "peak memory          {:.0} MiB, of which {:.0} MiB before the first sweep",
-                mib(peak),
-                mib(fixed)
+                "peak memory          {}, of which {} before the first sweep",
+                format::bytes(peak),
+                format::bytes(fixed)
             );
             say!(
                 "bytes a pixel        {:.0} beyond that",
@@ -269,10 +270,6 @@ fn median(seconds: &[f64]) -> f64 {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 20) as f64
 }
 
 /// Multiplications and additions of VGG19 to relu5_1 by direct convolution; the gradient takes as

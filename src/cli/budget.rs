@@ -1,21 +1,29 @@
 //! `[budget]`: the moment at which a run stops for the night.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Days, Local, LocalResult, TimeDelta, TimeZone};
 
 use crate::config::{Budget, TimeOfDay};
+use crate::event::CancellationToken;
 
 /// The longest budget in hours that is a moment at all: some clocks end soon after.
 const LONGEST_HOURS: f64 = 8760.0;
 
-/// When a run that starts now has to stop: by `hours` or `until`, whichever is first.
-pub fn deadline(budget: &Budget) -> Option<Instant> {
-    let hours =
-        budget.hours.map(|hours| Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS)));
-    let until = budget.until.map(|time| until(&Local::now(), time).to_std().unwrap_or_default());
-    let wait = [hours, until].into_iter().flatten().min()?;
-    Some(Instant::now() + wait)
+/// The request to stop, which also counts as made when the budget of a run that starts now is used
+/// up: `hours` of the time that the machine is awake, `until` by its clock, whatever it did
+/// meanwhile.
+pub fn limited(token: &CancellationToken, budget: &Budget) -> CancellationToken {
+    let mut token = token.clone();
+    if let Some(hours) = budget.hours {
+        let length = Duration::from_secs_f64(3600.0 * hours.clamp(0.0, LONGEST_HOURS));
+        token = token.with_deadline(Instant::now() + length);
+    }
+    if let Some(time) = budget.until {
+        let length = until(&Local::now(), time).to_std().unwrap_or_default();
+        token = token.with_clock_deadline(SystemTime::now() + length);
+    }
+    token
 }
 
 /// How long it is from `now` to the next time that the clock shows `time`.

@@ -10,6 +10,14 @@ use crate::render::Engine;
 /// GPUs with less free memory are left alone by `"auto"`, bytes.
 const LEAST_MEMORY: u64 = 3 << 30;
 
+/// The weights that the pipeline names, or those inside.
+pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
+    match &config.run.network.weights {
+        None => Ok(Weights::embedded()?),
+        Some(path) => Ok(Weights::open(path)?),
+    }
+}
+
 /// What a run computes on.
 pub(super) struct DeviceChoice {
     gpus: Vec<Gpu>,

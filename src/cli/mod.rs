@@ -9,16 +9,17 @@ mod budget;
 mod devices;
 mod exit;
 mod manual;
+mod paths;
 mod plan;
 mod progress;
 mod run;
 mod say;
 mod score;
 mod seams;
+mod signals;
 mod starter;
 mod status;
 mod status_line;
-mod style;
 mod table;
 mod watch;
 mod weights;
@@ -30,25 +31,33 @@ use clap::Parser;
 use crate::network::Weights;
 use crate::network::{Isa, Precision};
 use crate::render::Engine;
+use crate::resources;
 use args::{Arguments, Command, WeightsCommand};
 pub use exit::{Exit, Failure};
 
 /// Parses `arguments` (the program's name first), does what they say, and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version come this way too, and are no failure.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
-    };
-    match dispatch(&arguments) {
-        Ok(exit) => exit,
-        Err(failure) => {
+    let exit = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => dispatch(&arguments).unwrap_or_else(|failure| {
             failure.print();
             failure.exit()
+        }),
+        Err(error) if error.use_stderr() => {
+            let _ = error.print();
+            Exit::Usage
         }
+        // Help and version come this way too, and are no failure.
+        Err(help) => {
+            say::note(help.print());
+            Exit::Done
+        }
+    };
+    match (exit, say::failure()) {
+        (Exit::Done, Some(error)) => {
+            say::complain!("error: cannot write to standard output: {error}");
+            Exit::Internal
+        }
+        _ => exit,
     }
 }
 
@@ -84,8 +93,10 @@ fn isa(precision: Precision) -> Result<Isa, Failure> {
     Ok(isa)
 }
 
-/// A pool of `threads` threads; 0 takes all cores.
+/// A pool of `threads` threads; 0 takes all processors, and more than those are not taken.
 fn pool(threads: usize) -> Result<rayon::ThreadPool, Failure> {
+    let (threads, words) = resources::threads(threads);
+    words.iter().for_each(|words| say::complain!("warning: {words}"));
     let builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|i| format!("impasto-{i}"));

@@ -4,18 +4,18 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, report_unplanned, warn, weights};
+use super::run::{nothing_planned, report_unplanned, warn};
 use super::say::{complain, say};
-use super::style::{bytes, duration};
 use super::{Exit, Failure, devices};
 use crate::batch;
-use crate::config;
-use crate::plan::{Estimate, Execution, Job, Level, Plan, Speed};
+use crate::files::path_text;
+use crate::format::{bytes, duration};
+use crate::plan::{Estimate, Execution, Job, JobRecord, Level, Plan, Speed};
 use crate::render::calibrate;
 
 /// `impasto plan`.
 pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
-    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
+    let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
@@ -24,7 +24,7 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
-    let mut engine = devices.engine(weights(&config)?)?;
+    let mut engine = devices.engine(devices::weights(&config)?)?;
     // Calibrated with the first job's loss.
     let speed = calibrate(&mut engine, &plan.jobs[0].spec)?;
     if arguments.json {
@@ -32,14 +32,23 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     } else {
         print(&plan, &speed);
     }
-    Ok(if unplanned.is_empty() { Exit::Done } else { Exit::SomeFailed })
+    let obstacles = batch::obstacles(&config, &plan, false)?.into_iter().map(Failure::from);
+    let exits: Vec<Exit> =
+        obstacles.inspect(Failure::print).map(|failure| failure.exit()).collect();
+    Ok(match (exits.first(), unplanned.is_empty()) {
+        (Some(exit), _) => *exit,
+        (None, true) => Exit::Done,
+        (None, false) => Exit::SomeFailed,
+    })
 }
 
 /// The plan as a run would record it, and beside every job and the whole what it would take. Keys
 /// only ever get more.
 fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
     let internal = |error: serde_json::Error| Failure::Internal(error.to_string());
-    let mut document = serde_json::to_value(plan).map_err(internal)?;
+    let jobs: Vec<JobRecord> = plan.jobs.iter().map(JobRecord::from).collect();
+    let pipeline = path_text(&plan.pipeline);
+    let mut document = json!({ "pipeline": pipeline, "jobs": jobs });
     for (value, job) in document["jobs"].as_array_mut().into_iter().flatten().zip(&plan.jobs) {
         value["estimate"] = serde_json::to_value(Estimate::of_job(job, speed)).map_err(internal)?;
     }
@@ -71,7 +80,7 @@ fn print(plan: &Plan, speed: &Speed) {
     }
     for (job, alike) in &groups {
         for other in alike.iter().take(NAMED) {
-            say!("{}  from {}", other.name, other.content.display());
+            say!("{}  from {}", other.name, path_text(&other.content));
             say!("  {}", other.framing);
         }
         if alike.len() > NAMED {
@@ -89,7 +98,7 @@ fn print(plan: &Plan, speed: &Speed) {
     };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
-    say!("memory  {} at most", bytes(whole.memory_bytes));
+    say!("memory  {} at most; there are {}", bytes(whole.memory_bytes), plan.memory);
     say!(
         "disk    {} at most, of which {} are finished pictures",
         bytes(whole.disk.total()),

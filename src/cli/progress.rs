@@ -1,21 +1,18 @@
-//! What a person sees while the work goes on: two bars on a terminal, plain lines elsewhere.
+//! What a person sees during the work: two bars on a terminal, plain lines elsewhere.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::paths::shown;
 use super::say::complain;
 use super::status_line::{line, overall};
-use crate::event::{Event, Listener};
+use crate::event::{Event, Listener, now};
+use crate::files::Home;
 use crate::journal::RunStatus;
 
 /// Plain lines are at least this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// Seconds since 1970.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
 
 /// The place of the bars on standard error. The log writes through the same handle, so that its
 /// lines and the bars do not mix.
@@ -44,12 +41,12 @@ impl Bars {
 }
 
 /// What is worth a line of its own, wherever it is printed.
-fn remark(event: &Event) -> Option<String> {
+fn remark(event: &Event, home: &Home) -> Option<String> {
     match event {
         Event::RunStarted { devices, .. } => Some(format!("computing on {}", devices.join(", "))),
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::JobResumed { level, evaluation, .. } => {
-            Some(format!("going on at level {}, evaluation {evaluation}", level + 1))
+            Some(format!("resuming at level {}, evaluation {evaluation}", level + 1))
         }
         Event::StepRejected { evaluation, .. } => {
             Some(format!("evaluation {evaluation} went astray; back to the best picture so far"))
@@ -66,7 +63,7 @@ fn remark(event: &Event) -> Option<String> {
             "{name}: {reason}{}",
             if *retrying { "; it will be tried again" } else { "" }
         )),
-        Event::Saved { path, .. } => Some(format!("saved {}", path.display())),
+        Event::Saved { path, .. } => Some(format!("saved {}", shown(home, path))),
         _ => None,
     }
 }
@@ -77,11 +74,12 @@ pub struct Bar {
     run: ProgressBar,
     job: ProgressBar,
     status: RunStatus,
+    home: Home,
 }
 
 impl Bar {
     /// Bars that begin where the run stands.
-    pub fn new(bars: Bars, status: RunStatus) -> Self {
+    pub fn new(bars: Bars, status: RunStatus, home: Home) -> Self {
         let style = |template: &str| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
@@ -91,14 +89,14 @@ impl Bar {
         let job = bars.0.add(
             ProgressBar::new(1).with_style(style("{bar:28.cyan/blue} {percent:>3}%  {wide_msg}")),
         );
-        Self { bars, run, job, status }
+        Self { bars, run, job, status, home }
     }
 }
 
 impl Listener for Bar {
     fn on_event(&mut self, event: &Event) {
         self.status.on_event(now(), event);
-        if let Some(remark) = remark(event) {
+        if let Some(remark) = remark(event, &self.home) {
             // A line above bars that are not drawn would be lost.
             let _ = self.bars.0.println(remark);
         }
@@ -124,20 +122,21 @@ impl Drop for Bar {
 /// Plain lines on standard error, for logs and pipes.
 pub struct Lines {
     status: RunStatus,
+    home: Home,
     last: Option<Instant>,
 }
 
 impl Lines {
     /// Nothing said yet of a run that stands so.
-    pub fn new(status: RunStatus) -> Self {
-        Self { status, last: None }
+    pub fn new(status: RunStatus, home: Home) -> Self {
+        Self { status, home, last: None }
     }
 }
 
 impl Listener for Lines {
     fn on_event(&mut self, event: &Event) {
         self.status.on_event(now(), event);
-        if let Some(remark) = remark(event) {
+        if let Some(remark) = remark(event, &self.home) {
             complain!("{remark}");
         }
         let (Event::Evaluated { .. } | Event::TileFinished { .. }) = event else { return };

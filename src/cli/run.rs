@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -11,20 +12,23 @@ use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
-use super::{budget, devices, table};
-use crate::batch::{self, Collection, JobError, Summary};
-use crate::config::{self, Config, OutputFile};
+use super::{budget, devices, signals, table};
+use crate::batch::{self, Collection, JobError, PrepareOptions, Summary};
+use crate::config::{Config, OutputFile};
 use crate::event::CancellationToken;
 use crate::event::Listeners;
 use crate::event::Watcher;
+use crate::files::{Home, name_text};
 use crate::image::Limits;
-use crate::journal::RunStatus;
-use crate::network::Weights;
+use crate::journal::{Locking, RunStatus};
 use crate::plan::{Plan, PlanError};
+
+/// Reading the content images is reported when it takes longer than this, and again as often.
+const READING: Duration = Duration::from_secs(2);
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
-    let config = config::load(&arguments.pipeline, &arguments.overrides)?;
+    let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
@@ -35,19 +39,25 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
     }
-    let weights = weights(&config)?;
-    let mut collection = batch::prepare(&config, plan, weights.sha256(), arguments.restart)?;
+    // What is too large to be decoded has been refused with the plan.
+    let limits = Limits::bytes(plan.memory.bytes);
+    let weights = devices::weights(&config)?;
+    let mut report_reading = report_reading(arguments.quiet || arguments.json);
+    let options = PrepareOptions {
+        restart: arguments.restart,
+        locking: if arguments.no_lock { Locking::IfPossible } else { Locking::Required },
+        on_read: Some(&mut report_reading),
+    };
+    let mut collection = batch::prepare(&config, plan, weights.sha256(), options)?;
     if collection.pending().is_empty() {
         return Ok(nothing_left(&collection, unplanned.len(), arguments));
     }
     let mut engine = devices.engine(weights)?;
 
     let cancellation = CancellationToken::new();
-    watch_signals(&cancellation)
+    signals::watch(&cancellation)
         .map_err(|e| Failure::Internal(format!("cannot listen for Ctrl-C: {e}")))?;
-    let deadline = budget::deadline(&config.run.budget);
-    let limited = deadline
-        .map_or_else(|| cancellation.clone(), |deadline| cancellation.with_deadline(deadline));
+    let limited = budget::limited(&cancellation, &config.run.budget);
     let bars = Bars::new(std::io::stderr().is_terminal() && !arguments.json && !arguments.quiet);
     start_log(arguments.verbose, arguments.quiet, bars.clone());
     let mut listeners = Listeners::new();
@@ -55,110 +65,123 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     match (arguments.json, arguments.quiet) {
         (true, _) => listeners.add(JsonLines),
         (_, true) => {}
-        _ if bars.is_hidden() => listeners.add(Lines::new(collection.status())),
-        _ => listeners.add(Bar::new(bars, collection.status())),
+        _ if bars.is_hidden() => {
+            listeners.add(Lines::new(collection.status(), config.home.clone()));
+        }
+        _ => listeners.add(Bar::new(bars, collection.status(), config.home.clone())),
     }
-    // What is too large to be decoded has been refused with the plan.
-    let limits = Limits::bytes(batch::memory_budget(config.run.compute.memory_gib));
     let summary = collection.run(
         &mut engine,
         &limits,
         &mut Watcher { listener: &mut listeners, cancellation: &limited },
     );
     drop(listeners);
-    finish(summary, &collection, &unplanned, arguments, cancellation.is_cancelled())
+    let stopped_by_hand = cancellation.is_cancelled();
+    let end = End { summary, status: collection.status(), unplanned, home: config.home };
+    Ok(end.report(arguments, stopped_by_hand))
 }
 
-/// Tells where the pictures are, and decides the exit code.
-fn finish(
+/// How a run ended.
+struct End {
     summary: Summary,
-    collection: &Collection,
-    unplanned: &[(OutputFile, JobError)],
-    arguments: &RunArguments,
-    asked: bool,
-) -> Result<Exit, Failure> {
-    let talkative = !arguments.quiet && !arguments.json;
-    let status = collection.status();
-    if talkative {
-        tell_pictures(&summary, &status, unplanned);
-    }
-    let again = resume_command(arguments);
-    if let Some(error) = summary.broken {
-        let failure = Failure::from(error);
+    status: RunStatus,
+    unplanned: Vec<(OutputFile, JobError)>,
+    home: Home,
+}
+
+impl End {
+    /// Reports where the pictures are, and decides the exit code.
+    fn report(self, arguments: &RunArguments, stopped_by_hand: bool) -> Exit {
+        let talkative = !arguments.quiet && !arguments.json;
         if talkative {
-            complain!("what was done is kept; once the cause is gone, go on with: {again}");
+            self.report_pictures();
         }
-        failure.print();
-        return Ok(Exit::Internal);
-    }
-    if summary.interrupted {
-        if talkative {
-            let why = if asked { "interrupted" } else { "the budget's time is up" };
-            match &summary.partial {
-                Some(path) => say!("{why}; the picture so far is {}", path.display()),
-                None => say!("{why}"),
+        let again = resume_command(arguments);
+        let End { summary, status, unplanned, .. } = self;
+        if let Some(error) = summary.fatal {
+            if talkative {
+                complain!("what was done is kept; once the cause is gone, resume with: {again}");
             }
-            say!("go on with: {again}");
+            Failure::from(error).print();
+            return Exit::Internal;
         }
-        return Ok(Exit::Interrupted);
+        if summary.interrupted {
+            if talkative {
+                let why = if stopped_by_hand { "interrupted" } else { "the budget's time is up" };
+                match &summary.partial {
+                    Some(path) => say!("{why}; the picture so far is {}", path.display()),
+                    None => say!("{why}"),
+                }
+                say!("resume with: {again}");
+            }
+            return Exit::Interrupted;
+        }
+        if !talkative {
+            summary.failed.iter().for_each(|job| complain!("error: {}: {}", job.name, job.error));
+        }
+        let finished = status.jobs.values().filter(|job| job.is_finished()).count();
+        match (summary.failed.len() + unplanned.len(), finished) {
+            (0, _) => Exit::Done,
+            (_, 0) => {
+                let first = summary.failed.into_iter().next();
+                first.map_or(Exit::Inputs, |job| Failure::from(job.error).exit())
+            }
+            _ => Exit::SomeFailed,
+        }
     }
-    if arguments.quiet || arguments.json {
-        summary.failed.iter().for_each(|(name, error)| complain!("error: {name}: {error}"));
+
+    /// The finished pictures' paths, or for a collection a table of all.
+    fn report_pictures(&self) {
+        let Self { summary, status, unplanned, home } = self;
+        let unplanned = unplanned.iter().map(|(output, error)| {
+            (output.path.file_name().map(name_text).unwrap_or_default(), error.to_string())
+        });
+        let known = |name: &str| status.jobs.values().any(|job| job.name == name);
+        let unreadable = summary.failed.iter().filter(|job| !known(&job.name));
+        let unreadable = unreadable.map(|job| (job.name.clone(), job.error.to_string()));
+        let others: Vec<(String, String)> = unplanned.chain(unreadable).collect();
+        if status.jobs.len() + others.len() > 1 {
+            say!("{}", table::table(status, home, &others));
+        } else {
+            summary.finished.iter().for_each(|(path, _)| say!("{}", path.display()));
+        }
     }
-    let finished = status.jobs.values().filter(|job| job.is_finished()).count();
-    Ok(match (summary.failed.len() + unplanned.len(), finished) {
-        (0, _) => Exit::Done,
-        (_, 0) => summary
-            .failed
-            .into_iter()
-            .next()
-            .map_or(Exit::Inputs, |(_, error)| Failure::from(error).exit()),
-        _ => Exit::SomeFailed,
-    })
 }
 
-/// The finished pictures' paths, or for a collection a table of all.
-fn tell_pictures(summary: &Summary, status: &RunStatus, unplanned: &[(OutputFile, JobError)]) {
-    if status.jobs.len() + unplanned.len() > 1 {
-        say!("{}", table::table(status, unplanned));
-    } else {
-        summary.finished.iter().for_each(|(path, _)| say!("{}", path.display()));
-    }
-}
-
-/// All pictures are there already.
+/// Nothing can be painted: all pictures are there already, or cannot be read.
 fn nothing_left(collection: &Collection, unplanned: usize, arguments: &RunArguments) -> Exit {
-    let status = collection.status();
-    let gone = status
-        .jobs
-        .values()
-        .filter(|job| job.output.as_ref().is_some_and(|path| !path.exists()))
-        .count();
+    for job in collection.unreadable() {
+        complain!("error: {}: {}", job.name, job.error);
+    }
+    let count = collection.status().jobs.len();
+    if count == 0 {
+        return Exit::Inputs;
+    }
     if !arguments.quiet && !arguments.json {
-        let pictures = |count: usize| {
-            if count == 1 { "1 picture".to_string() } else { format!("{count} pictures") }
-        };
-        say!(
-            "nothing to do: {} done in {}",
-            pictures(status.jobs.len()),
-            collection.directory().display()
-        );
-        if gone > 0 {
-            say!(
-                "{} of them no longer where it was painted to",
-                if gone == 1 { "1 is".into() } else { format!("{gone} are") }
-            );
-        }
+        let pictures = if count == 1 { "1 picture".into() } else { format!("{count} pictures") };
+        say!("nothing to do: {pictures} done in {}", collection.directory().display());
         say!("to paint again, use --restart");
     }
-    if unplanned == 0 { Exit::Done } else { Exit::SomeFailed }
+    if unplanned + collection.unreadable().len() == 0 { Exit::Done } else { Exit::SomeFailed }
 }
 
-/// The command that goes on with this run.
+/// Says how far the reading of the content images is, when it takes long.
+fn report_reading(quiet: bool) -> impl FnMut(usize, usize) {
+    let mut last = Instant::now();
+    move |read, count| {
+        if !quiet && last.elapsed() >= READING {
+            last = Instant::now();
+            complain!("reading the photographs: {read} of {count}");
+        }
+    }
+}
+
+/// The command that resumes this run.
 fn resume_command(arguments: &RunArguments) -> String {
     let mut words =
         vec!["impasto".to_string(), "run".into(), quoted(&arguments.pipeline.to_string_lossy())];
     words.extend(arguments.overrides.iter().flat_map(|pair| ["--set".to_string(), quoted(pair)]));
+    words.extend(arguments.no_lock.then(|| "--no-lock".to_string()));
     words.join(" ")
 }
 
@@ -172,8 +195,9 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Reports settings that have no effect.
+/// Reports settings that have no effect, and what folders and globs hold that is not painted.
 pub(super) fn warn(config: &Config, plan: &Plan) {
+    config.notes.iter().for_each(|note| complain!("warning: {note}"));
     for warning in &config.warnings {
         complain!("{:?}", miette::Report::new(warning.clone()));
     }
@@ -181,43 +205,22 @@ pub(super) fn warn(config: &Config, plan: &Plan) {
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
-    // One bad photograph may stand behind several outputs; it is told once.
+    // One bad photograph may stand behind several outputs; it is reported once.
     let reasons: BTreeSet<String> = unplanned.iter().map(|(_, error)| error.to_string()).collect();
     reasons.iter().for_each(|reason| complain!("error: {reason}"));
 }
 
 /// The exit code of a run of which nothing can be done: the settings' fault when only memory is
-/// wanting.
+/// missing.
 pub(super) fn nothing_planned(unplanned: &[(OutputFile, JobError)]) -> Exit {
     let memory = |error: &JobError| {
-        matches!(error, JobError::Plan(PlanError::Memory { .. } | PlanError::GpuMemory { .. }))
+        matches!(error, JobError::Memory { .. } | JobError::Plan(PlanError::GpuMemory { .. }))
     };
     if unplanned.iter().all(|(_, error)| memory(error)) {
         Exit::Configuration
     } else {
         Exit::Inputs
     }
-}
-
-/// The weights that the pipeline names, or those inside.
-pub(super) fn weights(config: &Config) -> Result<Weights, Failure> {
-    match &config.run.network.weights {
-        None => Ok(Weights::embedded()?),
-        Some(path) => Ok(Weights::open(path)?),
-    }
-}
-
-/// Ctrl-C and SIGTERM ask to stop; a second one ends the program at once.
-fn watch_signals(cancellation: &CancellationToken) -> std::io::Result<()> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            i32::from(Exit::Interrupted.code()),
-            cancellation.flag(),
-        )?;
-        signal_hook::flag::register(signal, cancellation.flag())?;
-    }
-    Ok(())
 }
 
 /// Starts the log on standard error: warnings and, unless `quiet`, the losses that

@@ -9,16 +9,17 @@ use serde_json::json;
 use super::args::ScoreArguments;
 use super::say::say;
 use super::{Exit, Failure};
-use crate::config::{self, TilingMargins};
-use crate::files::{self, Overwrite};
+use crate::config::{self, Choice, TilingMargins};
+use crate::files::{self, Overwrite, path_text};
 use crate::geometry::GRID;
 use crate::image::{self, Limits};
 use crate::network::{Margins, Network, Precision, Weights};
-use crate::objective::Spec;
+use crate::objective::{Spec, StyleLoss};
 use crate::plan::resolve_spec;
 use crate::render::{
     Evaluation, Evaluator, RenderError, TilePlan, WorkerPool, picture_tensor, style_targets,
 };
+use crate::resources::{self, Memory};
 use crate::tensor::HostView;
 
 /// `impasto score`.
@@ -68,7 +69,7 @@ fn evaluate(
     spec: &Spec,
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
-    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
+    let limits = Limits::bytes(Memory::ask(0.0, resources::threads(arguments.threads).0).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;
@@ -102,13 +103,19 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
         .taps
         .iter()
         .map(|(layer, tap)| {
-            let entry = json!({ "content": tap.content, "gram": tap.style.gram, "statistics": tap.style.statistics });
+            let StyleLoss { gram, wasserstein, statistics } = tap.style;
+            let entry = json!({
+                "content": tap.content,
+                "gram": gram,
+                "wasserstein": wasserstein,
+                "statistics": statistics,
+            });
             (layer.to_string(), entry)
         })
         .collect();
     let document = json!({
-        "image": arguments.image,
-        "preset": arguments.preset,
+        "image": path_text(&arguments.image),
+        "preset": arguments.preset.word(),
         "pooling": spec.pooling,
         "losses": evaluation.losses,
         "layers": layers,
@@ -117,14 +124,18 @@ fn print_json(arguments: &ScoreArguments, spec: &Spec, evaluation: &Evaluation) 
 }
 
 fn print_table(evaluation: &Evaluation) {
-    say!("{:<10} {:>16} {:>16} {:>16}", "layer", "content", "gram", "statistics");
+    say!(
+        "{:<10} {:>14} {:>14} {:>14} {:>14}",
+        "layer",
+        "content",
+        "gram",
+        "wasserstein",
+        "statistics"
+    );
     for (layer, tap) in &evaluation.taps {
-        say!(
-            "{layer:<10} {:>16.6e} {:>16.6e} {:>16.6e}",
-            tap.content,
-            tap.style.gram,
-            tap.style.statistics
-        );
+        let StyleLoss { gram, wasserstein, statistics } = tap.style;
+        let content = tap.content;
+        say!("{layer:<10} {content:>14.6e} {gram:>14.6e} {wasserstein:>14.6e} {statistics:>14.6e}");
     }
     let losses = &evaluation.losses;
     say!();

@@ -3,15 +3,18 @@
 use serde_json::json;
 
 use super::args::SeamsArguments;
+use super::say::say;
 use super::{Exit, Failure};
+use crate::files::path_text;
 use crate::image::{self, Limits};
 use crate::render::picture_tensor;
 use crate::report::seams::{Boundaries, LINES, Seams, measure};
+use crate::resources::Memory;
 use crate::tensor::HostView;
 
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
-    let limits = Limits::bytes(crate::batch::memory_budget(0.0));
+    let limits = Limits::bytes(Memory::ask(0.0, 1).bytes);
     let picture = image::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {
@@ -33,9 +36,9 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
         )));
     };
     if arguments.json {
-        println!(
+        say!(
             "{:#}",
-            json!({ "image": arguments.image, "core-px": arguments.core_px, "grid": found.grid, "control": found.control })
+            json!({ "image": path_text(&arguments.image), "core-px": arguments.core_px, "grid": found.grid, "control": found.control })
         );
     } else {
         print_table(&found, arguments.content.is_some());
@@ -44,21 +47,21 @@ pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
 }
 
 fn print_table(found: &Seams, less_content: bool) {
-    println!("{:<22} {:>12} {:>12}", "", "tile grid", "control grid");
+    say!("{:<22} {:>12} {:>12}", "", "tile grid", "control grid");
     let row = |name: &str, value: fn(&Boundaries) -> f64| {
-        println!("{name:<22} {:>12.3} {:>12.3}", value(&found.grid), value(&found.control));
+        say!("{name:<22} {:>12.3} {:>12.3}", value(&found.grid), value(&found.control));
     };
-    println!("{:<22} {:>12} {:>12}", "boundaries", found.grid.count, found.control.count);
+    say!("{:<22} {:>12} {:>12}", "boundaries", found.grid.count, found.control.count);
     row("difference, worst", |b| b.worst_ratio);
     row("difference, mean", |b| b.mean_ratio);
     row("colour step, worst", |b| b.worst_step);
     row("colour step, mean", |b| b.mean_step);
-    println!();
-    println!(
+    say!();
+    say!(
         "difference: mean |difference| across a boundary over the median of the {LINES} lines on each side; 1 is no seam"
     );
     let less = if less_content { ", less the photograph's own" } else { "" };
-    println!(
+    say!(
         "colour step: distance in Lab between the means of small squares on both sides{less}; the worst is at {}",
         found.grid.worst_at
     );

@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::StatusArguments;
-use super::progress::now;
+use super::paths::shown;
 use super::say::say;
 use super::status_line::overall;
-use super::style::{duration, loss};
 use super::{Exit, Failure};
-use crate::config;
-use crate::journal::{self, JobState, JobStatus, JournalError, Reading, RunName};
+use crate::batch;
+use crate::event::now;
+use crate::files::path_text;
+use crate::format::{duration, loss};
+use crate::journal::{self, JobState, JobStatus, JournalError, RunName, RunSnapshot};
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -21,18 +23,18 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let directory = directory(&arguments.run)?;
     loop {
-        let reading = journal::open(&directory)?;
+        let snapshot = journal::open(&directory)?;
         if arguments.json {
-            let status = Status::new(&reading);
+            let status = Status::new(&snapshot);
             say!(
                 "{}",
                 serde_json::to_string_pretty(&status)
                     .map_err(|error| Failure::Internal(error.to_string()))?
             );
         } else {
-            tell(&reading);
+            print(&snapshot);
         }
-        if !arguments.watch || reading.holder.is_none() {
+        if !arguments.watch || snapshot.owner.is_none() {
             return Ok(Exit::Done);
         }
         std::thread::sleep(WATCH_EVERY);
@@ -40,13 +42,13 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// The run that is meant by a run directory, an output directory or a pipeline file.
+/// The run of a run directory, an output directory or a pipeline file.
 fn directory(path: &Path) -> Result<PathBuf, Failure> {
     let no_run = || Failure::Journal(JournalError::NoRun { path: path.into() });
     if !path.is_file() {
         return journal::find(path).ok_or_else(no_run);
     }
-    let config = config::load(path, &[])?;
+    let config = batch::load(path, &[])?;
     let name = RunName::new(path, &config.run.output.directory);
     name.newest_directory().ok_or_else(no_run)
 }
@@ -55,7 +57,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Status<'a> {
-    directory: &'a Path,
+    directory: String,
     begun: f64,
     /// The process that works on it, if one does.
     process: Option<u32>,
@@ -83,8 +85,8 @@ struct JobReport {
 }
 
 impl<'a> Status<'a> {
-    fn new(reading: &'a Reading) -> Self {
-        let status = &reading.status;
+    fn new(snapshot: &'a RunSnapshot) -> Self {
+        let status = &snapshot.status;
         let job = |(job, status): (&usize, &JobStatus)| JobReport {
             job: *job,
             seconds_left: status
@@ -92,17 +94,17 @@ impl<'a> Status<'a> {
                 .filter(|_| !status.is_finished())
                 .map(|speed| speed * (status.work - status.done).max(0.0)),
             checkpoint_age: status.checkpoint.map(|at| (now() - at).max(0.0)),
-            status: status.clone().now(state(status, reading)),
+            status: status.clone().now(state(status, snapshot)),
         };
         Self {
-            directory: &reading.directory,
-            begun: reading.begun,
-            process: reading.holder.as_ref().map(|holder| holder.pid),
-            host: reading.holder.as_ref().map(|holder| holder.host.as_str()),
-            state: overall_state(reading),
+            directory: path_text(&snapshot.directory),
+            begun: snapshot.begun,
+            process: snapshot.owner.as_ref().map(|owner| owner.pid),
+            host: snapshot.owner.as_ref().map(|owner| owner.host.as_str()),
+            state: overall_state(snapshot),
             work: status.work(),
             done: status.done(),
-            seconds_left: status.left(),
+            seconds_left: status.seconds_left(),
             devices: &status.devices,
             jobs: status.jobs.iter().map(job).collect(),
         }
@@ -110,16 +112,16 @@ impl<'a> Status<'a> {
 }
 
 /// What a job's state is, now that it is known whether anybody works on the run.
-fn state(job: &JobStatus, reading: &Reading) -> JobState {
-    match (job.state, &reading.holder) {
+fn state(job: &JobStatus, snapshot: &RunSnapshot) -> JobState {
+    match (job.state, &snapshot.owner) {
         (JobState::Running, None) => JobState::Interrupted,
         (state, _) => state,
     }
 }
 
-fn overall_state(reading: &Reading) -> &'static str {
-    let states = || reading.status.jobs.values().map(|job| job.state);
-    match &reading.holder {
+fn overall_state(snapshot: &RunSnapshot) -> &'static str {
+    let states = || snapshot.status.jobs.values().map(|job| job.state);
+    match &snapshot.owner {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
         None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
@@ -129,19 +131,24 @@ fn overall_state(reading: &Reading) -> &'static str {
     }
 }
 
-fn tell(reading: &Reading) {
-    let status = &reading.status;
-    say!("{}", reading.directory.display());
-    let who = reading.holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"));
-    say!("{}{who}  {}", overall_state(reading), overall(status));
+fn print(snapshot: &RunSnapshot) {
+    let status = &snapshot.status;
+    say!("{}", snapshot.directory.display());
+    let who = snapshot.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
+    say!("{}{who}  {}", overall_state(snapshot), overall(status));
     let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
     for job in status.jobs.values() {
-        say!("  {:<width$}  {:<11}  {}", job.name, state(job, reading).word(), details(job));
+        say!(
+            "  {:<width$}  {:<11}  {}",
+            job.name,
+            state(job, snapshot).word(),
+            details(job, snapshot)
+        );
     }
 }
 
-/// What is to be told of a job beside its state.
-fn details(job: &JobStatus) -> String {
+/// What there is to say of a job beside its state.
+fn details(job: &JobStatus, snapshot: &RunSnapshot) -> String {
     let mut parts = Vec::new();
     match job.state {
         JobState::Waiting => {}
@@ -149,7 +156,7 @@ fn details(job: &JobStatus) -> String {
             parts.push(format!("{}x{}", job.size.0, job.size.1));
             parts.push(format!("{} evaluations", job.total_evaluations));
         }
-        // Nothing of it has begun.
+        // None of it has been painted.
         _ if job.evaluations == 0 => {}
         _ => {
             parts.push(format!(
@@ -178,8 +185,7 @@ fn details(job: &JobStatus) -> String {
         parts.push(duration(job.seconds));
     }
     parts.extend(job.reason.clone().filter(|_| !job.is_finished()));
-    parts.extend(
-        job.output.as_ref().filter(|_| job.is_finished()).map(|path| path.display().to_string()),
-    );
+    let output = job.output.as_ref().filter(|_| job.is_finished());
+    parts.extend(output.map(|output| shown(&snapshot.home, output)));
     parts.join("  ")
 }

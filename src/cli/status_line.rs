@@ -1,6 +1,6 @@
 //! Where a run stands, in words: the bars' and the status's lines.
 
-use super::style::{duration, loss};
+use crate::format::{duration, loss};
 use crate::journal::{JobState, JobStatus, RunStatus};
 
 /// The picture in work: level, evaluation and losses.
@@ -28,7 +28,7 @@ pub fn overall(status: &RunStatus) -> String {
         .values()
         .filter(|job| matches!(job.state, JobState::Finished | JobState::Failed))
         .count();
-    let left = status.left().map_or_else(|| "estimating".into(), duration);
+    let left = status.seconds_left().map_or_else(|| "estimating".into(), duration);
     format!(
         "{over}/{} pictures  {:.1}/{:.1} Mpx-evaluations  left {left}",
         status.jobs.len(),

@@ -53,10 +53,7 @@ impl Listener for LossLog {
                 log_losses(*job, *level, &format!("round {round}"), losses);
             }
             Event::Targets { style, width, height, origin, seconds } => {
-                tracing::info!(
-                    "style {} at {width}x{height}: {origin:?} in {seconds:.2} s",
-                    style.display()
-                );
+                tracing::info!("style {} at {width}x{height}: {origin:?} in {seconds:.2} s", style);
             }
             Event::LevelStarted { level, levels, width, height, evaluations, tiles, .. } => {
                 tracing::info!(

@@ -44,9 +44,9 @@ macro_rules! words {
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$other:meta])* $choice:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
-            $($(#[$other])* #[serde(rename = $word)] $choice),+
+            $($(#[$other])* $choice),+
         }
 
         $crate::config::choice::words!($name { $($choice = $word),+ });

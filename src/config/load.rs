@@ -27,6 +27,8 @@ pub(crate) struct Loader {
     pub(crate) syntax: Vec<Problem>,
     /// Some text could not be parsed as a whole: what is missing may be in it.
     pub(crate) incomplete: bool,
+    /// Every file that was read.
+    pub(crate) files: Vec<PathBuf>,
     /// The files that extend the one being read, outermost first, as the system knows them.
     chain: Vec<PathBuf>,
 }
@@ -53,8 +55,8 @@ impl Loader {
                 return None;
             }
         };
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let source = self.source(&name, &text, directory);
+        self.files.push(path.to_owned());
+        let source = self.source(&name, &text, &paths::folder_of(path));
         let mut own = self.parse(&source);
         let Some(extends) = own.remove("extends") else {
             return Some((own, source));

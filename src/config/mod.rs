@@ -26,9 +26,15 @@
 //! the settings.
 
 mod choice;
+mod companions;
+mod content;
+mod glob;
 mod listing;
 mod load;
 mod name;
+mod originals;
+mod output_check;
+mod outputs;
 mod overrides;
 mod paths;
 mod problem;
@@ -46,19 +52,26 @@ mod unknown;
 mod values;
 mod variants;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use choice::Choice;
-pub use listing::Listed;
+pub use companions::{
+    PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
+    pyramid_path,
+};
+pub use listing::{ListedSetting, json_of};
 pub use name::{BadName, NameParts, NameTemplate};
+pub use outputs::{JobFile, OutputFile, written_files};
 pub use problem::{Problem, Problems};
 pub use rules::{LevelMode, without_effect};
 pub use schema::Effect;
 pub use settings::*;
+pub use text::quote;
 pub use values::OrAuto;
 
+use crate::files::{Home, canonical};
+use content::Exclusion;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
@@ -70,12 +83,18 @@ use tree::Table;
 pub struct Config {
     /// The pipeline file, as it was named.
     pub file: PathBuf,
+    /// Its folder: what the identities of files are relative to.
+    pub home: Home,
     /// What all pictures share.
     pub run: RunSettings,
     /// Its variants in the order of the file; one without a name if the file has none.
     pub variants: Vec<Variant>,
     /// Settings that are sound and have no effect.
     pub warnings: Vec<Problem>,
+    /// What folders and globs hold that is left out and may be missed, a line each.
+    pub notes: Vec<String>,
+    /// What earlier runs have left.
+    pub past: PastRuns,
 }
 
 /// Photographs, and how each of them becomes a picture.
@@ -90,102 +109,70 @@ pub struct Variant {
     pub settings: Settings,
 }
 
-/// A picture that the pipeline makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputFile {
-    /// Index into [`Config::variants`].
-    pub variant: usize,
-    /// Index into the content images of that variant.
-    pub content: usize,
-    /// Where the picture goes.
-    pub path: PathBuf,
-}
-
-impl Config {
-    /// The folder of the pipeline file.
-    pub fn directory(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
-    }
-
-    /// Every picture, variant by variant in the order of the content. No two have the same path,
-    /// nor paths that differ only in the case of letters.
-    pub fn outputs(&self) -> Vec<OutputFile> {
-        let mut outputs = Vec::new();
-        for (number, variant) in self.variants.iter().enumerate() {
-            let paths = variant.paths(&self.run.output.directory).enumerate();
-            outputs.extend(paths.map(|(content, path)| OutputFile {
-                variant: number,
-                content,
-                path,
-            }));
-        }
-        outputs
-    }
-}
-
-impl Variant {
-    /// What `{style}` stands for: the stems of the styles' files, joined by `+`.
-    pub fn style_name(&self) -> String {
-        let stems: Vec<_> = self.settings.styles.iter().map(|style| stem(&style.image)).collect();
-        stems.join("+")
-    }
-
-    fn paths(&self, directory: &Path) -> impl Iterator<Item = PathBuf> {
-        let template = self.settings.name_template(self.name.is_some());
-        let style = self.style_name();
-        let variant = self.name.as_deref().unwrap_or_default();
-        self.input.content.iter().enumerate().map(move |(at, content)| {
-            let names =
-                NameParts { content: &stem(content), style: &style, variant, index: at + 1 };
-            paths::normalise(&directory.join(template.fill(&names)))
-        })
-    }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
 /// Reads and checks a pipeline file; `overrides` are `key=value` each.
+///
+/// It knows nothing of earlier runs, whose pictures may lie among the photographs:
+/// [`crate::batch::load`] does.
 ///
 /// # Errors
 ///
 /// All problems of the pipeline. What cannot be known because a text is missing or could not be
 /// parsed is not reported.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
+    load_after(path, overrides, &|_, _| PastRuns::default())
+}
+
+/// [`load`], with what `past` says of earlier runs of a pipeline into an output directory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_after(
+    path: &Path,
+    overrides: &[String],
+    past: &dyn Fn(&Path, &Path) -> PastRuns,
+) -> Result<Config, Problems> {
     let mut loader = Loader::default();
     let name = path.display().to_string();
     let Some((mut tree, main)) = loader.load(path, None) else {
         return Err(Problems::new(name, loader.problems));
     };
     let overrides = overrides::read(&mut loader, overrides);
-    let Loader { mut problems, syntax, incomplete, .. } = loader;
+    let Loader { mut problems, syntax, incomplete, files, .. } = loader;
     overrides::apply(&mut tree, &overrides, true, &mut problems);
     let variants = variants::split(&mut tree, &mut problems);
+    let home = Home::of(path);
     let run = {
         let mut tree = tree.clone();
         overrides::apply(&mut tree, &overrides, false, &mut problems);
-        read_run(&mut Reader::new(&tree, &main, incomplete, &mut problems))
+        read_run(&mut Reader::new(&tree, &main, &home, incomplete, &mut problems))
     };
-    let mut config = Config { file: path.to_owned(), run, variants: Vec::new(), warnings: vec![] };
-    let mut origins = Vec::new();
+    let past = past(path, &run.output.directory);
+    let output = canonical(&run.output.directory);
+    let exclusion = Exclusion { output: &output, written: &past.written };
+    let (mut parts, mut origins, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for variants::VariantTable { name, table } in variants {
         let mut merged = tree.clone();
         tree::merge(&mut merged, table, &SIZE_KEYS);
         overrides::apply(&mut merged, &overrides, false, &mut problems);
         unknown::check(&merged, &mut problems);
-        let reader = Reader::new(&merged, &main, incomplete, &mut problems);
-        let variant = read_variant(reader, &config.run, name);
+        let reader = Reader::new(&merged, &main, &home, incomplete, &mut problems);
+        let mut reader = reader.excluding(exclusion);
+        parts.push(read_variant(&mut reader, &run, name));
+        notes.append(&mut reader.notes);
         origins.push(name_origin(&merged, &main));
-        config.variants.push(variant);
     }
+    notes.sort();
+    notes.dedup();
     let (warnings, mut problems): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(Problem::is_warning);
+    let warnings = problem::in_order(warnings);
+    let file = path.to_owned();
+    let config = Config { file, home, run, variants: parts, warnings, notes, past };
     if problems.is_empty() && syntax.is_empty() {
-        check_outputs(&config, &origins, &mut problems);
+        output_check::check(&config, &files, &origins, &mut problems);
     }
     if problems.is_empty() && syntax.is_empty() {
-        config.warnings = problem::in_order(warnings);
         Ok(config)
     } else {
         Err(Problems::with_syntax(name, problems, syntax))
@@ -195,16 +182,15 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
 fn read_run(reader: &mut Reader<'_>) -> RunSettings {
     let mut run = RunSettings::read(reader);
     if !reader.is_given(&OutputFolder::directory) {
-        run.output.directory = paths::normalise(&reader.home().join(&run.output.directory));
+        run.output.directory = paths::normalise(&reader.folder().join(&run.output.directory));
     }
     rules::check_run(reader, &run);
     run
 }
 
-fn read_variant(reader: Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {
-    let mut reader = reader.excluding(&run.output.directory);
-    let (input, mut settings) = (Input::read(&mut reader), Settings::read(&mut reader));
-    rules::check_picture(&mut reader, run, &settings, name.is_some());
+fn read_variant(reader: &mut Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {
+    let (input, mut settings) = (Input::read(reader), Settings::read(reader));
+    rules::check_picture(reader, run, &settings, name.is_some());
     settings.complete();
     Variant { name, input, settings }
 }
@@ -215,67 +201,4 @@ fn name_origin(tree: &Table, main: &Arc<Source>) -> Origin {
     value("output", "name")
         .or_else(|| value("input", "content"))
         .unwrap_or_else(|| Origin::first_line(main))
-}
-
-/// How many clashes of names are reported in full.
-const CLASHES_TOLD: usize = 5;
-
-/// The pictures' names must differ on any file system, and no picture may take the place of one it
-/// is made from.
-fn check_outputs(config: &Config, origins: &[Origin], problems: &mut Vec<Problem>) {
-    let mut taken: BTreeMap<String, OutputFile> = BTreeMap::new();
-    let mut clashes = 0;
-    for output in config.outputs() {
-        let Variant { input, settings, .. } = &config.variants[output.variant];
-        let content = &input.content[output.content];
-        let origin = &origins[output.variant];
-        let from = |of: &OutputFile| describe(config, of);
-        let own = input.content.iter().chain(settings.styles.iter().map(|style| &style.image));
-        let shown = output.path.display().to_string();
-        let long = output.path.file_name().is_some_and(|name| name.len() > 240);
-        let problem = if let Some(other) = taken.get(&shown.to_lowercase()) {
-            let message =
-                format!("{} and {} would both become `{shown}`", from(other), from(&output));
-            Problem::new(message)
-                .help(
-                    "tell them apart in `output.name` by {content}, {style}, {variant} or {index}",
-                )
-                .at(origin, "not unique")
-        } else if own.into_iter().any(|input| *input == output.path) {
-            let message = format!(
-                "the picture of `{}` would take the place of the input `{shown}`",
-                content.display()
-            );
-            Problem::new(message)
-                .help("choose another `output.directory` or `output.name`")
-                .at(origin, "the name of an input")
-        } else if long {
-            let message = format!(
-                "the name of the picture of `{}` has more than 240 bytes",
-                content.display()
-            );
-            Problem::new(message).help("choose a shorter `output.name`").at(origin, "too long")
-        } else {
-            taken.insert(shown.to_lowercase(), output);
-            continue;
-        };
-        clashes += 1;
-        if clashes <= CLASHES_TOLD {
-            problems.push(problem);
-        }
-    }
-    if clashes > CLASHES_TOLD {
-        let message = format!("{} more pictures have no name of their own", clashes - CLASHES_TOLD);
-        problems.push(Problem::new(message).at(&origins[0], "these names"));
-    }
-}
-
-/// A picture in words: its photograph and its variant.
-fn describe(config: &Config, output: &OutputFile) -> String {
-    let Variant { name, input, .. } = &config.variants[output.variant];
-    let content = input.content[output.content].display();
-    match name {
-        Some(name) => format!("`{content}` ({name})"),
-        None => format!("`{content}`"),
-    }
 }

@@ -1,10 +1,9 @@
 //! Names of finished pictures: a template with placeholders, checked once and filled for each
 //! picture.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::reader::{Entry, SettingValue};
 use super::schema::Accepts;
@@ -14,44 +13,46 @@ use crate::image::OutputFormat;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placeholder {
     Content,
+    Extension,
     Style,
     Variant,
     Index,
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 4] = [
+const PLACEHOLDERS: [(&str, Placeholder); 5] = [
     ("content", Placeholder::Content),
+    ("extension", Placeholder::Extension),
     ("style", Placeholder::Style),
     ("variant", Placeholder::Variant),
     ("index", Placeholder::Index),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Fill(Placeholder),
 }
 
 /// A file name with placeholders, such as `{content}-{style}.png`; its extension is that of a known
 /// format.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
     format: OutputFormat,
 }
 
-/// What the placeholders of a name stand for.
+/// What the placeholders of a name stand for. Names of files need not be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct NameParts<'a> {
-    /// Stem of the photograph's file.
-    pub content: &'a str,
+    /// Stem of the content image's file.
+    pub content: &'a OsStr,
+    /// Extension of the content image's file; empty if it has none.
+    pub extension: &'a OsStr,
     /// Stems of the styles' files, joined by `+`.
-    pub style: &'a str,
+    pub style: &'a OsStr,
     /// Name of the variant; empty if it has none.
     pub variant: &'a str,
-    /// Place of the photograph in the sorted list, counted from 1; written with at least four
-    /// digits.
+    /// Number of the content image, counted from 1; written with at least four digits.
     pub index: usize,
 }
 
@@ -98,26 +99,26 @@ impl NameTemplate {
                 .ok_or(BadName::Brace)?;
             let known = PLACEHOLDERS.iter().find(|(word, _)| *word == name);
             let (_, placeholder) = known.ok_or_else(|| BadName::Placeholder(shorten(name)))?;
-            parts.extend([Part::Text(before.to_owned()), Part::Fill(*placeholder)]);
+            parts.extend([TemplatePart::Text(before.to_owned()), TemplatePart::Fill(*placeholder)]);
             rest = after;
         }
         let format = OutputFormat::from_path(Path::new(text))
             .filter(|_| !stem.is_empty())
             .ok_or(BadName::Extension)?;
-        parts.push(Part::Text(format!("{rest}.{extension}")));
-        parts.retain(|part| *part != Part::Text(String::new()));
+        parts.push(TemplatePart::Text(format!("{rest}.{extension}")));
+        parts.retain(|part| *part != TemplatePart::Text(String::new()));
         Ok(NameTemplate { parts, format })
     }
 
-    /// The template of a pipeline that names none: as many placeholders as tell its pictures apart.
+    /// The template of a pipeline that names none: as many placeholders as its pictures need to have different names.
     pub(super) fn standard(styled: bool, variant: bool) -> NameTemplate {
-        let text = |text: &str| Part::Text(text.to_owned());
-        let mut parts = vec![Part::Fill(Placeholder::Content)];
+        let text = |text: &str| TemplatePart::Text(text.to_owned());
+        let mut parts = vec![TemplatePart::Fill(Placeholder::Content)];
         if styled {
-            parts.extend([text("-"), Part::Fill(Placeholder::Style)]);
+            parts.extend([text("-"), TemplatePart::Fill(Placeholder::Style)]);
         }
         if variant {
-            parts.extend([text("-"), Part::Fill(Placeholder::Variant)]);
+            parts.extend([text("-"), TemplatePart::Fill(Placeholder::Variant)]);
         }
         parts.push(text(".png"));
         NameTemplate { parts, format: OutputFormat::Png }
@@ -125,12 +126,12 @@ impl NameTemplate {
 
     /// Whether `{style}` is in the name.
     pub(super) fn uses_style(&self) -> bool {
-        self.parts.contains(&Part::Fill(Placeholder::Style))
+        self.parts.contains(&TemplatePart::Fill(Placeholder::Style))
     }
 
     /// Whether `{variant}` is in the name.
     pub(super) fn uses_variant(&self) -> bool {
-        self.parts.contains(&Part::Fill(Placeholder::Variant))
+        self.parts.contains(&TemplatePart::Fill(Placeholder::Variant))
     }
 
     /// The format that the extension chooses.
@@ -139,15 +140,18 @@ impl NameTemplate {
     }
 
     /// The file name of one picture.
-    pub fn fill(&self, names: &NameParts<'_>) -> String {
-        let mut filled = String::new();
+    pub fn fill(&self, names: &NameParts<'_>) -> OsString {
+        let mut filled = OsString::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => filled.push_str(text),
-                Part::Fill(Placeholder::Content) => filled.push_str(names.content),
-                Part::Fill(Placeholder::Style) => filled.push_str(names.style),
-                Part::Fill(Placeholder::Variant) => filled.push_str(names.variant),
-                Part::Fill(Placeholder::Index) => filled.push_str(&format!("{:04}", names.index)),
+                TemplatePart::Text(text) => filled.push(text),
+                TemplatePart::Fill(Placeholder::Content) => filled.push(names.content),
+                TemplatePart::Fill(Placeholder::Extension) => filled.push(names.extension),
+                TemplatePart::Fill(Placeholder::Style) => filled.push(names.style),
+                TemplatePart::Fill(Placeholder::Variant) => filled.push(names.variant),
+                TemplatePart::Fill(Placeholder::Index) => {
+                    filled.push(format!("{:04}", names.index))
+                }
             }
         }
         filled
@@ -156,7 +160,7 @@ impl NameTemplate {
 
 impl SettingValue for NameTemplate {
     fn describe(_: Accepts) -> String {
-        "a file name that ends in `.png`, `.tiff`, `.tif`, `.jpg` or `.jpeg`, with `{content}`, `{style}`, `{variant}` and `{index}`"
+        "a file name that ends in `.png`, `.tiff`, `.tif`, `.jpg` or `.jpeg`, with `{content}`, `{extension}`, `{style}`, `{variant}` and `{index}`"
             .to_owned()
     }
 
@@ -184,8 +188,8 @@ impl SettingValue for NameTemplate {
 impl fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
-            Part::Fill(placeholder) => {
+            TemplatePart::Text(text) => f.write_str(text),
+            TemplatePart::Fill(placeholder) => {
                 let word = PLACEHOLDERS
                     .iter()
                     .find(|(_, known)| known == placeholder)
@@ -196,35 +200,41 @@ impl fmt::Display for NameTemplate {
     }
 }
 
-impl From<NameTemplate> for String {
-    fn from(template: NameTemplate) -> String {
-        template.to_string()
-    }
-}
-
-impl TryFrom<String> for NameTemplate {
-    type Error = BadName;
-
-    fn try_from(text: String) -> Result<Self, BadName> {
-        NameTemplate::parse(&text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NAMES: NameParts<'static> =
-        NameParts { content: "cat", style: "night", variant: "soft", index: 7 };
+    fn names() -> NameParts<'static> {
+        NameParts {
+            content: OsStr::new("cat"),
+            extension: OsStr::new("JPG"),
+            style: OsStr::new("night"),
+            variant: "soft",
+            index: 7,
+        }
+    }
 
     #[test]
     fn placeholders_are_filled_and_written_again() {
         let template =
             NameTemplate::parse("{index}_{content}{style}-x-{variant}.v2.TIF").expect("a name");
-        assert_eq!(template.fill(&NAMES), "0007_catnight-x-soft.v2.TIF");
+        assert_eq!(template.fill(&names()), "0007_catnight-x-soft.v2.TIF");
         assert_eq!(template.format(), OutputFormat::Tiff);
         assert_eq!(template.to_string(), "{index}_{content}{style}-x-{variant}.v2.TIF");
         assert_eq!(NameTemplate::parse("all.jpeg").expect("a name").format(), OutputFormat::Jpeg);
+        let template = NameTemplate::parse("{content}.{extension}.png").expect("a name");
+        assert_eq!(template.fill(&names()), "cat.JPG.png");
+        assert_eq!(template.to_string(), "{content}.{extension}.png");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_is_kept() {
+        use std::os::unix::ffi::OsStrExt;
+        let content = OsStr::from_bytes(b"caf\xe9");
+        let template = NameTemplate::parse("{content}-{style}.png").expect("a name");
+        let filled = template.fill(&NameParts { content, ..names() });
+        assert_eq!(filled.as_bytes(), b"caf\xe9-night.png");
     }
 
     #[test]
@@ -234,7 +244,7 @@ mod tests {
             "{content}-{style}-{variant}.png"
         );
         assert_eq!(NameTemplate::standard(true, false).to_string(), "{content}-{style}.png");
-        assert_eq!(NameTemplate::standard(false, false).fill(&NAMES), "cat.png");
+        assert_eq!(NameTemplate::standard(false, false).fill(&names()), "cat.png");
     }
 
     #[test]

@@ -1,38 +1,47 @@
-//! Paths as pipeline files write them: relative to the file that says them, with folders and globs
-//! for many pictures.
+//! Paths as pipeline files write them: relative to the file that says them, or from the home folder
+//! with `~/`.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use glob::{MatchOptions, Pattern};
-
-use super::source::Origin;
-use super::text::shorten;
-
-/// Extensions by which folders and globs tell pictures from other files. Formats that cannot be
-/// decoded are among them: leaving a photograph out without a word would be worse than the error
-/// that says how to convert it.
-const PICTURES: [&str; 33] = [
-    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "webp", "bmp", "gif", "ppm", "pgm",
-    "pbm", "pnm", "pam", "tga", "qoi", "exr", "hdr", "ff", "avif", "heic", "heif", "jxl", "dng",
-    "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2",
-];
-
-/// The most pictures that one pattern may name.
-const MOST_MATCHES: usize = 1_000_000;
-
-/// `.JPG` is a `.jpg`; what begins with a dot is hidden, and so are the run directories.
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: false,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
-
 /// `text` as a path seen from `directory`, without needless `.` and `..`.
 pub(crate) fn resolve(directory: &Path, text: &str) -> PathBuf {
-    normalise(&directory.join(text))
+    normalise(&directory.join(from_home(text).unwrap_or_else(|| text.into())))
+}
+
+/// The path that a text with `~` or `~/` in front stands for, where there is a home folder.
+fn from_home(text: &str) -> Option<PathBuf> {
+    let rest = text.strip_prefix('~')?;
+    let below = rest.strip_prefix(std::path::is_separator);
+    let rest = if rest.is_empty() { rest } else { below? };
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
+    Some(if rest.is_empty() { home } else { home.join(rest) })
+}
+
+/// Why a text with `~` in front names no folder; nothing for any other text.
+pub(crate) fn unknown_home(text: &str) -> Option<String> {
+    if !text.starts_with('~') || from_home(text).is_some() {
+        return None;
+    }
+    let rest = text.trim_start_matches('~');
+    Some(if rest.is_empty() || rest.starts_with(std::path::is_separator) {
+        "there is no home folder that `~` could stand for: the variable HOME is not set".to_owned()
+    } else {
+        "`~` stands for your own home folder, as in `~/pictures`, and for nobody else's; a folder whose name begins with `~` is written `./~`".to_owned()
+    })
+}
+
+/// The folder that the paths in a pipeline file are relative to: the file's own. Where the file is
+/// a link, it is the folder of the file that the link leads to.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    let target = if file.is_symlink() { file.canonicalize().ok() } else { None };
+    target.as_deref().unwrap_or(file).parent().unwrap_or(Path::new("")).to_path_buf()
+}
+
+/// A path as a pipeline file writes it. What is no UTF-8 is lost: no pipeline can say it.
+pub(crate) fn text(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.starts_with('~') { format!("./{text}") } else { text.into_owned() }
 }
 
 /// Takes out `.` and each `..` together with the folder before it, unless that folder is a link:
@@ -64,128 +73,6 @@ pub(crate) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// The pictures that the patterns name, sorted, each once. Files below `output` are left out of
-/// folders and globs, unless the pattern itself points there: last night's prints are not tonight's
-/// photographs.
-///
-/// A pattern that names none is reported to `complain`, with a message and a label.
-pub(crate) fn expand(
-    patterns: &[(String, Origin)],
-    output: &Path,
-    complain: &mut dyn FnMut(&Origin, String, &'static str),
-) -> Vec<PathBuf> {
-    let mut found = BTreeSet::new();
-    for (text, origin) in patterns {
-        match matches(&origin.source.directory, text, output) {
-            Ok(paths) => found.extend(paths),
-            Err((message, label)) => complain(origin, message, label),
-        }
-    }
-    found.into_iter().collect()
-}
-
-type Complaint = (String, &'static str);
-
-fn matches(directory: &Path, text: &str, output: &Path) -> Result<Vec<PathBuf>, Complaint> {
-    if text.is_empty() {
-        return Err(("a path in `input.content` is empty".to_owned(), "no path"));
-    }
-    let path = resolve(directory, text);
-    let is_glob = |part: &str| part.contains(['*', '?', '[']);
-    let (base, found) = match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => (path.clone(), folder(&path)?),
-        // A file is taken at its word even if its name looks like a glob.
-        Ok(_) => return Ok(vec![path]),
-        Err(_) if is_glob(text) => {
-            let cut = text
-                .find(['*', '?', '['])
-                .and_then(|meta| text[..meta].rfind('/'))
-                .map_or(0, |slash| slash + 1);
-            let base = resolve(directory, &text[..cut]);
-            let found = glob(&base, &text[cut..])?;
-            (base, found)
-        }
-        Err(error) => {
-            return Err((
-                format!(
-                    "cannot find `{}`: {}",
-                    shorten(&path.display().to_string()),
-                    reason(&error)
-                ),
-                "no such file",
-            ));
-        }
-    };
-    let asked_for = base.starts_with(output);
-    let ours = |path: &PathBuf| path.starts_with(output) && output != Path::new(".");
-    let below = output != base;
-    let kept: Vec<_> = found
-        .into_iter()
-        .filter(|path| is_picture(path) && (asked_for || !below || !ours(path)))
-        .collect();
-    match kept.is_empty() {
-        true if is_glob(text) => {
-            Err((format!("no picture matches `{}`", shorten(text)), "matches nothing"))
-        }
-        true => Err((format!("there is no picture in `{}`", path.display()), "an empty folder")),
-        false => Ok(kept),
-    }
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    PICTURES.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// The files of a folder that are not hidden.
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Complaint> {
-    let complaint = |error: io::Error| {
-        (format!("cannot read `{}`: {}", path.display(), reason(&error)), "not readable")
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(complaint)? {
-        let file = entry.map_err(complaint)?.path();
-        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && file.is_file() {
-            files.push(normalise(&file));
-        }
-    }
-    Ok(files)
-}
-
-fn glob(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, Complaint> {
-    let base = base
-        .to_str()
-        .ok_or_else(|| ("the folder's name is not UTF-8".to_owned(), "globs need UTF-8 names"))?;
-    let whole = if base == "." {
-        pattern.to_owned()
-    } else {
-        format!("{}/{pattern}", Pattern::escape(base.trim_end_matches('/')))
-    };
-    let bad = |error: glob::PatternError| {
-        (format!("`{}` is no glob: {}", shorten(pattern), error.msg), "not a glob")
-    };
-    let mut files = Vec::new();
-    for found in glob::glob_with(&whole, OPTIONS).map_err(bad)? {
-        let file = found.map_err(|error| {
-            (
-                format!("cannot read `{}`: {}", error.path().display(), reason(error.error())),
-                "not readable",
-            )
-        })?;
-        if file.is_file() {
-            files.push(normalise(&file));
-        }
-        if files.len() > MOST_MATCHES {
-            return Err((
-                format!("`{}` matches more than {MOST_MATCHES} pictures", shorten(pattern)),
-                "too many",
-            ));
-        }
-    }
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,5 +100,20 @@ mod tests {
             .expect("linked");
         std::fs::write(root.path().join("far/x.png"), "").expect("written");
         assert!(resolve(root.path(), "link/../x.png").exists());
+    }
+
+    #[test]
+    fn a_tilde_in_front_is_the_home_folder_and_nothing_else_is() {
+        let home = std::env::home_dir().expect("whoever runs tests has one");
+        let base = Path::new("base");
+        assert_eq!(resolve(base, "~/a/../b"), normalise(&home.join("b")));
+        assert_eq!(resolve(base, "~"), normalise(&home));
+        for text in ["a~/b", "./~", "a/~/b"] {
+            assert_eq!(resolve(base, text), normalise(&base.join(text)), "{text}");
+            assert_eq!(unknown_home(text), None, "{text}");
+        }
+        assert_eq!(text(Path::new("~/a")), "./~/a");
+        assert!(unknown_home("~somebody/a").is_some_and(|words| words.contains("./~")));
+        assert_eq!(unknown_home("~/a"), None);
     }
 }

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::content::Exclusion;
 use super::problem::Problem;
 use super::schema::{Accepts, Key, TableKeys};
 use super::source::{Origin, Source};
 use super::tree::{Node, Table, Value};
+use crate::files::Home;
 
 /// A type that the value of a key can have.
 pub(crate) trait SettingValue: Sized {
@@ -54,8 +56,12 @@ pub(crate) struct Reader<'a> {
     main: &'a Arc<Source>,
     /// Some text could not be parsed: what is missing may be in the part that was not understood.
     incomplete: bool,
-    /// Where finished pictures go: those are no photographs.
-    output: PathBuf,
+    /// The pipeline's folder: what the identities of files are relative to.
+    home: &'a Home,
+    /// What is no photograph, once it is known.
+    exclusion: Option<Exclusion<'a>>,
+    /// What was left out of the photographs and may be missed, a line each.
+    pub(crate) notes: Vec<String>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -63,19 +69,21 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(
         root: &'a Table,
         main: &'a Arc<Source>,
+        home: &'a Home,
         incomplete: bool,
         problems: &'a mut Vec<Problem>,
     ) -> Reader<'a> {
-        Reader { root, main, incomplete, output: PathBuf::new(), problems }
+        let (exclusion, notes) = (None, Vec::new());
+        Reader { root, main, incomplete, home, exclusion, notes, problems }
     }
 
-    /// Leaves the pictures below `output` out of folders and globs.
-    pub(crate) fn excluding(self, output: &Path) -> Reader<'a> {
-        Reader { output: output.to_owned(), ..self }
+    /// Leaves files out of what folders and globs name.
+    pub(crate) fn excluding(self, exclusion: Exclusion<'a>) -> Reader<'a> {
+        Reader { exclusion: Some(exclusion), ..self }
     }
 
-    /// The folder of the pipeline file.
-    pub(crate) fn home(&self) -> &'a Path {
+    /// The folder of the pipeline file, as paths in it are resolved.
+    pub(crate) fn folder(&self) -> &'a Path {
         &self.main.directory
     }
 
@@ -232,9 +240,14 @@ impl<'e, 'a> Entry<'e, 'a> {
         &self.node.origin.source.directory
     }
 
-    /// Where finished pictures go.
-    pub(crate) fn output(&self) -> &Path {
-        &self.reader.output
+    /// What identities are relative to, and what is no photograph.
+    pub(crate) fn content_rules(&self) -> (&'a Home, Option<Exclusion<'a>>) {
+        (self.reader.home, self.reader.exclusion)
+    }
+
+    /// Adds lines on what was left out of the photographs.
+    pub(crate) fn note(&mut self, notes: Vec<String>) {
+        self.reader.notes.extend(notes);
     }
 
     /// A bad value; the help says what the key accepts.

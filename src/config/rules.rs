@@ -42,6 +42,8 @@ pub(crate) fn check_picture(
     check_name(reader, settings, is_variant);
     check_size(reader);
     check_objective(reader, &settings.objective);
+    check_distance(reader, &settings.objective);
+    check_look(reader, &settings.objective);
     check_start(reader, &settings.start);
     check_mode(reader, settings);
     check_bitwise(reader, &run.compute, &settings.tiling);
@@ -102,6 +104,31 @@ fn check_objective(reader: &mut Reader<'_>, objective: &Objective) {
             &Objective::style_layers,
         ];
         reader.report_together(problem, &keys);
+    }
+}
+
+/// Looks are weights of one preset.
+fn check_look(reader: &mut Reader<'_>, objective: &Objective) {
+    if objective.preset != Preset::Wasserstein && objective.look.is_some() {
+        let preset = objective.preset;
+        let problem = Problem::new(format!(
+            "`objective.look` is for `preset = \"wasserstein\"`, and the preset is \"{preset}\""
+        ))
+        .help("leave `look` out and set `content-weight`, or change the preset");
+        reader.report_together(problem, &[&Objective::look, &Objective::preset]);
+    }
+}
+
+/// The distance of the preset holds means and deviations already.
+fn check_distance(reader: &mut Reader<'_>, objective: &Objective) {
+    if objective.preset == Preset::Wasserstein
+        && objective.statistics_weight.is_some_and(|weight| weight != 0.0)
+    {
+        let problem = Problem::new(
+            "`objective.statistics-weight` has no place beside `preset = \"wasserstein\"`",
+        )
+        .help("the Wasserstein distance compares means and deviations already; set `style-weight`");
+        reader.report_together(problem, &[&Objective::statistics_weight, &Objective::preset]);
     }
 }
 

@@ -94,8 +94,7 @@ macro_rules! settings {
             $effect:ident $(, $accepts:expr)?;)+
     }) => {
         $(#[doc = $about_table])+
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "kebab-case")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct $table { $($(#[doc = $about])+ pub $field: $type),+ }
 
         #[allow(non_upper_case_globals, reason = "a key has the name of its field")]
@@ -153,8 +152,7 @@ macro_rules! tables {
         $($(#[doc = $about_table:literal])+ $field:ident: $type:ty;)+
     }) => {
         $(#[doc = $about])+
-        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "kebab-case")]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $group { $($(#[doc = $about_table])+ pub $field: $type),+ }
 
         impl $group {
@@ -167,10 +165,10 @@ macro_rules! tables {
                 Self { $($field: $crate::config::table::Section::read(reader)),+ }
             }
 
-            /// The settings as a list of keys and values, in a fixed order; paths as seen from
-            /// `base`, the pipeline's folder.
-            pub fn listing(&self, base: &std::path::Path) -> Vec<$crate::config::Listed> {
-                let mut list = $crate::config::listing::Listing::new(base);
+            /// The settings as a list of keys and values, in a fixed order; files by their
+            /// identity as seen from `home`, the pipeline's folder.
+            pub fn listing(&self, home: &$crate::files::Home) -> Vec<$crate::config::ListedSetting> {
+                let mut list = $crate::config::listing::Listing::new(home);
                 $($crate::config::table::Section::list(&self.$field, &mut list);)+
                 list.into_list()
             }

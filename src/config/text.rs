@@ -12,7 +12,7 @@ pub(crate) fn shorten(text: &str) -> String {
 }
 
 /// A basic TOML string.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -5,19 +5,19 @@
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::choice::Choice;
+use super::content::{Expansion, expand, pattern};
 use super::paths;
 use super::reader::{Entry, SettingValue};
 use super::schema::Accepts;
+use super::source::Origin;
 use super::text::{nearest, quote, shorten};
 use super::tree::Value;
+use crate::files::NamedFile;
 use crate::units::{Dpi, Mm, Paper, Px};
 
 /// A value that the program may choose itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OrAuto<T> {
     /// `"auto"`.
     #[default]
@@ -168,6 +168,7 @@ impl SettingValue for PathBuf {
             (Accepts::Folder, _) if text.is_empty() || text.contains('\0') => {
                 (format!("`{}` is no path", entry.path()), "not a folder")
             }
+            (_, Err(_)) if let Some(reason) = paths::unknown_home(text) => (reason, "not a path"),
             (Accepts::Folder, _) => return Some(path),
             _ if text.is_empty() => (format!("`{}` is empty", entry.path()), "not a file"),
             (_, Ok(found)) if found.is_dir() => (format!("`{shown}` is a folder"), "not a file"),
@@ -182,7 +183,7 @@ impl SettingValue for PathBuf {
     }
 
     fn toml(&self, relative: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
-        Some(quote(&relative(self).to_string_lossy()))
+        Some(quote(&paths::text(&relative(self))))
     }
 
     fn file(&self) -> Option<&Path> {
@@ -258,28 +259,31 @@ impl SettingValue for [f64; 2] {
     }
 }
 
-/// The photographs that paths, folders and globs name: sorted, each once.
-impl SettingValue for Vec<PathBuf> {
+/// The content images that paths, folders and globs name.
+impl SettingValue for Vec<NamedFile> {
     fn describe(_: Accepts) -> String {
         "paths, folders or globs of pictures, such as `[\"photos/*.jpg\"]`".to_owned()
     }
 
     fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
         let patterns = texts(entry)?;
-        let output = entry.output().to_owned();
-        Some(paths::expand(&patterns, &output, &mut |origin, message, label| {
+        let (home, exclusion) = entry.content_rules();
+        let mut complain = |origin: &Origin, message, label| {
             entry.reject_at(origin, message, label);
-        }))
+        };
+        let Expansion { content, notes } = expand(&patterns, home, exclusion, &mut complain);
+        entry.note(notes);
+        Some(content)
     }
 
-    fn toml(&self, relative: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
-        let items: Vec<_> = self.iter().filter_map(|path| path.toml(relative)).collect();
+    fn toml(&self, _: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        let items: Vec<_> = self.iter().map(|file| quote(&pattern(&file.id))).collect();
         Some(format!("[{}]", items.join(", ")))
     }
 }
 
 /// A string or an array of strings, each with its place; at least one, or there is a problem.
-pub(crate) fn texts(entry: &mut Entry<'_, '_>) -> Option<Vec<(String, super::source::Origin)>> {
+pub(crate) fn texts(entry: &mut Entry<'_, '_>) -> Option<Vec<(String, Origin)>> {
     let node = entry.node();
     if node.items().is_some_and(<[_]>::is_empty) {
         entry.reject(format!("`{}` is empty", entry.path()), "at least one is needed");

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// A shared request to stop, raised by hand or by a deadline. Clones speak of the same request.
 #[derive(Clone, Debug, Default)]
 pub struct CancellationToken {
     raised: Arc<AtomicBool>,
+    /// By a clock that stands still while the machine sleeps (on Windows it runs).
     deadline: Option<Instant>,
+    /// By the machine's clock.
+    clock_deadline: Option<SystemTime>,
 }
 
 impl CancellationToken {
@@ -20,9 +23,18 @@ impl CancellationToken {
         Self::default()
     }
 
-    /// The same request, which also counts as raised from `deadline` on.
+    /// The same request, which also counts as raised from `deadline` on, or from an earlier one
+    /// that it has. Time that the machine sleeps does not count.
     pub fn with_deadline(&self, deadline: Instant) -> Self {
-        Self { raised: Arc::clone(&self.raised), deadline: Some(deadline) }
+        let earlier = self.deadline.map_or(deadline, |other| other.min(deadline));
+        Self { deadline: Some(earlier), ..self.clone() }
+    }
+
+    /// The same request, which also counts as raised when the machine's clock is past `deadline`,
+    /// or past an earlier one that it has, whatever the machine did meanwhile.
+    pub fn with_clock_deadline(&self, deadline: SystemTime) -> Self {
+        let earlier = self.clock_deadline.map_or(deadline, |other| other.min(deadline));
+        Self { clock_deadline: Some(earlier), ..self.clone() }
     }
 
     /// Asks the work to stop at the next convenient point.
@@ -39,6 +51,7 @@ impl CancellationToken {
     pub fn is_cancelled(&self) -> bool {
         self.raised.load(Ordering::SeqCst)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || self.clock_deadline.is_some_and(|deadline| SystemTime::now() >= deadline)
     }
 }
 
@@ -61,6 +74,13 @@ mod tests {
         let stop = CancellationToken::new();
         assert!(stop.with_deadline(Instant::now()).is_cancelled());
         assert!(!stop.with_deadline(Instant::now() + Duration::from_secs(3600)).is_cancelled());
+        let clock = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        assert!(stop.with_clock_deadline(clock).is_cancelled());
+        assert!(!stop.with_clock_deadline(clock + hour).is_cancelled());
+        let both = stop.with_deadline(Instant::now() + hour).with_clock_deadline(clock - hour);
+        assert!(both.is_cancelled(), "a machine that slept past its time");
+        assert!(both.with_clock_deadline(clock + hour).is_cancelled(), "the earlier one counts");
         assert!(!stop.is_cancelled(), "the deadline belongs to the derived token alone");
     }
 }

@@ -1,24 +1,31 @@
-//! What happens while the work goes on, told to whoever listens.
+//! What happens during the work, reported to listeners.
 //!
 //! The library never prints: the terminal's progress bar, the JSON lines, the log and the journal
 //! are all listeners of these events. One thread owns the listeners; workers report to it.
 
 mod cancellation;
 
-use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::FileId;
+
 pub use cancellation::CancellationToken;
+
+/// The moment at which something happens: seconds since 1970 by the machine's clock.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
 
 /// The weighted terms of the loss at one evaluation, and their sum. JSON has no word for a value
 /// that is not finite: it is null there and comes back as not a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
-    /// Distance to the photograph's features.
+    /// Distance to the content image's features.
     #[serde(deserialize_with = "number")]
     pub content: f64,
-    /// Distance to the painting's Gram matrices, means and deviations.
+    /// Distance to the style images' Gram matrices, means and deviations.
     #[serde(deserialize_with = "number")]
     pub style: f64,
     /// Total variation.
@@ -58,7 +65,9 @@ pub enum TargetOrigin {
     Shared,
 }
 
-/// One thing that happened. In JSON every event is an object whose `event` key names its kind.
+/// One thing that happened. In JSON every event is an object whose `event` key names its kind. Files
+/// are given by their identity: as seen from the pipeline's folder, wherever the program was started
+/// from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Event {
@@ -68,6 +77,8 @@ pub enum Event {
         jobs: usize,
         /// What computes them, in words.
         devices: Vec<String>,
+        /// What decides how they round.
+        arithmetic: String,
         /// Megapixel-evaluations of the whole run: the unit of its progress.
         work: f64,
         /// Megapixel-evaluations that an earlier start of the run has done.
@@ -85,11 +96,11 @@ pub enum Event {
         /// Megapixel-evaluations of this job.
         work: f64,
     },
-    /// A picture goes on from a checkpoint.
+    /// A picture resumes from a checkpoint.
     JobResumed {
         /// The job's number.
         job: usize,
-        /// The level that it goes on in, from 0.
+        /// The level that it resumes in, from 0.
         level: usize,
         /// Evaluations done in that level.
         evaluation: usize,
@@ -98,10 +109,10 @@ pub enum Event {
         /// Megapixel-evaluations done.
         done: f64,
     },
-    /// A style's statistics are at hand.
+    /// A style's statistics are available.
     Targets {
         /// The style's file.
-        style: PathBuf,
+        style: FileId,
         /// Size at which the style was looked at, px.
         width: usize,
         /// Size at which the style was looked at, px.
@@ -208,7 +219,7 @@ pub enum Event {
         /// Seconds of the round, its measurement included.
         seconds: f64,
     },
-    /// What a job needs to go on from here is durable.
+    /// What a job needs to resume from here is durable.
     Checkpointed {
         /// The job's number.
         job: usize,
@@ -226,21 +237,21 @@ pub enum Event {
         /// The job's number.
         job: usize,
         /// The file.
-        path: PathBuf,
+        path: FileId,
     },
     /// A picture of the work so far was written.
     Saved {
         /// The job's number.
         job: usize,
         /// The file.
-        path: PathBuf,
+        path: FileId,
     },
     /// One picture is finished.
     JobFinished {
         /// The job's number.
         job: usize,
         /// The finished picture.
-        path: PathBuf,
+        path: FileId,
         /// Its width, px.
         width: usize,
         /// Its height, px.
@@ -252,7 +263,7 @@ pub enum Event {
         /// Seconds from start to end.
         seconds: f64,
     },
-    /// One picture could not be made; the others go on.
+    /// One picture could not be made; the others continue.
     JobFailed {
         /// The job's number.
         job: usize,
@@ -269,13 +280,39 @@ pub enum Event {
         /// The job's number.
         job: usize,
         /// Where the picture so far was written, if it was.
-        path: Option<PathBuf>,
+        path: Option<FileId>,
     },
-    /// Something the user should know, though the work goes on.
+    /// Something the user should know; the work continues.
     Warning {
         /// What it is.
         message: String,
     },
+}
+
+impl Event {
+    /// The number of the job that it is about.
+    pub fn job(&self) -> Option<usize> {
+        match self {
+            Event::JobStarted { job, .. }
+            | Event::JobResumed { job, .. }
+            | Event::LevelStarted { job, .. }
+            | Event::Evaluated { job, .. }
+            | Event::StepRejected { job, .. }
+            | Event::CoreHalved { job, .. }
+            | Event::TileFinished { job, .. }
+            | Event::RoundFinished { job, .. }
+            | Event::Checkpointed { job, .. }
+            | Event::Writing { job, .. }
+            | Event::Saved { job, .. }
+            | Event::JobFinished { job, .. }
+            | Event::JobFailed { job, .. }
+            | Event::Interrupted { job, .. } => Some(*job),
+            Event::RunStarted { .. }
+            | Event::Targets { .. }
+            | Event::DeviceLost { .. }
+            | Event::Warning { .. } => None,
+        }
+    }
 }
 
 /// A receiver of events. Closures over `&Event` are listeners.
@@ -295,7 +332,7 @@ impl<F: FnMut(&Event)> Listener for F {
 pub struct Listeners<'a>(Vec<Box<dyn Listener + 'a>>);
 
 impl<'a> Listeners<'a> {
-    /// Nobody yet.
+    /// No listener.
     pub fn new() -> Self {
         Self::default()
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::Format;
-use crate::files;
+use crate::memory::NoMemory;
+use crate::{files, format};
 
 /// Why a picture could not be read or written. Every message names the path.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +87,7 @@ pub enum Error {
         frames: usize,
     },
     /// Decoding would take more memory than allowed.
-    #[error("{}: {width} x {height} pixels would take {} of memory, the limit is {}", path.display(), Bytes(*needed), Bytes(*limit))]
+    #[error("{}: {width} x {height} pixels would take {} of memory, the limit is {}", path.display(), format::bytes(*needed), format::bytes(*limit))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -98,6 +99,14 @@ pub enum Error {
         needed: u64,
         /// Bytes allowed.
         limit: u64,
+    },
+    /// The system has no memory for decoding it.
+    #[error("{}: {source}; fewer pictures at once (batch.parallel-jobs) or less compute.memory-gib may do", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        source: NoMemory,
     },
     /// CMYK without a usable profile.
     #[error("{}: a CMYK picture {reason}; convert it to RGB first, for example: magick {} -profile CMYK.icc -profile sRGB.icc rgb.tif", path.display(), path.display())]
@@ -176,18 +185,4 @@ pub enum Error {
     /// The output's file cannot be created or renamed.
     #[error(transparent)]
     File(#[from] files::Error),
-}
-
-/// A number of bytes for people: `1.5 GiB`.
-pub(crate) struct Bytes(pub u64);
-
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const UNITS: [(&str, u64); 4] =
-            [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match UNITS.iter().find(|(_, size)| self.0 >= *size) {
-            Some((unit, size)) => write!(f, "{:.1} {unit}", self.0 as f64 / *size as f64),
-            None => write!(f, "{} bytes", self.0),
-        }
-    }
 }

@@ -49,7 +49,7 @@ pub use format::Format;
 pub use orientation::Orientation;
 pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
 pub use read::{decode, decode_bytes, probe, silence_decoder_panics};
-pub use resize::{Light, Window, resize, resize_rows};
+pub use resize::{Light, Window, resize, resize_on_trial, resize_rows};
 pub use write::{
     Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows, Tiling,
     Writer, encode_picture,

@@ -8,6 +8,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 
 use super::colour::{coded_from_linear, linear_from_coded};
+use crate::memory::{self, NoMemory};
 
 /// The kernel of every resize: windowed sinc over six pixels, sharp with slight ringing at edges.
 /// When a picture shrinks, it is widened to cover the pixels that fall together.
@@ -58,6 +59,16 @@ impl Window {
 /// the user's.
 pub fn resize(planes: &[f32], from: (u32, u32), to: (u32, u32), light: Light) -> Vec<f32> {
     resize_rows(planes, from, Window::whole(from), to, 0..to.1, light)
+}
+
+/// Asks the system for the memory of a picture resized to `(width, height)`, and gives it back: three
+/// planes, and one of them on its way through the filter.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn resize_on_trial((width, height): (usize, usize)) -> Result<(), NoMemory> {
+    memory::on_trial(5 * size_of::<f32>() * width * height)
 }
 
 /// The rows `rows` of what `window` of a picture becomes at size `to`: planes `[C, rows, W]`. At

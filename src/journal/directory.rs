@@ -1,13 +1,13 @@
 //! Where runs lie and what they are called.
 //!
 //! The runs of a pipeline are `<output.directory>/.impasto/<stem>-<hash>-<number>`: the pipeline
-//! file's name, eight hex digits of the way from the output directory to the pipeline file, and a
-//! number from 1. The newest is the one that is gone on with. The way is relative, so that a folder
-//! that is moved as a whole finds its runs again.
+//! file's name, eight hex digits of the hash of its path as seen from the output directory, and a
+//! number from 1. The newest is the one that is resumed. The path is relative and canonical, so that
+//! every spelling of it, and a folder that is moved as a whole, finds the same runs.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crate::files::{canonical, path_text, relative, sha256};
 
 /// The folder beside the pictures that holds runs.
 const FOLDER: &str = ".impasto";
@@ -22,12 +22,12 @@ pub struct RunName {
 impl RunName {
     /// The runs of `pipeline` whose pictures go to `output`.
     pub fn new(pipeline: &Path, output: &Path) -> Self {
+        let pipeline = canonical(pipeline);
         let stem: String =
             pipeline.file_stem().unwrap_or_default().to_string_lossy().chars().take(60).collect();
-        let way = relative(&whole(output), &whole(pipeline));
-        let hash = Sha256::digest(way.to_string_lossy().as_bytes());
-        let hex: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Self { folder: output.join(FOLDER), prefix: format!("{stem}-{hex}-") }
+        let from_output = relative(&canonical(output), &pipeline);
+        let hash = &sha256(path_text(&from_output).as_bytes())[..8];
+        Self { folder: output.join(FOLDER), prefix: format!("{stem}-{hash}-") }
     }
 
     /// The directory of run `number`.
@@ -75,8 +75,8 @@ pub fn find(path: &Path) -> Option<PathBuf> {
 }
 
 /// Bytes that may still be written where `directory` is or will be; nothing where the system does
-/// not tell.
-pub fn room(directory: &Path) -> Option<u64> {
+/// not say.
+pub fn free_space(directory: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
         let there = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
@@ -89,33 +89,6 @@ pub fn room(directory: &Path) -> Option<u64> {
         let _ = directory;
         None
     }
-}
-
-/// The path from the root, symbolic links followed as far as it exists.
-fn whole(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut rest = Vec::new();
-    let mut there = path.as_path();
-    loop {
-        if let Ok(found) = there.canonicalize() {
-            return rest.iter().rev().fold(found, |path: PathBuf, part| path.join(part));
-        }
-        match (there.parent(), there.file_name()) {
-            (Some(parent), Some(name)) => {
-                rest.push(name.to_owned());
-                there = parent;
-            }
-            _ => return path,
-        }
-    }
-}
-
-/// The way from `base` to `path`, both from the root.
-fn relative(base: &Path, path: &Path) -> PathBuf {
-    let common =
-        base.components().zip(path.components()).take_while(|(one, other)| one == other).count();
-    let up = base.components().skip(common).map(|_| Component::ParentDir.as_os_str());
-    up.chain(path.components().skip(common).map(Component::as_os_str)).collect()
 }
 
 #[cfg(test)]

@@ -2,19 +2,17 @@
 //!
 //! Settings count when they change the finished file (see [`crate::config::Effect`]), files that
 //! settings name count by their bytes. What only decides how fast or where the work is done does
-//! not count, and neither do pictures that join.
+//! not count, and neither do pictures that are added.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Effect, Listed, Settings};
+use crate::config::{Config, Effect, ListedSetting, Settings};
+use crate::files::{Digests, FileId};
 
 /// Raised whenever the program comes to paint other bytes from the same plan.
 pub const ALGORITHM: u32 = 3;
@@ -29,8 +27,8 @@ pub struct Fingerprint {
     pub weights: String,
     /// Settings and files by variant; a pipeline without variants has one of the empty name.
     pub variants: BTreeMap<String, BTreeMap<String, String>>,
-    /// SHA-256 of each photograph, by its path as seen from the pipeline's folder.
-    pub photographs: BTreeMap<PathBuf, String>,
+    /// SHA-256 of each content image.
+    pub content: BTreeMap<FileId, String>,
 }
 
 /// One thing that changed.
@@ -51,35 +49,34 @@ impl fmt::Display for Change {
     }
 }
 
+/// A file that cannot be read, and the system's reason.
+pub type UnreadableFile = (PathBuf, io::Error);
+
 impl Fingerprint {
-    /// The fingerprint of `photographs` (as the configuration names them) under `config`, with
-    /// weights of this SHA-256.
+    /// The fingerprint of pictures of `content` under `config`, with weights of this SHA-256. The
+    /// digests of all files are kept in `digests`, which may know those of the content already.
     ///
     /// # Errors
-    /// When a file cannot be read: its path and the system's reason.
+    /// When a file cannot be read.
     pub fn take<'a>(
         config: &Config,
-        photographs: impl IntoIterator<Item = &'a Path>,
+        content: impl IntoIterator<Item = &'a crate::files::NamedFile>,
         weights: &str,
-    ) -> Result<Self, (PathBuf, std::io::Error)> {
+        digests: &mut Digests,
+    ) -> Result<Self, UnreadableFile> {
         let mut variants = BTreeMap::new();
         for variant in &config.variants {
-            variants.insert(
-                variant.name.clone().unwrap_or_default(),
-                settings(config, &variant.settings)?,
-            );
+            let name = variant.name.clone().unwrap_or_default();
+            variants.insert(name, settings(config, &variant.settings, digests)?);
         }
-        let mut hashes = BTreeMap::new();
-        for path in photographs {
-            let seen = path.strip_prefix(config.directory()).unwrap_or(path).to_path_buf();
-            if let Entry::Vacant(entry) = hashes.entry(seen) {
-                entry.insert(hash(path)?);
-            }
+        let mut of_content = BTreeMap::new();
+        for file in content {
+            of_content.insert(file.id.clone(), digest(digests, file)?);
         }
-        Ok(Self { algorithm: ALGORITHM, weights: weights.into(), variants, photographs: hashes })
+        Ok(Self { algorithm: ALGORITHM, weights: weights.into(), variants, content: of_content })
     }
 
-    /// What has changed from `self` to `now`, but for the photographs. Variants that are only in
+    /// What has changed from `self` to `now`, but for the content images. Variants that are only in
     /// one of them are no change.
     pub fn changes(&self, now: &Fingerprint) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -108,20 +105,19 @@ impl Fingerprint {
         changes
     }
 
-    /// How a photograph, named as in [`Fingerprint::photographs`], has changed from `self` to
-    /// `now`, if it is in both.
-    pub fn photograph_change(&self, now: &Fingerprint, path: &Path) -> Option<Change> {
-        let (old, new) = (self.photographs.get(path)?, now.photographs.get(path)?);
-        let what = format!("the photograph {}", path.display());
+    /// How a content image has changed from `self` to `now`, if it is in both.
+    pub fn content_change(&self, now: &Fingerprint, id: &FileId) -> Option<Change> {
+        let (old, new) = (self.content.get(id)?, now.content.get(id)?);
+        let what = format!("the content image {id}");
         (old != new).then(|| Change { what, old: Some(short(old)), new: Some(short(new)) })
     }
 
-    /// `self` with the photographs of `now` and the variants that are only there.
-    pub fn joined(mut self, now: &Fingerprint) -> Self {
+    /// `self` with the content images of `now` and the variants that are only there.
+    pub fn with(mut self, now: &Fingerprint) -> Self {
         for (name, keys) in &now.variants {
             self.variants.entry(name.clone()).or_insert_with(|| keys.clone());
         }
-        self.photographs.extend(now.photographs.clone());
+        self.content.extend(now.content.clone());
         self
     }
 }
@@ -131,43 +127,26 @@ impl Fingerprint {
 fn settings(
     config: &Config,
     settings: &Settings,
-) -> Result<BTreeMap<String, String>, (PathBuf, std::io::Error)> {
-    let base = config.directory();
+    digests: &mut Digests,
+) -> Result<BTreeMap<String, String>, UnreadableFile> {
     let mut keys = BTreeMap::new();
-    for Listed { key, value, effect, file } in settings.listing(base) {
+    for ListedSetting { key, value, effect, file } in settings.listing(&config.home) {
         match (effect, file) {
             (Effect::Pixels, _) => keys.insert(key, value),
             (Effect::Input, Some(path)) => {
-                keys.insert(format!("the file of {key}"), short(&hash(&path)?))
+                keys.insert(format!("the file of {key}"), short(&digest(digests, &path)?))
             }
             _ => None,
         };
     }
-    let of_run = config.run.listing(base).into_iter();
+    let of_run = config.run.listing(&config.home).into_iter();
     let of_run = of_run.filter(|listed| listed.effect == Effect::Pixels);
     keys.extend(of_run.map(|listed| (listed.key, listed.value)));
     Ok(keys)
 }
 
-/// SHA-256 of a file's bytes, in hexadecimal digits. Memory does not grow with the file.
-fn hash(path: &Path) -> Result<String, (PathBuf, std::io::Error)> {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let (mut hasher, mut buffer) = (Sha256::new(), vec![0u8; 1 << 18]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => {
-                    return Ok(hasher
-                        .finalize()
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect());
-                }
-                count => hasher.update(&buffer[..count]),
-            }
-        }
-    };
-    read().map_err(|error| (path.to_path_buf(), error))
+fn digest(digests: &mut Digests, path: &Path) -> Result<String, UnreadableFile> {
+    digests.of(path).map(str::to_owned).map_err(|error| (path.to_path_buf(), error))
 }
 
 /// A hash as people compare it.

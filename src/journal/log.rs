@@ -5,27 +5,29 @@
 //! ```
 //!
 //! `n` counts lines from 0, `at` is seconds since 1970, and `crc` is the CRC-32 of the line's bytes
-//! before `,"crc"`. The first line tells the format. A process that dies leaves at worst a torn
+//! before `,"crc"`. The first line gives the format. A process that dies leaves at worst a torn
 //! end, which is dropped; anything else that is wrong is an error, for then events are missing that
-//! were once there.
+//! were once there. A line with a right checksum that this program does not understand is one of a
+//! newer program, and an error wherever it is.
 //!
-//! Format 1: as above.
+//! Formats, raised whenever a kind of event is added:
+//! - 2: files by identity; an `evaluated` stands for those before it that were not written.
+//! - 1: paths as they were typed; every evaluation.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
 use super::status::RunStatus;
-use crate::event::Event;
-use crate::plan::Job;
+use crate::event::{Event, now};
+use crate::plan::JobRecord;
 
-/// The format that is written.
-const FORMAT: u32 = 1;
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 2;
 /// Bytes of `,"crc":"12345678"}`.
 const TAIL: usize = 18;
 
@@ -40,10 +42,10 @@ pub enum Record {
         /// The program that began it.
         program: String,
     },
-    /// Pictures that joined the run after its plan was written.
-    Joined {
+    /// Jobs that were added to the run after its plan was written.
+    Added {
         /// The jobs, with numbers that follow those of the plan.
-        jobs: Vec<Job>,
+        jobs: Vec<JobRecord>,
         /// The run's fingerprint with them.
         fingerprint: Fingerprint,
     },
@@ -85,18 +87,28 @@ pub struct BadLine {
     pub line: u64,
     /// What is wrong with it.
     pub reason: &'static str,
+    /// Whether it is whole, and written by a newer program.
+    pub is_newer: bool,
 }
 
-/// What a journal tells.
+/// Why a line could not be parsed.
+enum LineError {
+    /// It is not as it was written.
+    Damaged(&'static str),
+    /// It is as it was written, and this program does not know what it says.
+    Unknown,
+}
+
+/// The content of a journal.
 #[derive(Debug, Default)]
 pub struct Replay {
     /// Where every job stands.
     pub status: RunStatus,
-    /// Jobs that joined later, in order.
-    pub joined: Vec<Job>,
+    /// Jobs that were added later, in order.
+    pub added: Vec<JobRecord>,
     /// The fingerprint with the latest of them.
     pub fingerprint: Option<Fingerprint>,
-    /// The format that the first line tells.
+    /// The format that the first line gives.
     pub format: Option<u32>,
     /// Whole lines.
     pub lines: u64,
@@ -113,18 +125,19 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
     let mut replay = Replay::default();
     let mut bad: Option<BadLine> = None;
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let number = number as u64;
+        let at = |reason, is_newer| BadLine { line: number as u64 + 1, reason, is_newer };
         match (parse(line), &bad) {
+            (Err(LineError::Unknown), _) => {
+                return Err(at("it was written by a newer impasto", true));
+            }
             (Ok(_), Some(bad)) => return Err(bad.clone()),
             (Ok(line), None) if line.n == replay.lines => replay.take(line),
             (Ok(_), None) => {
-                return Err(BadLine {
-                    line: number + 1,
-                    reason: "it has another number than its place; lines are missing",
-                });
+                let reason = "it has another number than its place; lines are missing";
+                return Err(at(reason, false));
             }
-            (Err(reason), None) => bad = Some(BadLine { line: number + 1, reason }),
-            (Err(_), Some(_)) => continue,
+            (Err(LineError::Damaged(reason)), None) => bad = Some(at(reason, false)),
+            (Err(LineError::Damaged(_)), Some(_)) => continue,
         }
         if bad.is_none() {
             replay.whole += line.len();
@@ -138,8 +151,8 @@ impl Replay {
         self.lines += 1;
         match line.record {
             Record::Format { version, .. } => self.format = Some(version),
-            Record::Joined { jobs, fingerprint } => {
-                self.joined.extend(jobs);
+            Record::Added { jobs, fingerprint } => {
+                self.added.extend(jobs);
                 self.fingerprint = Some(fingerprint);
             }
             Record::Event(event) => self.status.on_event(line.at, &event),
@@ -148,7 +161,13 @@ impl Replay {
 }
 
 /// One line, its newline included.
-fn parse(line: &[u8]) -> Result<Line, &'static str> {
+fn parse(line: &[u8]) -> Result<Line, LineError> {
+    let body = body(line).map_err(LineError::Damaged)?;
+    serde_json::from_str(&format!("{body}}}")).map_err(|_| LineError::Unknown)
+}
+
+/// What a line's checksum is of, if it is right.
+pub(super) fn body(line: &[u8]) -> Result<&str, &'static str> {
     let line = line.strip_suffix(b"\n").ok_or("it has no end")?;
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
     let at = line
@@ -161,11 +180,7 @@ fn parse(line: &[u8]) -> Result<Line, &'static str> {
         .strip_prefix(",\"crc\":\"")
         .and_then(|tail| tail.strip_suffix("\"}"))
         .ok_or("it has no checksum")?;
-    if crc != checksum(body) {
-        return Err("its checksum is wrong");
-    }
-    serde_json::from_str(&format!("{body}}}"))
-        .map_err(|_| "its checksum is right and its content is unknown")
+    if crc == checksum(body) { Ok(body) } else { Err("its checksum is wrong") }
 }
 
 fn checksum(body: &str) -> String {
@@ -178,11 +193,6 @@ fn line(n: u64, at: f64, record: &Record) -> serde_json::Result<String> {
     let body = format!("{{\"n\":{n},\"at\":{at:.3},\"record\":{record}");
     let crc = checksum(&body);
     Ok(format!("{body},\"crc\":\"{crc}\"}}\n"))
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// The file, open for appending.
@@ -204,15 +214,24 @@ pub(super) fn read(path: &Path) -> Result<Replay, JournalError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
         Err(error) => return Err(JournalError::io("read", path)(error)),
     };
+    // The format is asked first: a line of another format may not be understood.
+    let head =
+        bytes.split_inclusive(|byte| *byte == b'\n').next().and_then(|line| parse(line).ok());
+    match head.map(|line| line.record) {
+        Some(Record::Format { version: found, .. }) if found > FORMAT => {
+            return Err(JournalError::Newer { path: path.into(), found, known: FORMAT });
+        }
+        Some(Record::Format { version: found, .. }) if found < FORMAT => {
+            return Err(JournalError::Older { path: path.into(), found });
+        }
+        _ => {}
+    }
     let replay = replay(&bytes)
         .map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
     match replay.format {
-        Some(found) if found > FORMAT => {
-            Err(JournalError::Newer { path: path.into(), found, known: FORMAT })
-        }
         None if replay.lines > 0 => Err(JournalError::Damaged {
             path: path.into(),
-            reason: "its first line does not tell its format".into(),
+            reason: "its first line does not say its format".into(),
         }),
         _ => Ok(replay),
     }
@@ -248,7 +267,8 @@ impl Log {
     /// # Errors
     /// When the file cannot be written: then it holds what it held before.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let text = line(self.lines, now(), record).expect("records are plain data");
+        let text = line(self.lines, now(), record)
+            .map_err(|error| JournalError::io("append to", &self.path)(error.into()))?;
         let mut append = || {
             self.file.write_all(text.as_bytes())?;
             if record.is_durable() { self.file.sync_data() } else { Ok(()) }
@@ -275,7 +295,7 @@ mod tests {
     use crate::event::Losses;
 
     fn text(count: usize) -> String {
-        let format = Record::Format { version: 1, program: "test \u{1f3a8}".into() };
+        let format = Record::Format { version: FORMAT, program: "test \u{1f3a8}".into() };
         let event = |evaluation| {
             let losses = Losses::new(1.5, f64::INFINITY, 0.0);
             Record::Event(Event::Evaluated { job: 0, level: 1, evaluation, losses, seconds: 0.5 })
@@ -334,5 +354,29 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(read(&path).unwrap().lines, 3);
+    }
+
+    #[test]
+    fn a_record_of_a_newer_program_is_no_torn_end() {
+        let whole = text(3);
+        let body = "{\"n\":3,\"at\":1.000,\"record\":{\"event\":{\"event\":\"dreamt\",\"job\":0}}";
+        let newer = format!("{body},\"crc\":\"{}\"}}\n", checksum(body));
+        let bad = replay(format!("{whole}{newer}").as_bytes()).unwrap_err();
+        assert!(bad.is_newer && bad.line == 4 && bad.to_string().contains("newer"), "{bad}");
+        // Half of such a line is a torn end like any other.
+        let torn = format!("{whole}{}", &newer[..newer.len() / 2]);
+        assert_eq!(replay(torn.as_bytes()).unwrap().lines, 3);
+    }
+
+    #[test]
+    fn journals_of_other_formats_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        for (version, word) in [(1, "older"), (FORMAT + 1, "newer")] {
+            let record = Record::Format { version, program: "test".into() };
+            std::fs::write(&path, line(0, 1e9, &record).unwrap()).unwrap();
+            let words = read(&path).unwrap_err().to_string();
+            assert!(words.contains(word) && words.contains("events.jsonl"), "{words}");
+        }
     }
 }

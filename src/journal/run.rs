@@ -9,52 +9,57 @@ use super::checkpoint::Checkpoints;
 use super::directory::RunName;
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
-use super::lock::{Holder, Lock, holder};
+use super::lock::{Lock, Locking, current_owner};
 use super::log::{self, Log, Record, Replay};
-use super::recorded::Recorded;
+use super::owner::Owner;
+use super::plan_file::PlanFile;
 use super::status::RunStatus;
-use crate::event::Event;
-use crate::files;
-use crate::plan::Job;
+use super::thinning::Thinning;
+use crate::event::{Event, now};
+use crate::files::{self, Home};
+use crate::plan::{JobRecord, Plan};
 
 /// What can be read of a run without its lock.
 #[derive(Debug)]
-pub struct Reading {
+pub struct RunSnapshot {
     /// The run directory.
     pub directory: PathBuf,
-    /// All jobs, those that joined later at the end.
-    pub jobs: Vec<Job>,
+    /// The pipeline's folder: what the identities of files are relative to.
+    pub home: Home,
+    /// All jobs, those that were added later at the end.
+    pub jobs: Vec<JobRecord>,
     /// Where they stand.
     pub status: RunStatus,
     /// When the run began, seconds since 1970.
     pub begun: f64,
     /// The process that works in it now.
-    pub holder: Option<Holder>,
+    pub owner: Option<Owner>,
 }
 
 /// Reads a run directory, whether or not somebody works in it.
 ///
 /// # Errors
-/// When there is no run, or its files are damaged or of a later version.
-pub fn open(directory: &Path) -> Result<Reading, JournalError> {
+/// When there is no run, or its files are damaged or of another version.
+pub fn open(directory: &Path) -> Result<RunSnapshot, JournalError> {
     // Whether it is being worked on is asked first: what is read afterwards is then at least as
     // new.
-    let holder = holder(directory);
+    let owner = current_owner(directory);
     let no_run = || JournalError::NoRun { path: directory.into() };
-    let recorded = Recorded::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
+    let plan = PlanFile::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
     let replay = log::read(&directory.join("events.jsonl"))?;
-    let (begun, jobs) = (recorded.begun, [recorded.plan.jobs, replay.joined].concat());
+    let (home, begun) = (plan.home(directory), plan.begun);
+    let jobs = [plan.jobs, replay.added].concat();
     let mut status = replay.status;
-    status.expect(&jobs);
-    // A job that joined in the place of another is the one that counts.
-    let last = |job: &Job| {
+    status.describe(&jobs);
+    // A job that was added in the place of another is the one that counts.
+    let last = |job: &JobRecord| {
         jobs.iter()
             .rfind(|other| other.content == job.content && other.variant == job.variant)
             .map(|job| job.index)
     };
     let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
     status.retain(|job| counts.contains(&job));
-    Ok(Reading { directory: directory.into(), jobs, status, begun, holder })
+    Ok(RunSnapshot { directory: directory.into(), home, jobs, status, begun, owner })
 }
 
 /// A run directory that this process, and no other, may write.
@@ -63,35 +68,31 @@ pub struct LockedRun {
     directory: PathBuf,
     lock: Arc<Lock>,
     log: Log,
-    jobs: Vec<Job>,
+    thinning: Thinning,
+    jobs: Vec<JobRecord>,
     fingerprint: Fingerprint,
     status: RunStatus,
 }
 
 impl LockedRun {
-    /// Takes up the newest run of this name; nothing when there is none, or when it ended before
-    /// its plan was written.
+    /// Opens the newest run of this name; nothing when there is none, or when it ended before its
+    /// plan was written.
     ///
     /// # Errors
     /// [`JournalError::Locked`] when another process works in it; when it is damaged.
-    pub fn resume(name: &RunName) -> Result<Option<Self>, JournalError> {
+    pub fn resume(name: &RunName, locking: Locking) -> Result<Option<Self>, JournalError> {
         let Some(directory) = name.newest_directory() else { return Ok(None) };
-        let lock = Arc::new(Lock::take(&directory)?);
-        let Some(recorded) = Recorded::read(&directory.join("plan.json"))? else { return Ok(None) };
+        let lock = Arc::new(Lock::take(&directory, locking)?);
+        let Some(plan) = PlanFile::read(&directory.join("plan.json"))? else { return Ok(None) };
         let path = directory.join("events.jsonl");
         let replay = log::read(&path)?;
         let log = Log::open(&path, &replay)?;
-        let Replay { mut status, joined, fingerprint, .. } = replay;
-        let jobs = [recorded.plan.jobs, joined].concat();
-        status.expect(&jobs);
-        Ok(Some(Self {
-            directory,
-            lock,
-            log,
-            jobs,
-            fingerprint: fingerprint.unwrap_or(recorded.fingerprint),
-            status,
-        }))
+        let Replay { mut status, added, fingerprint, .. } = replay;
+        let jobs = [plan.jobs, added].concat();
+        status.describe(&jobs);
+        let fingerprint = fingerprint.unwrap_or(plan.fingerprint);
+        let thinning = Thinning::default();
+        Ok(Some(Self { directory, lock, log, thinning, jobs, fingerprint, status }))
     }
 
     /// Begins a new run beside those that are there.
@@ -101,30 +102,33 @@ impl LockedRun {
     /// cannot be written.
     pub fn begin(
         name: &RunName,
-        plan: crate::plan::Plan,
+        plan: &Plan,
         fingerprint: Fingerprint,
+        locking: Locking,
     ) -> Result<Self, JournalError> {
-        // While the older run is held here nobody else begins one.
+        // While the older run is locked here nobody else begins one.
         let newest = name.newest();
-        let older = newest.map(|number| Lock::take(&name.directory(number))).transpose()?;
+        let older =
+            newest.map(|number| Lock::take(&name.directory(number), locking)).transpose()?;
         let unwritten = newest.filter(|number| !name.directory(*number).join("plan.json").exists());
         let (directory, lock) = match (unwritten, older) {
             (Some(number), Some(lock)) => (name.directory(number), lock),
             _ => {
                 let directory = name.directory(newest.unwrap_or(0) + 1);
                 files::create_directories(&directory)?;
-                let lock = Lock::take(&directory)?;
+                let lock = Lock::take(&directory, locking)?;
                 (directory, lock)
             }
         };
-        let recorded = Recorded::new(plan, fingerprint);
-        recorded.write(&directory.join("plan.json"))?;
+        let plan = PlanFile::new(&directory, plan, fingerprint);
+        plan.write(&directory.join("plan.json"))?;
         let log = Log::open(&directory.join("events.jsonl"), &Replay::default())?;
         files::sync_directory(&directory)?;
         let mut status = RunStatus::default();
-        status.expect(&recorded.plan.jobs);
-        let Recorded { plan, fingerprint, .. } = recorded;
-        Ok(Self { directory, lock: Arc::new(lock), log, jobs: plan.jobs, fingerprint, status })
+        status.describe(&plan.jobs);
+        let PlanFile { jobs, fingerprint, .. } = plan;
+        let (lock, thinning) = (Arc::new(lock), Thinning::default());
+        Ok(Self { directory, lock, log, thinning, jobs, fingerprint, status })
     }
 
     /// Where it is.
@@ -132,8 +136,8 @@ impl LockedRun {
         &self.directory
     }
 
-    /// The jobs as they were planned, those that joined later at the end.
-    pub fn jobs(&self) -> &[Job] {
+    /// The jobs as they were planned, those that were added later at the end.
+    pub fn jobs(&self) -> &[JobRecord] {
         &self.jobs
     }
 
@@ -151,11 +155,14 @@ impl LockedRun {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn join(&mut self, jobs: Vec<Job>, fingerprint: Fingerprint) -> Result<(), JournalError> {
-        self.log
-            .append(&Record::Joined { jobs: jobs.clone(), fingerprint: fingerprint.clone() })?;
+    pub fn add(
+        &mut self,
+        jobs: Vec<JobRecord>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), JournalError> {
+        self.log.append(&Record::Added { jobs: jobs.clone(), fingerprint: fingerprint.clone() })?;
         self.jobs.extend(jobs);
-        self.status.expect(&self.jobs);
+        self.status.describe(&self.jobs);
         self.fingerprint = fingerprint;
         Ok(())
     }
@@ -165,8 +172,10 @@ impl LockedRun {
     /// # Errors
     /// When the journal cannot be written.
     pub fn record(&mut self, event: &Event) -> Result<(), JournalError> {
-        self.log.append(&Record::Event(event.clone()))?;
-        self.status.on_event(log::now(), event);
+        for event in self.thinning.add(event) {
+            self.log.append(&Record::Event(event))?;
+        }
+        self.status.on_event(now(), event);
         Ok(())
     }
 

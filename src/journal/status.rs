@@ -4,12 +4,12 @@
 //! and the decision what is left to do.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Losses};
-use crate::plan::Job;
+use crate::files::FileId;
+use crate::plan::JobRecord;
 
 /// What has become of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub enum JobState {
     Waiting,
     /// It is being painted, or was when its process died.
     Running,
-    /// It was stopped and will go on.
+    /// It was stopped, and a later run resumes it.
     Interrupted,
     /// Its picture is there.
     Finished,
@@ -76,17 +76,17 @@ pub struct JobStatus {
     pub work: f64,
     /// Megapixel-evaluations done.
     pub done: f64,
-    /// When it was last heard of, seconds since 1970.
-    pub heard: f64,
+    /// When its latest event happened, seconds since 1970.
+    pub last_event: f64,
     /// When its last checkpoint was made, seconds since 1970.
     pub checkpoint: Option<f64>,
     /// The finished picture.
-    pub output: Option<PathBuf>,
+    pub output: Option<FileId>,
     /// A picture that was being written under its final name, whether or not it came to an end.
-    pub writing: Option<PathBuf>,
+    pub writing: Option<FileId>,
     /// Why it could not be made.
     pub reason: Option<String>,
-    /// How often it was begun.
+    /// How often it was started.
     pub attempts: usize,
     /// Evaluations done in all levels when this one began.
     #[serde(skip)]
@@ -108,7 +108,7 @@ impl JobStatus {
     }
 
     fn worked(&mut self, at: f64, seconds: f64, work: f64) {
-        self.heard = at;
+        self.last_event = at;
         self.seconds += seconds;
         if work > 0.0 {
             let now = seconds / work;
@@ -126,11 +126,13 @@ pub struct RunStatus {
     pub current: Option<usize>,
     /// What computes, in words.
     pub devices: Vec<String>,
+    /// What decides how they round; empty before the first start.
+    pub arithmetic: String,
 }
 
 impl RunStatus {
-    /// Fills in what plans know and events do not tell.
-    pub fn expect(&mut self, jobs: &[Job]) {
+    /// Fills in what plans know and events do not say.
+    pub fn describe(&mut self, jobs: &[JobRecord]) {
         for job in jobs {
             let status = self.jobs.entry(job.index).or_default();
             status.name.clone_from(&job.name);
@@ -173,7 +175,7 @@ impl RunStatus {
     }
 
     /// Estimate of the seconds to the end of the run.
-    pub fn left(&self) -> Option<f64> {
+    pub fn seconds_left(&self) -> Option<f64> {
         self.speed().map(|speed| speed * (self.work() - self.done()).max(0.0))
     }
 
@@ -184,14 +186,17 @@ impl RunStatus {
 
     fn job(&mut self, job: usize, at: f64) -> &mut JobStatus {
         let status = self.jobs.entry(job).or_default();
-        status.heard = at;
+        status.last_event = at;
         status
     }
 
     /// Takes an event into account that happened `at`, in seconds since 1970.
     pub fn on_event(&mut self, at: f64, event: &Event) {
         match event {
-            Event::RunStarted { devices, .. } => self.devices.clone_from(devices),
+            Event::RunStarted { devices, arithmetic, .. } => {
+                self.devices.clone_from(devices);
+                self.arithmetic.clone_from(arithmetic);
+            }
             Event::JobStarted { job, name, levels, work } => {
                 self.current = Some(*job);
                 let job = self.job(*job, at);
@@ -227,10 +232,12 @@ impl RunStatus {
                 self.current = Some(*job);
                 let job = self.job(*job, at);
                 let work = job.level_work;
+                // It stands for those before it that the journal does not hold.
+                let count = evaluation.saturating_sub(job.evaluation).max(1);
                 (job.evaluation, job.losses) = (*evaluation, Some(*losses));
                 job.total_evaluations = job.before_level.saturating_add(*evaluation);
                 job.done = job.done_before_level + *evaluation as f64 * work;
-                job.worked(at, *seconds, work);
+                job.worked(at, *seconds, work * count as f64);
             }
             Event::TileFinished { job, round, tile, tiles, evaluations, seconds, .. } => {
                 self.current = Some(*job);

@@ -5,10 +5,12 @@
 //! one holds whatever was written last. Nobody may rely on the contents, but they are always
 //! initialised values.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
+
+use crate::memory::NoMemory;
 
 /// Bytes of a cache line, the smallest alignment.
 const LINE: usize = 64;
@@ -26,34 +28,30 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    fn layout(bytes: usize) -> Layout {
+    fn layout(bytes: usize) -> Option<Layout> {
         let align = if bytes >= 2 * PAGE { PAGE } else { LINE };
-        Layout::from_size_align(bytes, align).expect("the size of a buffer fits the address space")
+        Layout::from_size_align(bytes, align).ok()
     }
 
-    fn new(bytes: usize) -> Self {
-        Self::try_new(bytes).unwrap_or_else(|| {
-            handle_alloc_error(Self::layout(bytes.max(LINE).next_multiple_of(LINE)))
-        })
-    }
-
-    /// Nothing when the system has no memory.
-    fn try_new(bytes: usize) -> Option<Self> {
-        let bytes = bytes.max(LINE).checked_next_multiple_of(LINE)?;
-        let layout = Self::layout(bytes);
+    fn new(bytes: usize) -> Result<Self, NoMemory> {
+        let none = NoMemory { bytes };
+        let bytes = bytes.max(LINE).checked_next_multiple_of(LINE).ok_or(none)?;
+        let layout = Self::layout(bytes).ok_or(none)?;
         // SAFETY: the layout's size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(none)?;
         if bytes >= 2 * PAGE {
             prefer_large_pages(start, bytes);
         }
-        Some(Self { start, bytes })
+        Ok(Self { start, bytes })
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with the same layout.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.bytes)) }
+        if let Some(layout) = Self::layout(self.bytes) {
+            // SAFETY: allocated in `new` with the same layout.
+            unsafe { dealloc(self.start.as_ptr(), layout) }
+        }
     }
 }
 
@@ -179,8 +177,8 @@ impl BufferCache {
     /// and made piece by piece when it is taken.
     ///
     /// # Errors
-    /// The bytes that the system has not.
-    pub fn reserve(&self, bytes: usize) -> Result<(), usize> {
+    /// When the system has no memory for them.
+    pub fn reserve(&self, bytes: usize) -> Result<(), NoMemory> {
         let mut state = self.state();
         let (live, size) =
             state.main.as_ref().map_or((0, 0), |(buffer, ledger)| (ledger.live, buffer.bytes));
@@ -188,14 +186,14 @@ impl BufferCache {
         if live + state.beside > 0 {
             let lacking = (live + bytes).saturating_sub(size);
             if lacking > 0 {
-                drop(Buffer::try_new(lacking).ok_or(lacking)?);
+                drop(Buffer::new(lacking)?);
             }
         } else if size < wanted {
             // The old stretch goes before the new one comes.
             state.main = None;
             // After a failure smaller needs must not ask for the large one again.
             state.wanted = 0;
-            let buffer = Buffer::try_new(wanted).ok_or(wanted)?;
+            let buffer = Buffer::new(wanted)?;
             let ledger = Ledger::new(buffer.bytes);
             state.main = Some((Arc::new(buffer), ledger));
         }
@@ -204,27 +202,25 @@ impl BufferCache {
     }
 
     /// A buffer of `length` values with unspecified contents.
-    pub fn take<T: Plain>(self: &Arc<Self>, length: usize) -> Store<T> {
-        let bytes = length * size_of::<T>();
+    ///
+    /// # Errors
+    /// When it is not in the reserved stretch and the system has no memory for it.
+    pub fn take<T: Plain>(self: &Arc<Self>, length: usize) -> Result<Store<T>, NoMemory> {
+        let bytes = length.saturating_mul(size_of::<T>());
         {
             let mut state = self.state();
             if let Some((buffer, ledger)) = &mut state.main
                 && let Some(offset) = ledger.take(bytes)
             {
                 let (buffer, cache) = (Arc::clone(buffer), Arc::clone(self));
-                return Store { buffer, offset, length, cache, kind: std::marker::PhantomData };
+                return Ok(Store { buffer, offset, length, cache, kind: std::marker::PhantomData });
             }
             state.overflows += 1;
-            state.beside += Ledger::round(bytes);
         }
+        let buffer = Arc::new(Buffer::new(bytes)?);
+        self.state().beside += Ledger::round(bytes);
         let cache = Arc::clone(self);
-        Store {
-            buffer: Arc::new(Buffer::new(bytes)),
-            offset: 0,
-            length,
-            cache,
-            kind: std::marker::PhantomData,
-        }
+        Ok(Store { buffer, offset: 0, length, cache, kind: std::marker::PhantomData })
     }
 
     /// Bytes of the reserved stretch that were ever in use.

@@ -9,6 +9,7 @@ use super::buffer::{BufferCache, Store};
 use super::isa::{Isa, Kernel};
 use super::map::{CHANNEL_BLOCK, Map, Shape};
 use super::simd::Simd;
+use crate::memory::NoMemory;
 
 /// Terms of a sum: three channels, 3x3.
 const TERMS: usize = 27;
@@ -24,14 +25,17 @@ pub struct Pixels {
 
 impl Pixels {
     /// From RGB `[3, height, width]`, 0..1; `mean` is that of red, green and blue, 0..255.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
     pub fn new(
         cache: &Arc<BufferCache>,
         rgb: &[f32],
         mean: [f32; 3],
         (height, width): (usize, usize),
-    ) -> Self {
+    ) -> Result<Self, NoMemory> {
         let (rows, pitch) = (height + 2, width + 2);
-        let mut data = cache.take::<f32>(3 * rows * pitch);
+        let mut data = cache.take::<f32>(3 * rows * pitch)?;
         for (c, plane) in data.chunks_exact_mut(rows * pitch).enumerate() {
             let source = &rgb[(2 - c) * height * width..][..height * width];
             plane[..pitch].fill(0.0);
@@ -45,7 +49,7 @@ impl Pixels {
                 }
             }
         }
-        Self { height, width, data }
+        Ok(Self { height, width, data })
     }
 }
 
@@ -124,9 +128,12 @@ impl FirstConvolution {
     }
 
     /// The whole feature map.
-    pub fn map(&self, cache: &Arc<BufferCache>, pixels: &Pixels) -> Map {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn map(&self, cache: &Arc<BufferCache>, pixels: &Pixels) -> Result<Map, NoMemory> {
         let shape = Shape { channels: self.outputs, height: pixels.height, width: pixels.width };
-        let mut map = Map::new(cache, shape);
+        let mut map = Map::new(cache, shape)?;
         let out = map.data.as_mut_ptr();
         for y in 0..shape.height {
             // SAFETY: the row lies in the picture and in the map.
@@ -141,7 +148,7 @@ impl FirstConvolution {
                 )
             };
         }
-        map
+        Ok(map)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::buffer::{BufferCache, Store};
 use crate::geometry::Rect;
+use crate::memory::{self, NoMemory};
 
 /// Channels that lie beside each other.
 pub const CHANNEL_BLOCK: usize = 16;
@@ -69,12 +70,12 @@ pub struct Map {
 
 impl Map {
     /// A map with unspecified contents, all of which shall be given.
-    pub fn new(cache: &Arc<BufferCache>, shape: Shape) -> Self {
-        Self {
-            shape,
-            valid: Rect::whole(shape.width, shape.height),
-            data: cache.take(shape.cells() * CHANNEL_BLOCK),
-        }
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(cache: &Arc<BufferCache>, shape: Shape) -> Result<Self, NoMemory> {
+        let valid = Rect::whole(shape.width, shape.height);
+        Ok(Self { shape, valid, data: cache.take(shape.cells() * CHANNEL_BLOCK)? })
     }
 
     /// The same of which only the cells of `valid` shall be given.
@@ -103,9 +104,12 @@ impl Map {
     }
 
     /// The map as `[C, height, width]`.
-    pub fn to_planar(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn to_planar(&self) -> Result<Vec<f32>, NoMemory> {
         let Shape { channels, height, width } = self.shape;
-        let mut planar = Vec::with_capacity(channels * height * width);
+        let mut planar = memory::reserved(channels * height * width)?;
         for c in 0..channels {
             for y in 0..height {
                 for x in 0..width {
@@ -113,13 +117,20 @@ impl Map {
                 }
             }
         }
-        planar
+        Ok(planar)
     }
 
     /// A map from `[C, height, width]`.
-    pub fn from_planar(cache: &Arc<BufferCache>, shape: Shape, planar: &[f32]) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn from_planar(
+        cache: &Arc<BufferCache>,
+        shape: Shape,
+        planar: &[f32],
+    ) -> Result<Self, NoMemory> {
         let Shape { channels, height, width } = shape;
-        let mut map = Self::new(cache, shape);
+        let mut map = Self::new(cache, shape)?;
         map.data.fill(0.0);
         for c in 0..channels {
             for y in 0..height {
@@ -129,7 +140,7 @@ impl Map {
                 }
             }
         }
-        map
+        Ok(map)
     }
 }
 
@@ -148,13 +159,12 @@ pub struct Mask {
 
 impl Mask {
     /// A mask with unspecified contents.
-    pub fn new(cache: &Arc<BufferCache>, shape: Shape, words: usize) -> Self {
-        Self {
-            shape,
-            words,
-            valid: Rect::whole(shape.width, shape.height),
-            data: cache.take(shape.cells() * words),
-        }
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(cache: &Arc<BufferCache>, shape: Shape, words: usize) -> Result<Self, NoMemory> {
+        let valid = Rect::whole(shape.width, shape.height);
+        Ok(Self { shape, words, valid, data: cache.take(shape.cells() * words)? })
     }
 
     /// The same of which only the cells of `valid` shall be given.

@@ -189,8 +189,8 @@ mod tests {
                 let pb = isa.panel_blocks();
                 let planes = 36;
                 let cache = crate::kernels::buffer::BufferCache::new();
-                let a = cache.take::<f32>(planes * (k * tiles + 16));
-                let u = cache.take::<f32>(planes * k * pb * 16);
+                let a = cache.take::<f32>(planes * (k * tiles + 16)).unwrap();
+                let u = cache.take::<f32>(planes * k * pb * 16).unwrap();
                 let mut out = vec![0.0f32; planes * tiles * 64];
                 let mut best = f64::MAX;
                 for _ in 0..20 {

@@ -31,6 +31,7 @@ use super::isa::Isa;
 use super::map::CHANNEL_BLOCK;
 use super::product::Panels;
 use super::simd::Simd;
+use crate::memory::NoMemory;
 
 /// Products of a tile.
 pub(crate) const PLANES: usize = 36;
@@ -300,6 +301,9 @@ impl Filters {
     /// Transforms `weights`, `[outputs, inputs, 3, 3]`, times `scale`, for one direction; `outputs`
     /// and `inputs` are the layer's.
     ///
+    /// # Errors
+    /// When there is no memory for them.
+    ///
     /// # Panics
     /// If `bfloat16` is asked for without the instructions.
     pub fn new(
@@ -309,7 +313,7 @@ impl Filters {
         direction: Direction,
         scale: f64,
         bfloat16: bool,
-    ) -> Self {
+    ) -> Result<Self, NoMemory> {
         let (k, n) = match direction {
             Direction::Forward => (layer.inputs, layer.outputs),
             Direction::Backward => (layer.outputs, layer.inputs),
@@ -318,7 +322,7 @@ impl Filters {
         let length = panels.length() * PLANES;
         let data = if bfloat16 {
             assert!(isa.has_bfloat16(), "bfloat16 products need their instructions");
-            let mut data = cache.take::<u16>(length);
+            let mut data = cache.take::<u16>(length)?;
             let target = Shared(data.as_mut_ptr());
             let place = |k: usize, n: usize| panels.at_pair(k, n);
             fill(&panels, layer, direction, scale, (target, place), |value| {
@@ -326,14 +330,14 @@ impl Filters {
             });
             Data::Bfloat16(data)
         } else {
-            let mut data = cache.take::<f32>(length);
+            let mut data = cache.take::<f32>(length)?;
             let target = Shared(data.as_mut_ptr());
             fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| {
                 value as f32
             });
             Data::Float32(data)
         };
-        Self { inputs: k, outputs: n, panels, data }
+        Ok(Self { inputs: k, outputs: n, panels, data })
     }
 
     /// Bytes of the transformed weights.

@@ -137,6 +137,20 @@ impl Areas {
         (forward / all, backward / all)
     }
 
+    /// How many multiplications a pixel takes up to `layer`, as a part of those up to `deepest`.
+    pub fn share(layer: Layer, deepest: Layer) -> f64 {
+        let products = |last: Layer| {
+            let (mut inputs, mut sum) = (3, 0.0);
+            for layer in &Layer::ALL[..=last.index()] {
+                let outputs = VGG19_WIDTHS[layer.block() - 1];
+                sum += (inputs * outputs) as f64 / (layer.stride() * layer.stride()) as f64;
+                inputs = outputs;
+            }
+            sum
+        };
+        products(layer) / products(deepest)
+    }
+
     /// The pixels at which the gradient is computed.
     pub fn pixels(&self) -> Rect {
         self.pixels

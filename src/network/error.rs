@@ -1,6 +1,7 @@
 //! What can go wrong in a sweep.
 
 use super::layer::Layer;
+use crate::memory::NoMemory;
 use crate::tensor::first_line;
 
 /// Why a network could not be made or a sweep failed.
@@ -57,12 +58,9 @@ pub enum NetworkError {
     /// Features or sums of two implementations were mixed, or sums of two taps.
     #[error("features or sums of one kind of device were given to another")]
     Mixed,
-    /// The system has no memory for a region's maps.
-    #[error("no memory for {} MiB of feature maps", .bytes >> 20)]
-    OutOfMemory {
-        /// What was asked for.
-        bytes: usize,
-    },
+    /// The system has no memory for a region's maps or vectors.
+    #[error(transparent)]
+    OutOfMemory(#[from] NoMemory),
     /// candle or the device failed.
     #[error("{}{}", first_line(.0), if no_memory(.0) { ": the device has too little memory free" } else { "" })]
     Candle(#[from] candle_core::Error),
@@ -77,7 +75,7 @@ impl NetworkError {
     /// Whether the device had no memory left: a smaller tile may do.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
-            NetworkError::OutOfMemory { .. } => true,
+            NetworkError::OutOfMemory(_) => true,
             NetworkError::Candle(error) => no_memory(error),
             _ => false,
         }

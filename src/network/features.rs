@@ -1,12 +1,13 @@
 //! Features of a rectangle of cells, taken out of a pass: what a content term compares with.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::error::NetworkError;
 use super::layer::Layer;
 use crate::geometry::Rect;
 use crate::kernels::buffer::BufferCache;
-use crate::kernels::map::{Map, Shape};
+use crate::kernels::map::{CHANNEL_BLOCK, Map, Shape};
+use crate::memory::NoMemory;
 
 /// Features of one layer over a rectangle of cells, laid out as the network that computed them lays
 /// them out.
@@ -25,7 +26,7 @@ enum Storage {
 impl Features {
     /// The cells of `rect` of a map of the CPU's kernels.
     pub(super) fn from_map(layer: Layer, map: &Map, rect: Rect) -> Result<Self, NetworkError> {
-        let mut features = Self::zeros(layer, map.shape.channels, rect.width, rect.height);
+        let mut features = Self::zeros(layer, map.shape.channels, rect.width, rect.height)?;
         if let Storage::Blocked(copy) = &mut features.storage {
             copy_cells(map, rect, copy, (0, 0))?;
         }
@@ -37,10 +38,10 @@ impl Features {
         Self { layer, storage: Storage::Planar(tensor) }
     }
 
-    fn zeros(layer: Layer, channels: usize, width: usize, height: usize) -> Self {
-        let mut map = Map::new(&BufferCache::new(), Shape { channels, height, width });
+    fn zeros(layer: Layer, channels: usize, width: usize, height: usize) -> Result<Self, NoMemory> {
+        let mut map = Map::new(&BufferCache::new(), Shape { channels, height, width })?;
         map.data.fill(0.0);
-        Self { layer, storage: Storage::Blocked(map) }
+        Ok(Self { layer, storage: Storage::Blocked(map) })
     }
 
     /// The layer.
@@ -70,10 +71,8 @@ impl Features {
     /// When the device fails.
     pub fn to_planar(&self) -> Result<Vec<f32>, NetworkError> {
         Ok(match &self.storage {
-            Storage::Blocked(map) => map.to_planar(),
-            Storage::Planar(tensor) => {
-                tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()?
-            }
+            Storage::Blocked(map) => map.to_planar()?,
+            Storage::Planar(tensor) => tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
         })
     }
 
@@ -94,7 +93,7 @@ impl Features {
     /// When the device fails.
     pub fn blank(&self, width: usize, height: usize) -> Result<Features, NetworkError> {
         Ok(match &self.storage {
-            Storage::Blocked(_) => Self::zeros(self.layer, self.channels(), width, height),
+            Storage::Blocked(_) => Self::zeros(self.layer, self.channels(), width, height)?,
             Storage::Planar(tensor) => {
                 let shape = (self.channels(), height, width);
                 Self::from_tensor(
@@ -129,6 +128,97 @@ impl Features {
             }
             _ => Err(NetworkError::Mixed),
         }
+    }
+
+    /// The sum of the squares of all values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn square_sum(&self) -> Result<f64, NetworkError> {
+        Ok(match &self.storage {
+            Storage::Planar(tensor) => {
+                let squares = tensor.to_dtype(DType::F32)?.sqr()?.sum_all()?;
+                f64::from(squares.to_scalar::<f32>()?)
+            }
+            Storage::Blocked(map) => (0..map.shape.height)
+                .flat_map(|y| (0..map.shape.blocks()).map(move |block| (block, y)))
+                .map(|(block, y)| {
+                    let start = map.at(block, y, 0);
+                    let row = &map.data[start..start + map.shape.width * CHANNEL_BLOCK];
+                    row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()
+                })
+                .sum(),
+        })
+    }
+
+    /// The mean of the squares of all values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn mean_square(&self) -> Result<f64, NetworkError> {
+        let values: usize = self.shape().iter().product();
+        Ok(self.square_sum()? / values.max(1) as f64)
+    }
+
+    /// `matrix F + offset` at every cell: `[C, C]` and `[C]`, float32.
+    ///
+    /// # Errors
+    /// When the shapes do not fit, or the device fails.
+    pub fn transformed(&self, matrix: &Tensor, offset: &Tensor) -> Result<Self, NetworkError> {
+        let [channels, height, width] = self.shape();
+        let offset = offset.reshape((channels, 1))?;
+        let transform = |cells: &Tensor| matrix.matmul(cells)?.broadcast_add(&offset);
+        match &self.storage {
+            Storage::Planar(tensor) => {
+                let cells = tensor.reshape((channels, height * width))?;
+                let found = transform(&cells.to_dtype(DType::F32)?)?.to_dtype(tensor.dtype())?;
+                Ok(Self::from_tensor(self.layer, found.reshape((channels, height, width))?))
+            }
+            Storage::Blocked(map) => {
+                let mut found = self.blank(width, height)?;
+                // Row by row: a plain copy of the whole map would be as large as the map.
+                for row in 0..height {
+                    let at = Rect { left: 0, top: row, width, height: 1 };
+                    let part = Self::from_map(self.layer, map, at)?;
+                    let cells = part.to_planar()?;
+                    let cells = Tensor::from_vec(cells, (channels, width), &Device::Cpu)?;
+                    let cells = transform(&cells)?.flatten_all()?.to_vec1::<f32>()?;
+                    let shape = Shape { channels, height: 1, width };
+                    let row = Map::from_planar(&BufferCache::new(), shape, &cells)?;
+                    found.paste(&Self { layer: self.layer, storage: Storage::Blocked(row) }, at)?;
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Makes of these features their mean with `other`, which lie in the same place, by the weights
+    /// of both.
+    ///
+    /// # Errors
+    /// When they are of another layer, size or implementation, or the device fails.
+    pub fn average(
+        &mut self,
+        weight: f64,
+        other: &Features,
+        other_weight: f64,
+    ) -> Result<(), NetworkError> {
+        if self.layer != other.layer || self.shape() != other.shape() {
+            return Err(NetworkError::Mixed);
+        }
+        let part = other_weight / (weight + other_weight);
+        match (&mut self.storage, &other.storage) {
+            (Storage::Blocked(ours), Storage::Blocked(theirs)) => {
+                let part = part as f32;
+                let pairs = ours.data.iter_mut().zip(theirs.data.iter());
+                pairs.for_each(|(ours, theirs)| *ours += part * (*theirs - *ours));
+            }
+            (Storage::Planar(ours), Storage::Planar(theirs)) => {
+                *ours = ((&*ours * (1.0 - part))? + (theirs.to_device(ours.device())? * part)?)?;
+            }
+            _ => return Err(NetworkError::Mixed),
+        }
+        Ok(())
     }
 
     /// The map of the CPU's kernels, if these are features of `layer` with `channels` that cover

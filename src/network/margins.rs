@@ -45,6 +45,16 @@ impl Margins {
         }
     }
 
+    /// No wider than `taps` alone need.
+    pub fn narrowed_to(self, taps: impl IntoIterator<Item = Layer>) -> Self {
+        let enough = if self.bitwise { Self::bitwise(taps) } else { Self::exact(taps) };
+        Self {
+            features: self.features.min(enough.features),
+            gradient: self.gradient.min(enough.gradient),
+            bitwise: self.bitwise,
+        }
+    }
+
     /// Margins on multiples of 64 px, for tiles that begin on multiples of 64 px of the canvas, that
     /// give the same bytes in any tile: as far as [`Areas`] reach from a core that no border is
     /// near.

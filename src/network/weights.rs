@@ -15,6 +15,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
 use super::layer::Layer;
+use crate::files;
 
 /// Channels of each block of the real VGG19.
 pub const VGG19_WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
@@ -181,7 +182,7 @@ impl Weights {
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let tensors = SafeTensors::deserialize(&bytes).map_err(format)?;
         let dtype = check(&tensors, &origin)?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = files::sha256(&bytes);
         Ok(Self { store: Store::File(bytes), origin, sha256, dtype, metadata })
     }
 
@@ -210,7 +211,7 @@ impl Weights {
         Self {
             store: Store::Plain(convolutions),
             origin: "weights made in memory".into(),
-            sha256: hex(&hash.finalize()),
+            sha256: files::hex(&hash.finalize()),
             dtype: WeightsDtype::Float32,
             metadata: BTreeMap::new(),
         }
@@ -429,8 +430,4 @@ fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
             .collect(),
         _ => tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

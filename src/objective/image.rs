@@ -86,6 +86,14 @@ impl ImageLoss {
         Ok(loss)
     }
 
+    /// Adds the terms of another octave, which has other taps.
+    pub fn absorb(&mut self, octave: ImageLoss) {
+        self.statistics.extend(octave.statistics);
+        self.taps.extend(octave.taps);
+        self.variation += octave.variation;
+        self.gradients.extend(octave.gradients);
+    }
+
     /// The terms and their sum.
     pub fn losses(&self) -> Losses {
         let content = self.taps.values().map(|tap| tap.content).sum();

@@ -8,12 +8,14 @@
 //! cell is one matrix and one offset, the same for all tiles.
 
 mod image;
+mod octave;
 mod spec;
 mod style;
 mod variation;
 mod wasserstein;
 
 pub use image::{ImageLoss, ImageSums, TapLoss, cell_weights, cells};
+pub use octave::{halved, size_at, spread};
 pub use spec::{Spec, StyleDistance};
 pub use style::{StyleGradient, StyleLoss, StyleTargets, TapStatistics};
 pub use variation::{total_variation, variation_of_rows};

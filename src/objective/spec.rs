@@ -59,6 +59,12 @@ pub struct Spec {
     pub style_distance: StyleDistance,
     /// What the poolings do.
     pub pooling: Pooling,
+    /// Whether the content's differences at a tap count in units of the content's own mean square
+    /// there: one weight then serves pictures of strong and of weak features.
+    pub relative_content: bool,
+    /// How often the canvas is halved before a tap sees it; taps that are not named see the canvas
+    /// itself.
+    pub octaves: BTreeMap<Layer, usize>,
 }
 
 impl Spec {
@@ -73,6 +79,8 @@ impl Spec {
             style_layers: layers(&["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
             style_distance: StyleDistance::Gatys,
             pooling: Pooling::Max,
+            relative_content: false,
+            octaves: BTreeMap::new(),
         }
     }
 
@@ -92,9 +100,59 @@ impl Spec {
         Self { statistics_weight: 1e4, ..Self::gatys() }
     }
 
-    /// The Gaussian Wasserstein distance, each tap in units of the style's own mean square there.
+    /// The Gaussian Wasserstein distance, each tap in units of the style's own mean square there,
+    /// and the content in units of its own.
     pub fn wasserstein() -> Self {
-        Self { style_weight: 1e6, style_distance: StyleDistance::Wasserstein, ..Self::gatys() }
+        Self {
+            content_weight: 3e5,
+            style_weight: 1e6,
+            style_distance: StyleDistance::Wasserstein,
+            relative_content: true,
+            ..Self::gatys()
+        }
+    }
+
+    /// The same loss where no tap sees the canvas halved more than `most` times.
+    pub fn with_octaves_up_to(&self, most: usize) -> Self {
+        let octaves = self.octaves.iter().map(|(layer, octave)| (*layer, (*octave).min(most)));
+        Self { octaves: octaves.filter(|(_, octave)| *octave > 0).collect(), ..self.clone() }
+    }
+
+    /// The parts of the loss that see the canvas halved 0, 1, 2 and so on times: each by itself is a
+    /// loss without octaves.
+    pub fn by_octave(&self) -> Vec<Spec> {
+        let octave = |layer: &Layer| self.octaves.get(layer).copied().unwrap_or(0);
+        let deepest = self.taps().map(|layer| octave(&layer)).max().unwrap_or(0);
+        let part = |number: usize| {
+            let of = |layers: &BTreeMap<Layer, f64>| -> BTreeMap<Layer, f64> {
+                let own = layers.iter().filter(|(layer, _)| octave(layer) == number);
+                own.map(|(layer, weight)| (*layer, *weight)).collect()
+            };
+            Spec {
+                content_layers: of(&self.content_layers),
+                style_layers: of(&self.style_layers),
+                variation_weight: if number == 0 { self.variation_weight } else { 0.0 },
+                octaves: BTreeMap::new(),
+                ..self.clone()
+            }
+        };
+        (0..=deepest).map(part).collect()
+    }
+
+    /// The same loss, where its content is relative with the weights that make it so: `squares` are
+    /// the mean squares of the content's features by tap.
+    pub fn in_units_of(self, squares: &BTreeMap<Layer, f64>) -> Self {
+        if !self.relative_content {
+            return self;
+        }
+        let unit = |layer: &Layer| match squares.get(layer) {
+            // A content without any feature at the tap has no scale to measure in.
+            None | Some(0.0) => 1.0,
+            Some(square) => *square,
+        };
+        let scaled =
+            self.content_layers.iter().map(|(layer, weight)| (*layer, weight / unit(layer)));
+        Self { content_layers: scaled.collect(), relative_content: false, ..self }
     }
 
     /// Taps of the content term that count.

@@ -1,9 +1,9 @@
 //! The style terms: targets, values, and the gradient at a tap.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{D, DType, Device, Tensor};
-
 use rayon::prelude::*;
 
 use super::spec::Spec;
@@ -24,9 +24,25 @@ pub struct TapStatistics {
     pub mean: Tensor,
     /// Channel deviations, `[C]`.
     pub deviation: Tensor,
+    /// The same as a Gaussian that canvases are compared with, made when first needed.
+    gaussian: Arc<OnceLock<GaussianTarget>>,
 }
 
 impl TapStatistics {
+    /// Of a Gram matrix, `[C, C]`, channel means and channel deviations, `[C]`, float64.
+    pub fn new(gram: Tensor, mean: Tensor, deviation: Tensor) -> Self {
+        Self { gram, mean, deviation, gaussian: Arc::default() }
+    }
+
+    /// As a Gaussian to compare canvases with.
+    fn gaussian(&self) -> candle_core::Result<&GaussianTarget> {
+        if let Some(gaussian) = self.gaussian.get() {
+            return Ok(gaussian);
+        }
+        let gaussian = GaussianTarget::new(&host_values(&self.gram)?, &host_values(&self.mean)?);
+        Ok(self.gaussian.get_or_init(|| gaussian))
+    }
+
     /// From sums over all cells of an image.
     ///
     /// # Errors
@@ -43,7 +59,7 @@ impl TapStatistics {
         let square = gram.gather(&index, D::Minus1)?.squeeze(1)?;
         let variance = (square - mean.sqr()?)?.relu()?;
         let deviation = (variance + VARIANCE_EPSILON)?.sqrt()?;
-        Ok(Self { gram, mean, deviation })
+        Ok(Self::new(gram, mean, deviation))
     }
 
     /// The same statistics on another device.
@@ -51,27 +67,22 @@ impl TapStatistics {
     /// # Errors
     /// When the device fails.
     pub fn to_device(&self, device: &Device) -> candle_core::Result<Self> {
-        Ok(Self {
-            gram: self.gram.to_device(device)?,
-            mean: self.mean.to_device(device)?,
-            deviation: self.deviation.to_device(device)?,
-        })
+        let gram = self.gram.to_device(device)?;
+        let (mean, deviation) = (self.mean.to_device(device)?, self.deviation.to_device(device)?);
+        Ok(Self { gram, mean, deviation, gaussian: Arc::clone(&self.gaussian) })
     }
 
     fn scaled(&self, factor: f64) -> candle_core::Result<Self> {
-        Ok(Self {
-            gram: (&self.gram * factor)?,
-            mean: (&self.mean * factor)?,
-            deviation: (&self.deviation * factor)?,
-        })
+        let scaled = |tensor: &Tensor| tensor * factor;
+        Ok(Self::new(scaled(&self.gram)?, scaled(&self.mean)?, scaled(&self.deviation)?))
     }
 
     fn plus(&self, other: &Self) -> candle_core::Result<Self> {
-        Ok(Self {
-            gram: (&self.gram + &other.gram)?,
-            mean: (&self.mean + &other.mean)?,
-            deviation: (&self.deviation + &other.deviation)?,
-        })
+        Ok(Self::new(
+            (&self.gram + &other.gram)?,
+            (&self.mean + &other.mean)?,
+            (&self.deviation + &other.deviation)?,
+        ))
     }
 }
 
@@ -159,6 +170,15 @@ impl StyleTargets {
             })
             .collect::<Result<_, NetworkError>>()?;
         Ok(compared.into_iter().filter_map(|(layer, found)| Some((layer, found?))).collect())
+    }
+
+    /// The style's mean square at a tap: the unit of the Wasserstein distance. 1 where the style has
+    /// no features there.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn unit(&self, layer: Layer) -> Result<f64, NetworkError> {
+        self.taps.get(&layer).map_or(Ok(1.0), |target| Ok(target.gaussian()?.unit()))
     }
 
     /// Value and gradient of the style terms at `layer`, given the canvas's statistics there;
@@ -258,12 +278,9 @@ fn wasserstein_distance(
     target: &TapStatistics,
     cells: f64,
 ) -> candle_core::Result<Distance> {
-    let values = |tensor: &Tensor| -> candle_core::Result<Vec<f64>> {
-        tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()
-    };
     let (device, channels) = (canvas.gram.device(), canvas.mean.elem_count());
-    let found = GaussianTarget::new(&values(&target.gram)?, &values(&target.mean)?)
-        .distance_from(&values(&canvas.gram)?, &values(&canvas.mean)?);
+    let (second_moments, mean) = (host_values(&canvas.gram)?, host_values(&canvas.mean)?);
+    let found = target.gaussian()?.distance_from(&second_moments, &mean);
     let step = weight / cells;
     let matrix = Tensor::from_vec(found.matrix, (channels, channels), &Device::Cpu)?;
     let offset = Tensor::from_vec(found.offset, channels, &Device::Cpu)?;
@@ -272,6 +289,10 @@ fn wasserstein_distance(
         matrix: (matrix * step)?.to_device(device)?,
         offset: (offset * step)?.to_device(device)?,
     })
+}
+
+fn host_values(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
+    tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()
 }
 
 fn scalar(tensor: &Tensor) -> candle_core::Result<f64> {

@@ -60,21 +60,24 @@ impl GaussianTarget {
     pub fn new(second_moments: &[f64], mean: &[f64]) -> Self {
         let channels = mean.len();
         let square = (0..channels).map(|i| second_moments[i * channels + i]).sum::<f64>();
-        let unit = match square / channels as f64 {
-            // A style without any feature at the tap: there is no scale to measure in.
-            0.0 => 1.0,
-            unit => unit,
-        };
+        let unit = if square == 0.0 { 1.0 } else { square / channels as f64 };
         let epsilon = RELATIVE_EPSILON * unit;
         let covariance = covariance(second_moments, mean, epsilon);
         let trace = (0..channels).map(|i| covariance[(i, i)]).sum();
-        let factor = covariance.llt(Side::Lower).ok().map(|cholesky| cholesky.L().to_owned());
+        let factor =
+            root(covariance.as_ref()).or_else(|| root(raised(covariance, epsilon)?.as_ref()));
         Self { mean: mean.to_vec(), factor, trace, epsilon, unit }
     }
 
     /// Channels of the tap.
     pub fn channels(&self) -> usize {
         self.mean.len()
+    }
+
+    /// The style's mean square at the tap: the unit of the distance. 1 for an image without any
+    /// feature there, which has no scale to measure in.
+    pub fn unit(&self) -> f64 {
+        self.unit
     }
 
     /// The distance from a canvas with these second moments and means. Not a number where those are
@@ -139,6 +142,26 @@ impl GaussianTarget {
         multiply(map.as_mut(), lower, (half, full), (half.transpose(), full), 1.0);
         root_trace.is_finite().then_some((root_trace, map))
     }
+}
+
+/// The lower triangular `L` of `covariance = L L^T`.
+fn root(covariance: MatRef<'_, f64>) -> Option<Mat<f64>> {
+    covariance.llt(Side::Lower).ok().map(|cholesky| cholesky.L().to_owned())
+}
+
+/// `covariance` with no eigenvalue below `least`: moments that were summed in float32 may be off by
+/// more than what was added to the diagonal.
+fn raised(covariance: Mat<f64>, least: f64) -> Option<Mat<f64>> {
+    let eigen = covariance.self_adjoint_eigen(Side::Lower).ok()?;
+    let mut vectors = eigen.U().to_owned();
+    for (j, value) in eigen.S().column_vector().iter().enumerate() {
+        let scale = value.max(least).sqrt();
+        vectors.col_mut(j).iter_mut().for_each(|entry| *entry *= scale);
+    }
+    let (mut product, full) = (covariance, BlockStructure::Rectangular);
+    let vectors = vectors.as_ref();
+    multiply(product.as_mut(), full, (vectors, full), (vectors.transpose(), full), 1.0);
+    Some(product)
 }
 
 /// `into = scale a b`, where only parts of the matrices are looked at or written. One thread: taps
@@ -266,7 +289,7 @@ mod tests {
         let mut canvas = Features::random(3, 4, 9);
         let target = Features::random(4, 4, 12).target();
         let gradient = canvas.gradient(&canvas.distance(&target));
-        for at in 0..canvas.values.len() {
+        for (at, found) in gradient.iter().enumerate() {
             let value = canvas.values[at];
             let step = 1e-5;
             canvas.values[at] = value + step;
@@ -275,7 +298,7 @@ mod tests {
             let below = canvas.distance(&target).distance;
             canvas.values[at] = value;
             let expected = (above - below) / (2.0 * step);
-            assert!((gradient[at] - expected).abs() < 1e-7, "{} for {expected}", gradient[at]);
+            assert!((found - expected).abs() < 1e-7, "{} for {expected}", found);
         }
     }
 

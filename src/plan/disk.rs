@@ -1,10 +1,9 @@
 //! How much disk a job takes while it is made, worked out from sizes alone.
 
-use super::{Execution, Job, Level};
+use super::{Execution, Job, Level, Visits};
 use crate::config::Method;
+use crate::tiling::{CanvasFile, Layout};
 
-/// A canvas-sized vector, bytes a pixel.
-const VECTOR: u64 = 12;
 /// Vectors of L-BFGS beside its pairs: the point, the last step and gradient, the best point and
 /// its gradient.
 const BESIDE_PAIRS: u64 = 5;
@@ -25,7 +24,22 @@ pub(super) fn exact_level(level: &Level, history: usize, method: Method) -> u64 
             2 * pairs + 2 * pairs.min(APART) + 2 * BESIDE_PAIRS
         }
     };
-    (vectors + 1) * VECTOR * (level.width * level.height) as u64
+    (vectors + 1) * CanvasFile::bytes_of((level.width, level.height))
+}
+
+/// The most that the files of a level in rounds hold at once, bytes: the photograph, the canvases
+/// before and after a round, the round's tiles, which overlap, and the result of the level below,
+/// of a quarter of the pixels.
+pub(super) fn rounds_level(level: &Level, visits: Visits) -> u64 {
+    let size = (level.width, level.height);
+    let tiles = |shifted: bool| -> u64 {
+        let layout = Layout::new(size, visits.core, visits.overlap, shifted);
+        let free = (0..layout.count()).map(|tile| layout.free(tile));
+        free.map(|free| CanvasFile::bytes_of((free.width, free.height))).sum()
+    };
+    let tiles = if visits.rounds > 1 { tiles(false).max(tiles(true)) } else { tiles(false) };
+    let canvas = CanvasFile::bytes_of(size);
+    tiles + 3 * canvas + canvas.div_ceil(3)
 }
 
 impl Job {
@@ -35,10 +49,7 @@ impl Job {
             Execution::Exact { history, .. } => {
                 exact_level(level, history, self.settings.optimise.method)
             }
-            // The canvas before and after a round, and its tiles, which overlap.
-            Execution::Blocks(_) | Execution::Feathered(_) => {
-                5 * VECTOR * (level.width * level.height) as u64
-            }
+            Execution::Blocks(visits) | Execution::Feathered(visits) => rounds_level(level, visits),
         };
         self.levels.iter().map(level).max().unwrap_or(0)
     }

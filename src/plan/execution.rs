@@ -3,9 +3,8 @@
 use super::footprint::{Constraints, Footprint, Shortage};
 use super::levels::{Execution, Level, RoundMode, Visits};
 use crate::config::{Method, OrAuto, TilingMode};
+use crate::format;
 use crate::geometry::GRID;
-use crate::network::Margins;
-use crate::tiling::Grid;
 
 /// Pairs that L-BFGS keeps where memory allows.
 const HISTORY: usize = 100;
@@ -56,7 +55,7 @@ pub(super) fn choose(
         TilingMode::Feathered => rounds(RoundMode::Feathered, "asked for".into()),
         TilingMode::Auto => exact(level, constraints).or_else(|least| {
             let where_ = if least.on_gpu { " of a GPU" } else { "" };
-            let why = format!("exact mode would take {:.1} GiB{where_}", gib(least.needed));
+            let why = format!("exact mode would take {}{where_}", format::bytes(least.needed));
             rounds(RoundMode::Blocks, why).map_err(|needed| needed.min(least))
         }),
     }
@@ -116,11 +115,7 @@ fn exact_footprint(
     core: usize,
     history: usize,
 ) -> Footprint {
-    let margin = constraints.margins().gradient;
-    let side = |length: usize| (core + 2 * margin).min(length) as f64;
-    let tiled = core < level.width.max(level.height);
-    let region = tiled.then(|| side(level.width) * side(level.height));
-    constraints.exact((level.width * level.height) as f64, region, history)
+    constraints.exact((level.width, level.height), core, history)
 }
 
 /// A level in exact mode that fits with cores of `core` px and `history` pairs, of `most` that were
@@ -137,7 +132,8 @@ fn exact_plan(
         OrAuto::Value(_) => core,
     };
     let footprint = exact_footprint(level, constraints, core, history);
-    let (keep, beside) = kept(level, constraints, core, constraints.left_beside(&footprint));
+    let left = constraints.left_beside(&footprint);
+    let (keep, beside) = constraints.kept((width, height), core, left);
     let Footprint { evaluation, step, gpu_bytes, held_on_gpu } = footprint;
     let (memory_bytes, gpu_bytes) = match constraints.machine.gpus {
         Some(_) => (evaluation.max(step), gpu_bytes + beside),
@@ -153,19 +149,6 @@ fn exact_plan(
     }
     let execution = Execution::Exact { core, history, keep };
     ExecutionPlan { execution, memory_bytes, reason, gpu_bytes, held_on_gpu }
-}
-
-/// How many tiles can be kept between the two sweeps in `left` bytes beside the tiles in work, and
-/// the bytes they take. One worker by itself has the last tile in its hands anyway.
-fn kept(level: &Level, constraints: &Constraints<'_>, core: usize, left: u64) -> (usize, u64) {
-    let margin = constraints.margins().gradient;
-    let grid = Grid::new(level.width, level.height, core);
-    let free = usize::from(constraints.workers() == 1 || grid.count() == 1);
-    let largest =
-        grid.tiles().map(|tile| tile.region(margin, level.width, level.height).area()).max();
-    let each = constraints.kept(largest.unwrap_or(1) as f64);
-    let more = ((left / each.max(1)) as usize).min(grid.count() - free);
-    (free + more, each * more as u64)
 }
 
 /// The smallest core that needs no more tiles than `core` does: tiles of one size instead of a
@@ -195,11 +178,8 @@ fn rounds(
         Method::Lbfgs => optimise.history.map_or(visit, |h| h as usize).min(visit),
         Method::Adam => 1,
     };
-    let margin = Margins::exact(constraints.spec.taps()).gradient;
-    let footprint = |core: usize| {
-        let side = |length: usize| (core + 2 * (overlap + margin)).min(length) as f64;
-        constraints.visit(side(level.width) * side(level.height), history)
-    };
+    let footprint =
+        |core: usize| constraints.visit((level.width, level.height), core + 2 * overlap, history);
     let cores: Vec<usize> = match tiling.core_px {
         OrAuto::Value(side) => vec![side.0 as usize],
         OrAuto::Auto => (2..=BLOCK_CORE / GRID).rev().map(|step| step * GRID).collect(),
@@ -218,17 +198,12 @@ fn rounds(
     Err(least)
 }
 
-/// Bytes in GiB.
-pub fn gib(bytes: u64) -> f64 {
-    bytes as f64 / (1u64 << 30) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config;
     use crate::config::Settings;
-    use crate::plan::{Gpus, Machine, levels, resolve_spec};
+    use crate::plan::{Gpus, Machine, Schedule, levels, resolve_spec};
 
     fn settings(keys: &[&str]) -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
@@ -246,7 +221,8 @@ mod tests {
     fn on(machine: Machine, keys: &[&str], side: usize) -> Result<ExecutionPlan, Shortage> {
         let settings = settings(keys);
         let spec = resolve_spec(&settings.objective);
-        let level = levels((side, side), 0, &settings.pyramid).pop().expect("a level");
+        let schedule = Schedule::new(&settings);
+        let level = levels((side, side), 0, &schedule).pop().expect("a level");
         let held = 12 * (side * side) as u64;
         choose(&level, &Constraints::new(&settings, &spec, machine, held))
     }
@@ -255,8 +231,9 @@ mod tests {
     fn a_gpu_holds_the_canvas_where_it_can_and_tiles_where_it_cannot() {
         let chosen = |count: usize, gpu: u64, side: usize| {
             let gpus = Some(Gpus { count, memory_bytes: gpu << 30, value_bytes: 4 });
-            let chosen = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], side)
-                .expect("it fits");
+            let chosen =
+                on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], side)
+                    .expect("it fits");
             assert!(chosen.gpu_bytes <= gpu << 30 && chosen.memory_bytes <= 64 << 30, "{chosen:?}");
             chosen
         };
@@ -277,7 +254,7 @@ mod tests {
         let several = chosen(2, 75, 3000);
         assert!(!several.held_on_gpu && several.memory_bytes > large.memory_bytes, "{several:?}");
         let gpus = Some(Gpus { count: 1, memory_bytes: 1 << 30, value_bytes: 4 });
-        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1 }, &[], 3000)
+        let short = on(Machine { memory_bytes: 64 << 30, gpus, workers: 1, threads: 8 }, &[], 3000)
             .expect_err("too small a GPU");
         assert!(short.on_gpu && short.needed > 1 << 30, "{short:?}");
     }
@@ -305,7 +282,9 @@ mod tests {
             assert!(chosen(gib).memory_bytes as f64 <= gib * (1u64 << 30) as f64);
         }
         let least = last(&[], 3000, 0.7).expect_err("too little");
-        assert!(gib(least.needed) > 0.7 && gib(least.needed) < 2.0 && !least.on_gpu);
+        assert!(
+            format::gib(least.needed) > 0.7 && format::gib(least.needed) < 2.0 && !least.on_gpu
+        );
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! How large the canvas is, which part of the photograph it shows, and what that means on paper.
+//! How large the canvas is, which part of the content image it shows, and what that means on paper.
 
 use serde::{Deserialize, Serialize};
 
 use super::guard::guard_band;
-use crate::config::{Fit, Output, Pyramid, Size};
+use super::spec::Schedule;
+use crate::config::{Fit, Output, Size};
 use crate::geometry::Rect;
 use crate::units::{Dpi, Mm};
 
-/// Pixels of the photograph for an inch of paper below which a print looks soft from reading
+/// Pixels of the content image for an inch of paper below which a print looks soft from reading
 /// distance.
 const SOFT_PPI: f64 = 100.0;
 
-/// The picture, the canvas around it, and the part of the photograph that fills the canvas.
+/// The picture, the canvas around it, and the part of the content image that fills the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Framing {
@@ -22,12 +23,12 @@ pub struct Framing {
     /// Canvas pixels on each side of the picture that are painted and not written.
     #[serde(default)]
     pub guard: usize,
-    /// The photograph's part that the canvas shows, in the photograph's own pixels: left, top,
-    /// width, height. With bleed or a guard band it may reach beyond the photograph, which is
+    /// The content image's part that the canvas shows, in the content image's own pixels: left, top,
+    /// width, height. With bleed or a guard band it may reach beyond the content image, which is
     /// mirrored there.
     pub crop: [f64; 4],
-    /// Width and height of the photograph as it was planned with, px.
-    pub photograph: [usize; 2],
+    /// Width and height of the content image as it was planned with, px.
+    pub content: [usize; 2],
     /// Pixels of the picture on each side that the printer's knife takes off.
     pub bleed: usize,
     /// The picture on paper; none when no resolution is known.
@@ -44,7 +45,7 @@ pub struct Print {
     pub width_mm: f64,
     /// Height of the trimmed print, mm.
     pub height_mm: f64,
-    /// Pixels of the photograph for an inch of paper, on the axis that has fewer: its effective
+    /// Pixels of the content image for an inch of paper, on the axis that has fewer: its effective
     /// resolution.
     pub source_ppi: f64,
 }
@@ -74,20 +75,20 @@ impl Framing {
         grown([0.0, 0.0, size.0 as f64, size.1 as f64], (self.width, self.height), self.guard)
     }
 
-    /// What is worth a warning before the night is spent on it, in words: a photograph that is
+    /// What is worth a warning before the night is spent on it, in words: a content image that is
     /// enlarged beyond what it holds.
     pub fn warning(&self) -> Option<String> {
         let print = self.print.filter(|print| print.source_ppi < SOFT_PPI)?;
-        let [w, h] = self.photograph;
+        let [w, h] = self.content;
         Some(format!(
-            "the photograph's {w}x{h} px give {:.0} ppi at {:.0} x {:.0} mm, below {SOFT_PPI:.0}: its detail will look soft, the strokes will not",
+            "the content image's {w}x{h} px give {:.0} ppi at {:.0} x {:.0} mm, below {SOFT_PPI:.0}: its detail will look soft, the strokes will not",
             print.source_ppi, print.width_mm, print.height_mm
         ))
     }
 }
 
 impl std::fmt::Display for Framing {
-    /// Size in pixels, on paper, and the photograph's effective resolution.
+    /// Size in pixels, on paper, and the content image's effective resolution.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{} px", self.width, self.height)?;
         if let Some(print) = self.print {
@@ -95,7 +96,7 @@ impl std::fmt::Display for Framing {
             if self.bleed > 0 {
                 write!(f, " with {} px of bleed on each side", self.bleed)?;
             }
-            write!(f, ", photograph at {:.0} ppi", print.source_ppi)?;
+            write!(f, ", content image at {:.0} ppi", print.source_ppi)?;
         }
         if self.guard > 0 {
             write!(f, ", painted with a guard band of {} px", self.guard)?;
@@ -104,22 +105,22 @@ impl std::fmt::Display for Framing {
     }
 }
 
-/// Sizes picture and canvas for a photograph of `content` (width, height) px.
-pub fn frame(content: (usize, usize), output: &Output, pyramid: &Pyramid) -> Framing {
+/// Sizes picture and canvas for a content image of `content` (width, height) px.
+pub fn frame(content: (usize, usize), output: &Output, schedule: &Schedule) -> Framing {
     let (w, h) = (content.0.max(1) as f64, content.1.max(1) as f64);
     let (size, crop) = trimmed((w, h), output);
     let dpi = output.resolution();
     let bleed = dpi.map_or(0, |dpi| (output.bleed_mm.inches() * dpi.0).round() as usize);
-    // Photograph pixels for a canvas pixel; they differ only where the photograph is stretched.
+    // Content pixels for a canvas pixel; they differ only where the content image is stretched.
     let (step_x, step_y) = (crop[2] / size.0 as f64, crop[3] / size.1 as f64);
     let (width, height) = (size.0 + 2 * bleed, size.1 + 2 * bleed);
-    let guard = if output.guard_band { guard_band((width, height), pyramid) } else { 0 };
+    let guard = if output.guard_band { guard_band((width, height), schedule) } else { 0 };
     Framing {
         width,
         height,
         guard,
         crop: grown(crop, size, bleed + guard),
-        photograph: [content.0, content.1],
+        content: [content.0, content.1],
         bleed,
         print: dpi.map(|Dpi(dpi)| Print {
             dpi,
@@ -130,18 +131,18 @@ pub fn frame(content: (usize, usize), output: &Output, pyramid: &Pyramid) -> Fra
     }
 }
 
-/// `part` of a photograph, shown with `size` px, grown by `border` of these px on each side.
+/// `part` of a content image, shown with `size` px, grown by `border` of these px on each side.
 fn grown(part: [f64; 4], size: (usize, usize), border: usize) -> [f64; 4] {
     let [left, top, width, height] = part;
     let (x, y) = (border as f64 * width / size.0 as f64, border as f64 * height / size.1 as f64);
     [left - x, top - y, width + 2.0 * x, height + 2.0 * y]
 }
 
-/// Width and height of the picture without its bleed, px, and the part of the photograph that it
+/// Width and height of the picture without its bleed, px, and the part of the content image that it
 /// shows.
-type Trimmed = ((usize, usize), [f64; 4]);
+type TrimmedPrint = ((usize, usize), [f64; 4]);
 
-fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
+fn trimmed((w, h): (f64, f64), output: &Output) -> TrimmedPrint {
     match output.print_size() {
         Size::LongSide(side) => scaled(w, h, f64::from(side.0) / w.max(h)),
         Size::Scale(factor) => scaled(w, h, factor),
@@ -157,17 +158,17 @@ fn trimmed((w, h): (f64, f64), output: &Output) -> Trimmed {
         Size::Print { width: None, height: None, .. } => scaled(w, h, 1.0),
         Size::Paper { paper, dpi } => {
             let (short, long) = (paper.short.inches() * dpi.0, paper.long.inches() * dpi.0);
-            // The sheet is turned as the photograph is.
+            // The sheet is turned as the content image is.
             boxed((w, h), if w >= h { (long, short) } else { (short, long) }, output)
         }
     }
 }
 
-fn scaled(w: f64, h: f64, factor: f64) -> Trimmed {
+fn scaled(w: f64, h: f64, factor: f64) -> TrimmedPrint {
     ((pixels(w * factor), pixels(h * factor)), [0.0, 0.0, w, h])
 }
 
-fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> Trimmed {
+fn boxed((w, h): (f64, f64), (width, height): (f64, f64), output: &Output) -> TrimmedPrint {
     match output.fit {
         Fit::Contain => scaled(w, h, (width / w).min(height / h)),
         Fit::Exact => ((pixels(width), pixels(height)), [0.0, 0.0, w, h]),
@@ -192,7 +193,7 @@ fn pixels(value: f64) -> usize {
 mod tests {
     use super::*;
 
-    /// The framing of a photograph of `content` px by the keys of `output`, without a guard band.
+    /// The framing of a content image of `content` px by the keys of `output`, without a guard band.
     fn framing(content: (usize, usize), output: &str) -> Framing {
         guarded(content, &format!("guard-band = false\n{output}"))
     }
@@ -208,7 +209,7 @@ mod tests {
             format!("input.content = 'photo.png'\nstyle.image = 'style.png'\n[output]\n{output}\n");
         std::fs::write(&pipeline, text).unwrap();
         let settings = &crate::config::load(&pipeline, &[]).unwrap().variants[0].settings;
-        frame(content, &settings.output, &settings.pyramid)
+        frame(content, &settings.output, &Schedule::new(settings))
     }
 
     #[test]
@@ -250,7 +251,7 @@ mod tests {
                 (100, plain.width + 200, plain.height + 200),
                 "{fit}"
             );
-            // The same canvas pixel inside the trim shows the same place of the photograph.
+            // The same canvas pixel inside the trim shows the same place of the content image.
             let place = |f: &Framing, x: f64, y: f64| {
                 let b = f.bleed as f64;
                 let at =
@@ -263,7 +264,7 @@ mod tests {
             }
             assert_eq!(plain.print, bled.print, "{fit}");
         }
-        // Where a cut leaves some of the photograph, the bleed shows it.
+        // Where a cut leaves some of the content image, the bleed shows it.
         let cut = framing(
             (1600, 1000),
             "width-mm = 254\nheight-mm = 127\ndpi = 200\nfit = 'cover'\nbleed-mm = 3",
@@ -330,7 +331,10 @@ mod tests {
         let soft = framing((1000, 500), "width-mm = 508");
         let words = soft.warning().unwrap();
         assert!(words.contains("50 ppi") && words.contains("508 x 254 mm"), "{words}");
-        assert_eq!(soft.to_string(), "6000x3000 px, 508 x 254 mm at 300 dpi, photograph at 50 ppi");
+        assert_eq!(
+            soft.to_string(),
+            "6000x3000 px, 508 x 254 mm at 300 dpi, content image at 50 ppi"
+        );
         // Pixels alone are on no paper; with `dpi` they are.
         assert!(framing((1000, 500), "long-side-px = 9000").print.is_none());
         assert!(framing((1000, 500), "long-side-px = 9000\ndpi = 300").warning().is_some());

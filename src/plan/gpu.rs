@@ -28,43 +28,42 @@ impl Gpus {
     }
 
     /// Bytes of a GPU's memory while it sweeps a region of `pixels`.
-    fn region(&self, spec: &Spec, pixels: f64) -> f64 {
+    pub(super) fn region(&self, spec: &Spec, pixels: f64) -> f64 {
         let maps = MAPS * map_bytes(Layer::ALL[0]) * self.value_bytes as f64 / 4.0;
         FIXED as f64 + (self.held_per_pixel(spec) + maps + VECTOR) * pixels
     }
 
-    /// Exact mode with tiles of `region` px on a canvas of `pixels` px; `held` bytes are taken all
-    /// the while. One GPU that has the memory holds canvas and optimiser as well.
+    /// Exact mode with tiles that take `in_work` bytes on a canvas of `pixels` px; `held` bytes are
+    /// taken all the while. One GPU that has the memory holds canvas and optimiser as well.
     pub(super) fn exact(
         &self,
-        spec: &Spec,
-        (region, pixels): (f64, f64),
+        in_work: f64,
+        pixels: f64,
         optimiser: OptimiserMemory,
         held: u64,
     ) -> Footprint {
-        let in_work = self.region(spec, region);
-        let all = (in_work + optimiser.step * pixels) as u64;
+        let all = (in_work + optimiser.step) as u64;
         if self.count == 1 && all <= self.memory_bytes {
             // What goes over to be written, and what comes back to be continued from.
             let beside = BESIDE + held + (3.0 * VECTOR * pixels) as u64;
             let step = beside;
             return Footprint { evaluation: beside, step, gpu_bytes: all, held_on_gpu: true };
         }
-        let [evaluation, step] = [optimiser.evaluation, optimiser.step]
-            .map(|state| BESIDE + held + (state * pixels) as u64);
+        let [evaluation, step] =
+            [optimiser.evaluation, optimiser.step].map(|state| BESIDE + held + state as u64);
         Footprint { evaluation, step, gpu_bytes: in_work as u64, held_on_gpu: false }
     }
 
-    /// A visit to a tile that sees `region` px.
+    /// A visit to a tile that takes `in_work` bytes and sees `region` px.
     pub(super) fn visit(
         &self,
-        spec: &Spec,
+        in_work: f64,
         region: f64,
         optimiser: OptimiserMemory,
         held: u64,
     ) -> Footprint {
         let memory = BESIDE + held + (4.0 * VECTOR * self.count as f64 * region) as u64;
-        let gpu_bytes = (self.region(spec, region) + optimiser.step * region) as u64;
+        let gpu_bytes = (in_work + optimiser.step) as u64;
         Footprint { evaluation: memory, step: memory, gpu_bytes, held_on_gpu: false }
     }
 }

@@ -4,18 +4,18 @@
 //! The band takes that border and is cut off when the picture is written.
 
 use super::levels::{Level, levels};
-use crate::config::Pyramid;
+use super::spec::Schedule;
 
 /// The most pixels of a level with its band, for each pixel without.
 const MOST: f64 = 1.06;
 
 /// The widest band, px on each side of a picture of `size` (width, height) px, with which no level
 /// of the pyramid has more than 6 % more pixels. Small and narrow pictures have none.
-pub(super) fn guard_band(size: (usize, usize), pyramid: &Pyramid) -> usize {
-    let plain = levels(size, 0, pyramid);
+pub(super) fn guard_band(size: (usize, usize), schedule: &Schedule) -> usize {
+    let plain = levels(size, 0, schedule);
     let is_cheap = |guard: &usize| {
         let pixels = |level: &Level| (level.width * level.height) as f64;
-        let guarded = levels(size, *guard, pyramid);
+        let guarded = levels(size, *guard, schedule);
         guarded.iter().zip(&plain).all(|(level, plain)| pixels(level) <= MOST * pixels(plain))
     };
     // A band on both sides of the short side alone: wider ones are never cheap enough.
@@ -26,16 +26,15 @@ pub(super) fn guard_band(size: (usize, usize), pyramid: &Pyramid) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Px;
     use proptest::prelude::*;
 
-    fn pyramid(short: u32) -> Pyramid {
-        Pyramid { short_side_px: Px(short), ..Pyramid::default() }
+    fn schedule(short_side: u32) -> Schedule {
+        Schedule { short_side, evaluations: vec![10] }
     }
 
     #[test]
     fn the_band_grows_with_the_picture() {
-        let band = |width, height| guard_band((width, height), &pyramid(96));
+        let band = |width, height| guard_band((width, height), &schedule(96));
         for (size, wanted) in [
             ((16, 16), 0),
             ((67, 67), 0),
@@ -56,9 +55,9 @@ mod tests {
             height in 1usize..20_000,
             short in 64u32..1024,
         ) {
-            let (size, pyramid) = ((width, height), pyramid(short));
-            let guard = guard_band(size, &pyramid);
-            let (plain, guarded) = (levels(size, 0, &pyramid), levels(size, guard, &pyramid));
+            let (size, schedule) = ((width, height), schedule(short));
+            let guard = guard_band(size, &schedule);
+            let (plain, guarded) = (levels(size, 0, &schedule), levels(size, guard, &schedule));
             prop_assert_eq!(plain.len(), guarded.len());
             for (plain, guarded) in plain.iter().zip(&guarded) {
                 let (less, more) = (plain.width * plain.height, guarded.width * guarded.height);

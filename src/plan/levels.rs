@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Pyramid;
+use super::spec::Schedule;
 
 /// One level of the pyramid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,20 @@ impl Level {
         }
     }
 
+    /// The evaluations after which a picture of the work so far is saved when one is asked for
+    /// every so many; 0 asks for none. In rounds it is saved at the end of a round, and the end of a
+    /// level is not saved.
+    pub fn saved_evaluations(&self, every: usize) -> impl Iterator<Item = usize> {
+        let (step, end) = match self.execution.rounds() {
+            None => (1, self.evaluations),
+            Some((_, visits)) => (visits.visit.max(1), visits.rounds * visits.visit),
+        };
+        let passes = move |after: &usize| {
+            (after - step).checked_div(every).is_some_and(|before| before < after / every)
+        };
+        (step..end).step_by(step).filter(passes)
+    }
+
     /// Megapixel-evaluations.
     pub fn work(&self) -> f64 {
         (self.width * self.height * self.evaluations) as f64 * 1e-6
@@ -122,10 +136,10 @@ const ROUNDING: f64 = 0.4;
 /// Levels for a picture of `size` (width, height) px with `guard` px around it, each to be computed
 /// as a whole until the planner chooses: each half the next, the first with about `short-side-px` on
 /// the picture's short side.
-pub fn levels(size: (usize, usize), guard: usize, pyramid: &Pyramid) -> Vec<Level> {
+pub fn levels(size: (usize, usize), guard: usize, schedule: &Schedule) -> Vec<Level> {
     let short = size.0.min(size.1).max(1) as f64;
     let doublings =
-        ((short / f64::from(pyramid.short_side_px.0)).log2() + ROUNDING).floor().max(0.0) as u32;
+        ((short / f64::from(schedule.short_side)).log2() + ROUNDING).floor().max(0.0) as u32;
     (0..=doublings)
         .map(|level| {
             let halvings = f64::from(1u32 << (doublings - level).min(30));
@@ -134,7 +148,7 @@ pub fn levels(size: (usize, usize), guard: usize, pyramid: &Pyramid) -> Vec<Leve
             Level {
                 width: side(size.0),
                 height: side(size.1),
-                evaluations: pyramid.evaluations_at(level as usize) as usize,
+                evaluations: schedule.evaluations_at(level as usize) as usize,
                 execution: Execution::Exact {
                     core: side(size.0.max(size.1)),
                     history: 100,
@@ -152,11 +166,10 @@ pub fn levels(size: (usize, usize), guard: usize, pyramid: &Pyramid) -> Vec<Leve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Px;
 
     fn sizes(size: (usize, usize), short: u32) -> Vec<(usize, usize)> {
-        let pyramid = Pyramid { short_side_px: Px(short), evaluations: vec![600, 200] };
-        levels(size, 0, &pyramid).iter().map(|l| (l.width, l.height)).collect()
+        let schedule = Schedule { short_side: short, evaluations: vec![600, 200] };
+        levels(size, 0, &schedule).iter().map(|l| (l.width, l.height)).collect()
     }
 
     #[test]
@@ -171,10 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn pictures_are_saved_at_multiples_or_at_the_rounds_behind_them() {
+        let schedule = Schedule { short_side: 64, evaluations: vec![9] };
+        let mut level = levels((64, 64), 0, &schedule).remove(0);
+        let saved = |level: &Level, every| level.saved_evaluations(every).collect::<Vec<_>>();
+        assert_eq!(saved(&level, 3), [3, 6]);
+        assert_eq!(saved(&level, 9), [0_usize; 0]);
+        assert_eq!(saved(&level, 0), [0_usize; 0]);
+        let visits = Visits { core: 64, overlap: 0, rounds: 5, visit: 20, history: 5 };
+        level.execution = Execution::Blocks(visits);
+        assert_eq!(saved(&level, 30), [40, 60]);
+        assert_eq!(saved(&level, 7), [20, 40, 60, 80]);
+        assert_eq!(saved(&level, 0), [0_usize; 0]);
+    }
+
+    #[test]
     fn the_last_number_of_evaluations_repeats() {
-        let pyramid = Pyramid { short_side_px: Px(64), evaluations: vec![9, 4] };
+        let schedule = Schedule { short_side: 64, evaluations: vec![9, 4] };
         let counts: Vec<usize> =
-            levels((512, 512), 0, &pyramid).iter().map(|l| l.evaluations).collect();
+            levels((512, 512), 0, &schedule).iter().map(|l| l.evaluations).collect();
         assert_eq!(counts, [9, 4, 4, 4]);
     }
 }

@@ -9,6 +9,8 @@ pub struct Machine {
     pub gpus: Option<Gpus>,
     /// Tiles that the CPU computes at once.
     pub workers: usize,
+    /// Threads that compute: each has working memory.
+    pub threads: usize,
 }
 
 /// GPUs that compute a run's tiles.
@@ -23,8 +25,8 @@ pub struct Gpus {
 }
 
 impl From<u64> for Machine {
-    /// The CPU with this much memory, bytes, which computes one tile at a time.
+    /// The CPU with this much memory, bytes, which computes one tile at a time with eight threads.
     fn from(memory_bytes: u64) -> Self {
-        Self { memory_bytes, gpus: None, workers: 1 }
+        Self { memory_bytes, gpus: None, workers: 1, threads: 8 }
     }
 }

@@ -15,8 +15,6 @@ use crate::objective::Spec;
 
 /// The program, the weights in its file, statistics, and what the system keeps for it.
 pub(super) const PROGRAM: u64 = 120 << 20;
-/// Threads whose scratch is counted: each takes one to five megabytes.
-const THREADS: usize = 8;
 /// Bands of rows that are on their way into a file, and what packs them, bytes.
 const BANDS: u64 = 96 << 20;
 /// A canvas-sized vector, bytes a pixel.
@@ -63,7 +61,8 @@ pub(super) struct SweepMemory {
 }
 
 impl SweepMemory {
-    pub(super) fn new(spec: &Spec) -> Self {
+    /// For sweeps by `threads` threads, each of which takes one to five megabytes.
+    pub(super) fn new(spec: &Spec, threads: usize) -> Self {
         let channels = vgg19_channels();
         let request = |side: usize, features: Vec<Layer>, keep: bool| Request {
             moments: spec.styles(),
@@ -73,7 +72,7 @@ impl SweepMemory {
         };
         let bytes = |side: usize, keep: bool| {
             let features = if keep { spec.contents() } else { vec![] };
-            sweep_bytes(&channels, (side, side), &request(side, features, keep), THREADS)
+            sweep_bytes(&channels, (side, side), &request(side, features, keep), threads)
         };
         let vectors = |count: f64, side: usize| count * VECTOR * (side * side) as f64;
         Self {
@@ -84,8 +83,7 @@ impl SweepMemory {
     }
 }
 
-/// Bytes for each pixel of the canvas that L-BFGS with `history` pairs, and the content's features,
-/// take.
+/// Bytes that L-BFGS on a canvas takes, and what is held beside it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OptimiserMemory {
     /// While the loss is evaluated.
@@ -95,10 +93,10 @@ pub(super) struct OptimiserMemory {
 }
 
 impl OptimiserMemory {
-    pub(super) fn new(spec: &Spec, history: usize) -> Self {
-        let content: f64 = spec.contents().into_iter().map(map_bytes).sum();
-        let evaluation = VECTOR * (VECTORS + 2.0 * history as f64) + content;
-        Self { evaluation, step: evaluation + VECTOR * STEP }
+    /// With `history` pairs on a canvas of `pixels` px beside `held` bytes.
+    pub(super) fn new(pixels: f64, held: f64, history: usize) -> Self {
+        let evaluation = VECTOR * (VECTORS + 2.0 * history as f64) * pixels + held;
+        Self { evaluation, step: evaluation + VECTOR * STEP * pixels }
     }
 }
 
@@ -124,6 +122,8 @@ pub struct Pictures<'a> {
     pub settings: &'a Settings,
     /// The loss.
     pub spec: &'a Spec,
+    /// Threads that compute.
+    pub threads: usize,
 }
 
 impl Pictures<'_> {
@@ -131,7 +131,7 @@ impl Pictures<'_> {
     /// beyond its borders.
     pub fn held(&self) -> u64 {
         let [left, top, width, height] = self.framing.crop;
-        let [w, h] = self.framing.photograph.map(|side| side as f64);
+        let [w, h] = self.framing.content.map(|side| side as f64);
         let beyond = |start: f64, length: f64, side: f64| {
             (-start).max(0.0) + (start + length - side).max(0.0)
         };
@@ -153,7 +153,7 @@ impl Pictures<'_> {
         let long = level.width.max(level.height) as f64;
         let styles = self.sources.styles.iter().zip(&self.settings.styles);
         let styles = styles
-            .map(|(source, style)| style_bytes(self.spec, source, long * style.scale))
+            .map(|(source, style)| self.style_bytes(source, long * style.scale))
             .max()
             .unwrap_or(0);
         if level.runs_in_rounds() {
@@ -177,16 +177,21 @@ impl Pictures<'_> {
         let finish = if last { self.held() + canvas(1.0) + BANDS } else { 0 };
         fixed + decoding.max(begin).max(prepare).max(finish)
     }
-}
 
-/// What computing a style image's statistics takes at its highest, swept with its long side at
-/// `long` px.
-fn style_bytes(spec: &Spec, style: &Source, long: f64) -> u64 {
-    let scale = long / style.width.max(style.height).max(1) as f64;
-    let margin = Margins::exact(spec.styles()).features;
-    let side = |length: usize| (length as f64 * scale).min((super::STYLE_CORE + 2 * margin) as f64);
-    let tile = SweepMemory::new(spec).forward.at(side(style.width) * side(style.height));
-    style.decode_bytes.max(pixels(style) * planes(style) + tile as u64)
+    /// What computing a style image's statistics takes at its highest, swept with its long side at
+    /// `long` px.
+    fn style_bytes(&self, style: &Source, long: f64) -> u64 {
+        let scale = long / style.width.max(style.height).max(1) as f64;
+        let margin = Margins::exact(self.spec.styles()).features;
+        let region = (super::STYLE_CORE + 2 * margin) as f64;
+        let side = |length: usize| (length as f64 * scale).min(region);
+        let (width, height) = (side(style.width), side(style.height));
+        let tile = SweepMemory::new(self.spec, self.threads).forward.at(width * height);
+        // A tile is made from the part of the image that it shows: a copy of it, a plane of that in
+        // linear light, and the plane between both passes of the filter.
+        let seen = 1.5 * VECTOR * (width / scale) * (height / scale);
+        style.decode_bytes.max(pixels(style) * planes(style) + (tile + seen) as u64)
+    }
 }
 
 fn pixels(source: &Source) -> u64 {
@@ -202,13 +207,16 @@ fn planes(source: &Source) -> u64 {
 mod tests {
     use super::*;
 
+    /// Threads of the machine that is planned for.
+    const THREADS: usize = 8;
+
     /// The lines are no lower than the network's own figures, but for a percent beyond their ends,
     /// and hardly higher, for regions of any shape and of the sizes that matter.
     #[test]
     fn a_line_is_what_a_sweep_takes() {
         let channels = vgg19_channels();
         for spec in [Spec::gatys(), Spec { style_weight: 0.0, ..Spec::gatys() }] {
-            let lines = SweepMemory::new(&spec);
+            let lines = SweepMemory::new(&spec, THREADS);
             for (width, height) in [(512, 512), (4096, 300), (1501, 2000), (8000, 8000)] {
                 let request = Request {
                     moments: spec.styles(),

@@ -3,6 +3,7 @@
 //! Planning is pure: it opens no file and asks no device. Whoever calls it has probed the pictures,
 //! and may print the plan, record it, or carry it out.
 
+mod beside;
 mod disk;
 mod estimate;
 mod execution;
@@ -13,45 +14,49 @@ mod guard;
 mod levels;
 mod machine;
 mod memory;
+mod record;
 mod sources;
 mod spec;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::{
     Config, LevelMode, OrAuto, OutputFile, RunSettings, Settings, TilingMode, without_effect,
 };
+use crate::files::{Home, NamedFile, name_text};
+use crate::format::gib;
 use crate::image::OutputFormat;
 use crate::objective::Spec;
+use crate::resources::Memory;
 
+pub use beside::{memory_of_one, together};
 pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
-pub use execution::gib;
 pub use footprint::margins;
 use footprint::{Constraints, Shortage};
 pub use framing::{Framing, Print, frame};
 pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
+pub use record::JobRecord;
 pub use sources::{Source, Sources};
-pub use spec::resolve_spec;
+pub use spec::{Schedule, resolve_spec};
 
-/// Side of the tiles' cores in which paintings are swept, px.
+/// Side of the tiles' cores in which style images are swept, px.
 pub const STYLE_CORE: usize = 512;
 
-/// Where the statistics of paintings are kept for all runs into an output directory.
+/// Where the statistics of style images are kept for all runs into an output directory.
 pub fn targets_directory(output: &Path) -> PathBuf {
     output.join(".impasto").join("targets")
 }
 
 /// Everything a run will do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// The memory that it keeps to.
+    pub memory: Memory,
     /// What all jobs share.
     pub run: RunSettings,
     /// One entry for each picture to make, in order.
@@ -59,32 +64,43 @@ pub struct Plan {
 }
 
 /// One picture to make.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Job {
     /// Position in the run, from 0.
     pub index: usize,
-    /// The output's file name.
+    /// The output's file name, as text.
     pub name: String,
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// The pipeline's folder: what the identities of files are relative to.
+    pub home: Home,
     /// The variant's name, when the pipeline has variants.
     pub variant: Option<String>,
-    /// The photograph.
-    pub content: PathBuf,
+    /// The content image.
+    pub content: NamedFile,
+    /// What `{index}` stands for in the names of this content image's pictures.
+    pub number: usize,
     /// Where the finished picture goes.
-    pub output: PathBuf,
-    /// How the photograph meets the canvas.
+    pub output: NamedFile,
+    /// How the content image meets the canvas.
     pub framing: Framing,
     /// The loss.
     pub spec: Spec,
     /// The pyramid, smallest level first.
     pub levels: Vec<Level>,
-    /// How the photograph becomes the picture.
+    /// The most bytes of memory that reading the content image takes.
+    pub reading_bytes: u64,
+    /// How the content image becomes the picture.
     pub settings: Settings,
 }
 
 impl Job {
+    /// The loss at a level, counted from 0: the first is small enough for every tap to see it as it
+    /// is, and each level above has one octave more.
+    pub fn spec_at(&self, level: usize) -> Spec {
+        self.spec.with_octaves_up_to(level)
+    }
+
     /// Megapixel-evaluations from the first level to the last.
     pub fn work(&self) -> f64 {
         self.levels.iter().map(Level::work).sum()
@@ -137,7 +153,7 @@ pub enum PlanError {
     },
     /// Nothing that may be chosen fits the memory.
     #[error(
-        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and compute.memory-gib allows {:.2}; what would do: {}",
+        "{name}: its level of {width}x{height} px takes at least {:.2} GiB and it may use {:.2}; what would do: {}",
         up(gib(*.needed)),
         gib(*.budget),
         what_would_do(*.needed, *.fits, *.narrowed)
@@ -217,8 +233,11 @@ pub fn plan_job(
     let machine = machine.into();
     let variant = &config.variants[output.variant];
     let settings = variant.settings.clone();
-    let framing =
-        frame((sources.content.width, sources.content.height), &settings.output, &settings.pyramid);
+    let framing = frame(
+        (sources.content.width, sources.content.height),
+        &settings.output,
+        &Schedule::new(&settings),
+    );
     let spec = resolve_spec(&settings.objective);
     let name = file_name(&output.path);
     let (width, height) = (framing.width, framing.height);
@@ -235,7 +254,9 @@ pub fn plan_job(
     {
         return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
     }
-    let pictures = Pictures { sources, framing: &framing, settings: &settings, spec: &spec };
+    let threads = machine.threads;
+    let pictures =
+        Pictures { sources, framing: &framing, settings: &settings, spec: &spec, threads };
     let levels = fitted((width, height), framing.guard, &pictures, machine).map_err(
         |((width, height), Shortage { needed, on_gpu })| {
             let name = name.clone();
@@ -261,10 +282,24 @@ pub fn plan_job(
             }
         },
     )?;
-    let content = variant.input.content[output.content].clone();
-    let (pipeline, variant, output) =
-        (config.file.clone(), variant.name.clone(), output.path.clone());
-    Ok(Job { index, name, pipeline, variant, content, output, framing, spec, levels, settings })
+    // With bleed the content image stands beside the larger one that it is mirrored into.
+    let copies = if framing.bleed > 0 { 2 } else { 1 };
+    let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
+    Ok(Job {
+        index,
+        name,
+        pipeline: config.file.clone(),
+        home: config.home.clone(),
+        variant: variant.name.clone(),
+        content: variant.input.content[output.content].clone(),
+        number: output.number,
+        output: config.home.output(output.path.clone()),
+        framing,
+        spec,
+        levels,
+        reading_bytes,
+        settings,
+    })
 }
 
 /// The pyramid of a picture of `size` px with `guard` px around it, every level in the way that
@@ -275,11 +310,13 @@ fn fitted(
     pictures: &Pictures<'_>,
     machine: Machine,
 ) -> Result<Vec<Level>, ((usize, usize), Shortage)> {
-    let mut levels = levels(size, guard, &pictures.settings.pyramid);
-    let constraints = Constraints::new(pictures.settings, pictures.spec, machine, pictures.held());
+    let schedule = Schedule::new(pictures.settings);
+    let mut levels = levels(size, guard, &schedule);
     let count = levels.len();
     let mut refused: Option<((usize, usize), Shortage)> = None;
     for (number, level) in levels.iter_mut().enumerate() {
+        let spec = pictures.spec.with_octaves_up_to(number);
+        let constraints = Constraints::new(pictures.settings, &spec, machine, pictures.held());
         let chosen = execution::choose(level, &constraints);
         level.execution = chosen.as_ref().map_or(level.execution, |chosen| chosen.execution);
         let around = pictures.around(level, number + 1 == count);
@@ -313,7 +350,7 @@ fn largest(
         let size = (side(width), side(height));
         let guard = match pictures.framing.guard {
             0 => 0,
-            _ => guard::guard_band(size, &pictures.settings.pyramid),
+            _ => guard::guard_band(size, &Schedule::new(pictures.settings)),
         };
         size.0.min(size.1) >= least && fitted(size, guard, pictures, machine).is_ok()
     };
@@ -340,5 +377,5 @@ fn what_would_do(needed: u64, fits: Option<usize>, narrowed: bool) -> String {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    name_text(path.file_name().unwrap_or(path.as_os_str()))
 }

@@ -32,10 +32,10 @@ impl From<&Probe> for Source {
 /// The pictures that one job is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
-    /// The photograph.
+    /// The content image.
     pub content: Source,
-    /// The paintings, in the order of the settings.
+    /// The style images, in the order of the settings.
     pub styles: Vec<Source>,
-    /// The picture that the canvas starts from, where it is not the photograph.
+    /// The picture that the canvas starts from, where it is not the content image.
     pub start: Option<Source>,
 }

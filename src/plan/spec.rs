@@ -1,7 +1,41 @@
-//! From a preset and the keys that override it to the loss.
+//! From a preset and the keys that override it to the loss and the schedule.
 
-use crate::config::{Objective, Preset};
+use std::collections::BTreeMap;
+
+use crate::config::{Look, Objective, Octaves, OrAuto, Preset, Settings};
+use crate::network::Layer;
 use crate::objective::Spec;
+
+/// The first level and the evaluations of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Short side of the first level, px.
+    pub short_side: u32,
+    /// Evaluations by level, smallest level first; further levels take the last number.
+    pub evaluations: Vec<u32>,
+}
+
+impl Schedule {
+    /// The schedule that `[pyramid]` and the preset describe.
+    pub fn new(Settings { objective, pyramid, .. }: &Settings) -> Self {
+        let (short_side, evaluations): (u32, &[u32]) = match objective.preset {
+            // Galerne et al.'s fast schedule.
+            Preset::Spst | Preset::Gatys | Preset::NeuralStyle => (512, &[600, 200, 66, 30]),
+            // What is new comes from the first level, where strokes are as large as things.
+            Preset::Wasserstein => (96, &[200, 150, 80, 40, 20, 10, 6]),
+        };
+        Self {
+            short_side: pyramid.short_side_px.map_or(short_side, |side| side.0),
+            evaluations: pyramid.evaluations.clone().unwrap_or_else(|| evaluations.to_vec()),
+        }
+    }
+
+    /// Evaluations at `level`, counted from 0 at the smallest.
+    pub fn evaluations_at(&self, level: usize) -> u32 {
+        let last = self.evaluations.last().copied().unwrap_or(1);
+        self.evaluations.get(level).copied().unwrap_or(last)
+    }
+}
 
 /// The loss that `[objective]` describes.
 pub fn resolve_spec(objective: &Objective) -> Spec {
@@ -11,6 +45,13 @@ pub fn resolve_spec(objective: &Objective) -> Spec {
         Preset::Spst => Spec::spst(),
         Preset::Wasserstein => Spec::wasserstein(),
     };
+    if objective.preset == Preset::Wasserstein {
+        spec.content_weight = match objective.look.unwrap_or(Look::Balanced) {
+            Look::Faithful => 1e6,
+            Look::Balanced => 3e5,
+            Look::Bold => 1e5,
+        };
+    }
     let replace = |value: &mut f64, by: Option<f64>| *value = by.unwrap_or(*value);
     replace(&mut spec.content_weight, objective.content_weight);
     replace(&mut spec.style_weight, objective.style_weight);
@@ -23,7 +64,26 @@ pub fn resolve_spec(objective: &Objective) -> Spec {
         spec.style_layers = layers.0.clone();
     }
     spec.pooling = objective.pooling.unwrap_or(spec.pooling);
+    spec.octaves = match &objective.octaves {
+        OrAuto::Value(Octaves::Layers(layers)) => {
+            layers.iter().map(|(layer, octave)| (*layer, *octave as usize)).collect()
+        }
+        OrAuto::Value(Octaves::Count(count)) => octaves_by_block(*count),
+        OrAuto::Auto if objective.preset == Preset::Wasserstein => octaves_by_block(2),
+        OrAuto::Auto => BTreeMap::new(),
+    };
     spec
+}
+
+/// How often the canvas is halved before a layer sees it, with so many octaves: the deepest blocks
+/// first, which cost most and see farthest.
+fn octaves_by_block(count: u32) -> BTreeMap<Layer, usize> {
+    let halvings = |layer: Layer| match (count, layer.block()) {
+        (3, 3) | (2, 4..) => 1,
+        (3, 4..) => 2,
+        _ => 0,
+    };
+    Layer::all().map(|layer| (layer, halvings(layer))).filter(|(_, octave)| *octave > 0).collect()
 }
 
 #[cfg(test)]

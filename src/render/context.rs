@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::config::RunSettings;
+use crate::files::Digests;
 use crate::image::Limits;
 use crate::render::devices::engine::Engine;
 use crate::render::store::targets::TargetStore;
@@ -17,4 +18,6 @@ pub struct RenderContext<'a> {
     pub limits: &'a Limits,
     /// What all jobs share.
     pub settings: &'a RunSettings,
+    /// What the files that pictures are made from have to stay like.
+    pub digests: &'a Digests,
 }

@@ -2,12 +2,14 @@
 //! guard band is cut off.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::Tensor;
 
-use crate::config::{ColorFrom, MetadataFrom, ProfileSource, RunSettings, ViewerTiles};
-use crate::files::{self, Overwrite};
+use crate::config::{
+    ColorFrom, MetadataFrom, ProfileSource, RunSettings, ViewerTiles, preview_path, pyramid_path,
+};
+use crate::files::{NamedFile, Overwrite};
 use crate::geometry::Rect;
 use crate::image::{
     self, Compression, Encoding, OutputFormat, OutputProfile, PreviewWriter, PyramidWriter, Rows,
@@ -24,45 +26,20 @@ use crate::tiling::{Pixels, Planes};
 const PREVIEW_SIDE: u32 = 1600;
 
 /// Canvas pixels that are on their way at once; 12 bytes each, and as many again where the
-/// photograph's colours are kept.
+/// content image's colours are kept.
 const BAND_PIXELS: usize = 1 << 20;
 
-/// `NAME.partial.EXT` beside the output: where an interrupted job leaves its picture.
-pub fn partial_path(output: &Path) -> PathBuf {
-    beside(output, "partial")
-}
-
-/// `NAME.level-2-0100.EXT` beside the output: an intermediate picture.
-pub fn intermediate_path(output: &Path, level: usize, evaluation: usize) -> PathBuf {
-    beside(output, &format!("level-{}-{evaluation:04}", level + 1))
-}
-
-/// `NAME.preview.jpg` beside the output: a small picture to look at.
-pub fn preview_path(output: &Path) -> PathBuf {
-    output.with_extension("preview.jpg")
-}
-
-/// `NAME.dzi` beside the output: describes its Deep Zoom tiles, which are in `NAME_files`.
-pub fn pyramid_path(output: &Path) -> PathBuf {
-    output.with_extension("dzi")
-}
-
-fn beside(output: &Path, word: &str) -> PathBuf {
-    let extension = output.extension().unwrap_or_default().to_string_lossy();
-    output.with_extension(format!("{word}.{extension}"))
-}
-
 /// How the pictures of a job are written: made before the first level, so that what cannot be
-/// written is told before the work and not after it.
+/// written is reported before the work and not after it.
 pub struct Finish<'a> {
     job: &'a Job,
-    photograph: &'a ContentImage,
+    content: &'a ContentImage,
     encoding: Encoding,
     warnings: Vec<String>,
 }
 
 impl<'a> Finish<'a> {
-    /// For the pictures of `job` in a run of `settings`, painted from `photograph` by the network
+    /// For the pictures of `job` in a run of `settings`, painted from `content` by the network
     /// of the hash `weights`.
     ///
     /// # Errors
@@ -70,7 +47,7 @@ impl<'a> Finish<'a> {
     pub fn new(
         job: &'a Job,
         settings: &RunSettings,
-        photograph: &'a ContentImage,
+        content: &'a ContentImage,
         weights: &str,
     ) -> Result<Self, RenderError> {
         let mut warnings: Vec<String> = job.framing.warning().into_iter().collect();
@@ -79,7 +56,7 @@ impl<'a> Finish<'a> {
             .expect("an output's extension is checked with the settings");
         let mut encoding = Encoding::new(format);
         if output.metadata != MetadataFrom::None {
-            encoding = encoding.carry(photograph.source());
+            encoding = encoding.carry(content.source());
             encoding.place = output.metadata == MetadataFrom::All;
             encoding.recipe = recipe(job, settings, weights);
         }
@@ -93,16 +70,26 @@ impl<'a> Finish<'a> {
         encoding.dpi = output.resolution().map(|dpi| dpi.0);
         encoding.dither = output.dither;
         encoding.intent = job.settings.color.intent;
-        encoding.profile = profile(&job.settings.color.output_profile, photograph, &mut warnings)?;
-        encoding.alpha = photograph.has_alpha();
+        encoding.profile = profile(&job.settings.color.output_profile, content, &mut warnings)?;
+        encoding.alpha = content.has_alpha();
         if encoding.alpha && format == OutputFormat::Jpeg {
-            warnings.push("a JPEG has no transparency: the photograph's is laid over white; PNG and TIFF keep it".into());
+            warnings.push("a JPEG has no transparency: the content image's is laid over white; PNG and TIFF keep it".into());
         }
         if let Some(reason) = encoding.problem(job.framing.width as u32, job.framing.height as u32)
         {
-            return Err(image::Error::Encoding { path: job.output.clone(), reason }.into());
+            return Err(image::Error::Encoding { path: job.output.path.clone(), reason }.into());
         }
-        Ok(Self { job, photograph, encoding, warnings })
+        Ok(Self { job, content, encoding, warnings })
+    }
+
+    /// For the pictures of `job`, encoded as it was decided when the work began.
+    pub fn with_encoding(job: &'a Job, content: &'a ContentImage, encoding: Encoding) -> Self {
+        Self { job, content, encoding, warnings: Vec::new() }
+    }
+
+    /// How pictures are encoded.
+    pub fn into_encoding(self) -> Encoding {
+        self.encoding
     }
 
     /// What is worth knowing before the work begins, in words.
@@ -130,68 +117,49 @@ impl<'a> Finish<'a> {
         self.write(&Planes::new((width, height), view.values())?, path)
     }
 
-    /// Writes the preview of the work so far, of any level, under [`preview_path`]. Returns its
-    /// name.
+    /// Writes the preview of the work so far, of any level, under [`preview_path`]. Returns it.
     ///
     /// # Errors
     /// When a file cannot be read or written; nothing appears then.
-    pub fn write_preview(&self, canvas: &dyn Pixels) -> Result<PathBuf, RenderError> {
-        let path = preview_path(&self.job.output);
+    pub fn write_preview(&self, canvas: &dyn Pixels) -> Result<NamedFile, RenderError> {
+        let file = self.job.output.beside(preview_path);
         let preview =
-            Some(PreviewWriter::create(&path, self.size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
+            Some(PreviewWriter::create(&file, self.size(canvas), PREVIEW_SIDE, Overwrite::Allow)?);
         self.stream(canvas, Sinks { preview, ..Sinks::default() })?;
-        Ok(path)
-    }
-
-    /// Takes away the preview that the levels left, once the finished picture is there, unless the
-    /// settings ask for one.
-    ///
-    /// # Errors
-    /// When the system refuses; a preview that is not there is no error.
-    pub fn drop_preview(&self) -> Result<(), RenderError> {
-        let path = preview_path(&self.job.output);
-        if self.job.settings.output.preview || self.job.levels.len() < 2 {
-            return Ok(());
-        }
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(files::Error::Io { action: "remove", path, source }.into())
-            }
-            _ => Ok(()),
-        }
+        Ok(file)
     }
 
     /// Writes the finished picture under its final name, and before that, in the same pass over the
-    /// canvas, the companions that the settings ask for: whoever finds the picture finds them.
+    /// canvas, the companions that the settings ask for: where the picture is, they are.
     /// Companions of an earlier attempt are replaced. Returns the companions.
     ///
     /// # Errors
     /// When a file cannot be read or written, or the final name is taken and may not be replaced;
     /// the picture does not appear then.
-    pub fn complete(&self, canvas: &dyn Pixels) -> Result<Vec<PathBuf>, RenderError> {
+    pub fn complete(&self, canvas: &dyn Pixels) -> Result<Vec<NamedFile>, RenderError> {
         let output = &self.job.settings.output;
-        let (size, path) = (self.size(canvas), &self.job.output);
+        let (size, picture) = (self.size(canvas), &self.job.output);
         let overwrite = if output.overwrite { Overwrite::Allow } else { Overwrite::Refuse };
         let mut sinks = Sinks {
-            picture: Some(Writer::create(path, size.0, size.1, &self.encoding, overwrite)?),
+            picture: Some(Writer::create(picture, size.0, size.1, &self.encoding, overwrite)?),
             ..Sinks::default()
         };
         let mut companions = Vec::new();
         if output.preview {
-            let path = preview_path(path);
+            let file = picture.beside(preview_path);
             sinks.preview =
-                Some(PreviewWriter::create(&path, size, PREVIEW_SIDE, Overwrite::Allow)?);
-            companions.push(path);
+                Some(PreviewWriter::create(&file, size, PREVIEW_SIDE, Overwrite::Allow)?);
+            companions.push(file);
         }
         if output.pyramid == ViewerTiles::Dzi {
-            let path = pyramid_path(path);
+            let file = picture.beside(pyramid_path);
             sinks.pyramid = Some(PyramidWriter::create(
-                &path,
+                &file,
                 size,
                 image::Tiling::default(),
                 Overwrite::Allow,
             )?);
-            companions.push(path);
+            companions.push(file);
         }
         self.stream(canvas, sinks)?;
         Ok(companions)
@@ -216,10 +184,10 @@ impl<'a> Finish<'a> {
                 pixels.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
                 image::content_colours(
                     &mut pixels,
-                    &self.photograph.rows((width, height), rows.clone()),
+                    &self.content.rows((width, height), rows.clone()),
                 );
             }
-            let alpha = self.photograph.alpha_rows((width, height), rows);
+            let alpha = self.content.alpha_rows((width, height), rows);
             let columns = picture.left..picture.right();
             let pixels = cut(pixels, width, columns.clone());
             let alpha = alpha.map(|alpha| cut(alpha, width, columns));
@@ -263,19 +231,19 @@ fn cut(rows: Vec<f32>, width: usize, columns: Range<usize>) -> Vec<f32> {
     rows.chunks_exact(width).flat_map(|row| &row[columns.clone()]).copied().collect()
 }
 
-/// The profile of the output. A photograph's own is used where colours can be written to it.
+/// The profile of the output. The content image's own is used where colours can be written to it.
 fn profile(
     wanted: &ProfileSource,
-    photograph: &ContentImage,
+    content: &ContentImage,
     warnings: &mut Vec<String>,
 ) -> Result<OutputProfile, RenderError> {
     match wanted {
         ProfileSource::Srgb => Ok(OutputProfile::Srgb),
         ProfileSource::File(path) => Ok(OutputProfile::from_file(path)?),
         ProfileSource::Input => {
-            let own = photograph.source().icc.clone().map(OutputProfile::from_icc);
+            let own = content.source().icc.clone().map(OutputProfile::from_icc);
             Ok(own.unwrap_or(Ok(OutputProfile::Srgb)).unwrap_or_else(|reason| {
-                warnings.push(format!("the photograph's own profile is not used for the picture, which is sRGB: {reason}"));
+                warnings.push(format!("the content image's own profile is not used for the picture, which is sRGB: {reason}"));
                 OutputProfile::Srgb
             }))
         }

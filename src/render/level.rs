@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use crate::config;
+use crate::config::{self, intermediate_path};
 use crate::event::{Event, Watcher};
-use crate::objective::StyleTargets;
+use crate::objective::{Spec, StyleTargets};
 use crate::optimise::Method;
 use crate::plan::{Execution, Job, Level, margins};
 use crate::render::context::RenderContext;
@@ -13,8 +13,9 @@ use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::exact::evaluator::TilePlan;
-use crate::render::finish::{Finish, intermediate_path};
+use crate::render::finish::Finish;
 use crate::render::progress::{Progress, Start};
+use crate::render::rounds::context::in_content_units;
 use crate::render::store::stage::Canvas;
 use crate::tiling::Pixels;
 
@@ -35,14 +36,17 @@ pub(super) struct LevelRun<'a> {
     pub(super) engine: &'a Engine,
     /// Who computes the tiles, until a stop is requested.
     pub(super) workers: WorkerPool<'static>,
-    /// The style's statistics at the level's size.
+    /// The loss at this level.
+    pub(super) spec: Spec,
+    /// The style's statistics at the level's size, or at that of a tap's octave.
     pub(super) style: StyleTargets,
-    /// Evaluations between two intermediate pictures of exact mode; 0: none.
-    pub(super) save_every: usize,
+    /// Evaluations after which a picture of the work so far is saved.
+    saved: Vec<usize>,
 }
 
 impl<'a> LevelRun<'a> {
-    /// Prepares network and style targets for level `number` of `job`.
+    /// Prepares network, loss and style targets for level `number` of `job`, whose content is
+    /// `content` at the level's size.
     ///
     /// # Errors
     /// When a style image cannot be read, the device fails, or a stop was requested.
@@ -51,10 +55,11 @@ impl<'a> LevelRun<'a> {
         number: usize,
         finish: &'a Finish<'a>,
         files: Option<&'a Path>,
+        content: &Canvas,
         context: &'a mut RenderContext<'_>,
         watcher: &mut Watcher<'_>,
     ) -> Result<Self, RenderError> {
-        let RenderContext { engine, targets, limits, settings } = context;
+        let RenderContext { engine, targets, limits, settings, .. } = context;
         let level = &job.levels[number];
         let cancellation = watcher.cancellation.clone();
         let workers = engine.worker_pool(job.spec.deepest(), job.spec.pooling)?;
@@ -64,18 +69,24 @@ impl<'a> LevelRun<'a> {
             .deepest()
             .map(|deepest| engine.network(deepest, job.spec.pooling))
             .transpose()?;
+        let spec = job.spec_at(number);
         let style = match &network {
-            Some(network) if job.spec.style_taps().next().is_some() => {
+            Some(network) if spec.style_taps().next().is_some() => {
                 let size = (level.width, level.height);
                 // Entries are only added whole: a store that a panic left behind is as good as
                 // before.
                 let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-                targets.blend(job, size, engine, network.as_ref(), limits, watcher)?
+                targets.blend((job, &spec), size, engine, network.as_ref(), limits, watcher)?
             }
             _ => StyleTargets::default(),
         };
-        let save_every = settings.watch.save_every as usize;
-        Ok(Self { job, number, finish, files, engine, workers, style, save_every })
+        // Exact mode holds the content's features and takes their squares there.
+        let spec = match level.execution.rounds() {
+            Some((_, visits)) => in_content_units(&spec, &workers, content, visits.core)?,
+            None => spec,
+        };
+        let saved = level.saved_evaluations(settings.watch.save_every as usize).collect();
+        Ok(Self { job, number, finish, files, engine, workers, spec, style, saved })
     }
 
     /// The level in numbers.
@@ -138,10 +149,9 @@ impl<'a> LevelRun<'a> {
         }
     }
 
-    /// Whether `watch.save-every` asks for a picture after an evaluation in `before + 1..=after`.
-    pub(super) fn saves_between(&self, before: usize, after: usize) -> bool {
-        let every = self.save_every;
-        every > 0 && before / every < after / every
+    /// Whether a picture of the work so far is saved after `evaluation`.
+    pub(super) fn saves_after(&self, evaluation: usize) -> bool {
+        self.saved.contains(&evaluation)
     }
 
     /// Writes a picture of the work so far.
@@ -154,9 +164,9 @@ impl<'a> LevelRun<'a> {
         evaluation: usize,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
-        let path = intermediate_path(&self.job.output, self.number, evaluation);
-        self.finish.write(canvas, &path)?;
-        watcher.listener.on_event(&Event::Saved { job: self.job.index, path });
+        let file = self.job.output.beside(|path| intermediate_path(path, self.number, evaluation));
+        self.finish.write(canvas, &file)?;
+        watcher.listener.on_event(&Event::Saved { job: self.job.index, path: file.id });
         Ok(())
     }
 }

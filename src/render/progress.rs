@@ -5,12 +5,12 @@ use candle_core::Tensor;
 use crate::event::Watcher;
 use crate::event::{Event, Losses};
 use crate::journal::Checkpoints;
-use crate::journal::checkpoint::{Loaded, Snapshot, Stage};
+use crate::journal::checkpoint::{Snapshot, Stage};
 use crate::optimise::{ExactF64, Optimiser, State};
 use crate::plan::Job;
+use crate::planes::Shape;
 use crate::render::error::RenderError;
 use crate::render::store::stage::Canvas;
-use crate::tiling::{CanvasFile, Pixels};
 
 /// Where the pyramid stands, and where that is written down.
 #[derive(Default)]
@@ -53,11 +53,11 @@ pub(super) struct Within {
     pub(super) best: f64,
 }
 
-/// Where a job goes on.
+/// Where a job resumes.
 pub(super) struct ResumePoint {
-    /// The level to go on with, which may be one behind the last.
+    /// The level to resume, which may be one behind the last.
     pub(super) level: usize,
-    /// The result of the level below, unless the work goes on within a level.
+    /// The result of the level below, unless the work resumes within a level.
     pub(super) canvas: Option<Canvas>,
     /// The middle of that level.
     pub(super) within: Option<Within>,
@@ -69,7 +69,7 @@ impl<'c> Progress<'c> {
         Self { checkpoints, ..Self::default() }
     }
 
-    /// Takes the job up where its last checkpoint left it, if there is one, and tells so.
+    /// Resumes the job from its last checkpoint, if there is one, and reports it.
     ///
     /// # Errors
     /// When checkpoints cannot be read.
@@ -79,13 +79,14 @@ impl<'c> Progress<'c> {
         watcher: &mut Watcher<'_>,
     ) -> Result<Option<ResumePoint>, RenderError> {
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(None) };
-        let loaded = checkpoints
+        let snapshot = checkpoints
             .load(&mut |message| watcher.listener.on_event(&Event::Warning { message }))?;
-        let Some(Loaded { snapshot, level }) = loaded else { return Ok(None) };
+        let Some(snapshot) = snapshot else { return Ok(None) };
         let (evaluations, losses) = (snapshot.evaluations, snapshot.losses);
-        let Some(resumed) = resumed(job, level, snapshot, checkpoints) else {
+        let level = snapshot.stage.next_level();
+        let Some(resumed) = resumed(job, snapshot, checkpoints)? else {
             let message = format!(
-                "{}: the checkpoint does not fit the plan; the picture is begun again",
+                "{}: the checkpoint does not fit the plan; the picture starts from the beginning",
                 job.name
             );
             watcher.listener.on_event(&Event::Warning { message });
@@ -143,12 +144,12 @@ impl<'c> Progress<'c> {
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
-        let (file, vectors) = match canvas {
+        let (canvas, vectors) = match canvas {
             Canvas::Memory(tensor) => (None, vec![tensor.clone()]),
-            Canvas::File(file) => (Some(checkpoints.name_of(file.path())?), vec![]),
+            Canvas::File(file) => (Some(checkpoints.seal_of(file)?), vec![]),
         };
         let evaluation = job.levels[level].evaluations;
-        self.keep(job, (level, evaluation), Stage::LevelDone { level, file }, vectors, watcher)?;
+        self.keep(job, (level, evaluation), Stage::LevelDone { level, canvas }, vectors, watcher)?;
         if let (Some(checkpoints), Some(below)) = (&self.checkpoints, level.checked_sub(1)) {
             checkpoints.clear_level(below)?;
         }
@@ -185,38 +186,38 @@ impl<'c> Progress<'c> {
 /// What a checkpoint holds, if it belongs to this job's plan.
 fn resumed(
     job: &Job,
-    level: usize,
     snapshot: Snapshot,
     checkpoints: &Checkpoints,
-) -> Option<ResumePoint> {
+) -> Result<Option<ResumePoint>, RenderError> {
     let Snapshot { stage, mut vectors, .. } = snapshot;
+    let next = stage.next_level();
     let planned = |number: usize| job.levels.get(number).map(|level| (level.width, level.height));
     let of_level = |number: usize, vectors: &[Tensor]| {
         planned(number).is_some_and(|(width, height)| {
             vectors.iter().all(|vector| vector.dims() == [3, height, width])
         })
     };
-    match stage {
+    let done = |canvas| ResumePoint { level: next, canvas: Some(canvas), within: None };
+    Ok(match stage {
         Stage::Exact { level, evaluation, best, optimiser } => {
             let whole = of_level(level, &vectors) && evaluation <= job.levels[level].evaluations;
             let optimiser =
-                Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole)?;
-            Some(ResumePoint {
+                Optimiser::restore(State { scalars: optimiser, vectors }).filter(|_| whole);
+            let within = |optimiser| Within { optimiser, evaluation, best: best.0 };
+            optimiser.map(|optimiser| ResumePoint {
                 level,
                 canvas: None,
-                within: Some(Within { optimiser, evaluation, best: best.0 }),
+                within: Some(within(optimiser)),
             })
         }
-        Stage::LevelDone { level: done, file: Some(name) } => {
-            let canvas = CanvasFile::open(&checkpoints.path_of(&name))
-                .ok()
-                .filter(|canvas| planned(done) == Some(canvas.size()))?;
-            Some(ResumePoint { level, canvas: Some(Canvas::File(canvas)), within: None })
+        Stage::LevelDone { level, canvas: Some(sealed) } => {
+            let canvas = checkpoints.open(&sealed)?;
+            let whole = planned(level).map(Shape::canvas) == Some(canvas.shape());
+            whole.then(|| done(Canvas::File(canvas)))
         }
-        Stage::LevelDone { level: done, file: None } => {
-            let whole = of_level(done, &vectors) && vectors.len() == 1;
-            let canvas = vectors.pop().filter(|_| whole)?;
-            Some(ResumePoint { level, canvas: Some(Canvas::Memory(canvas)), within: None })
+        Stage::LevelDone { level, canvas: None } => {
+            let whole = of_level(level, &vectors) && vectors.len() == 1;
+            vectors.pop().filter(|_| whole).map(|canvas| done(Canvas::Memory(canvas)))
         }
-    }
+    })
 }

@@ -101,7 +101,13 @@ impl Folder {
 
     /// Any command of the program, to its end.
     pub fn call(&self, arguments: &[&str]) -> Ran {
-        let output: Output = self.impasto(arguments).output().expect("the program runs");
+        self.call_in(".", arguments)
+    }
+
+    /// Any command of the program, started in a folder below this one.
+    pub fn call_in(&self, below: &str, arguments: &[&str]) -> Ran {
+        let mut command = self.impasto(arguments);
+        let output: Output = command.current_dir(self.path(below)).output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
@@ -122,6 +128,11 @@ impl Folder {
     pub fn size(&self, name: &str) -> (u32, u32) {
         image::image_dimensions(self.path(name)).expect("a picture")
     }
+}
+
+/// The lines of a text that begin with `start`.
+pub fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(start)).collect()
 }
 
 /// What a finished process said.
@@ -152,8 +163,12 @@ impl Ran {
     /// Asserts that standard error holds every one of `words`, wherever lines break.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
+        let unbroken = |text: &str| -> String {
+            text.chars().filter(|c| !c.is_whitespace() && *c != '│').collect()
+        };
+        let said = unbroken(&self.err);
         for word in words {
-            assert!(self.err.contains(word), "no `{word}` in {self:#?}");
+            assert!(said.contains(&unbroken(word)), "no `{word}` in {self:#?}");
         }
         self
     }

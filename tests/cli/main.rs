@@ -6,12 +6,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+mod changes;
+mod collections;
 mod exits;
 mod folder;
+mod identity;
 mod inputs;
+mod limits;
 mod manual;
+mod names;
+mod originals;
 mod plan;
 mod runs;
 mod score;
+mod standard_output;
 mod watching;
 mod weights;

@@ -61,9 +61,13 @@ fn what_has_no_effect_on_a_level_is_said_once_before_the_work() {
 fn a_plan_in_json_is_the_runs_plan_and_its_outlook() {
     let folder = Folder::new();
     let json = folder.call(&["plan", "pipeline.toml", "--json"]).exits(0);
-    let plan: impasto::plan::Plan = serde_json::from_str(&json.out).expect("a plan");
-    assert_eq!((plan.jobs.len(), plan.jobs[0].framing.width), (1, 96));
     let document: Value = serde_json::from_str(&json.out).expect("JSON");
+    let jobs: Vec<impasto::plan::JobRecord> =
+        serde_json::from_value(document["jobs"].clone()).expect("the jobs of a plan");
+    assert_eq!((jobs.len(), jobs[0].framing.width), (1, 96));
+    assert_eq!(jobs[0].content.to_string(), "photo.png");
+    assert_eq!(jobs[0].output.to_string(), "out/photo-painting.png");
+    assert_eq!(jobs[0].settings["style"][0]["image"], "painting.png");
     let level = &document["jobs"][0]["levels"][0];
     let taken = &document["jobs"][0]["estimate"]["levels"][0];
     assert_eq!(level["execution"]["mode"], "exact");
@@ -94,7 +98,7 @@ fn what_does_not_fit_is_refused_with_what_would() {
         plan(&["compute.memory-gib=0.3", "tiling.mode=exact", "optimise.history=8"]).exits(3);
     let refused = refused.one_line(&[
         "photo-painting.png",
-        "compute.memory-gib allows 0.30",
+        "a run may use 307 MiB, by compute.memory-gib",
         "no optimise.history",
         "px on its long side",
     ]);

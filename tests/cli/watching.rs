@@ -193,7 +193,7 @@ fn ctrl_c_leaves_the_picture_so_far() {
         assert_eq!(folder.size("out/photo-painting.partial.png"), (96, 64));
         match events.last() {
             Some(Event::Interrupted { path: Some(path), .. }) => {
-                assert!(path.ends_with("photo-painting.partial.png"), "{path:?}")
+                assert!(path.as_path().ends_with("photo-painting.partial.png"), "{path:?}")
             }
             other => panic!("{other:?}"),
         }

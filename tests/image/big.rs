@@ -6,7 +6,6 @@
 use std::io::BufReader;
 use std::time::Instant;
 
-use impasto::geometry::Rect;
 use impasto::image::{Limits as Memory, probe};
 use impasto::render::{ContentImage, Finish};
 use impasto::tiling::CanvasFile;
@@ -30,7 +29,7 @@ fn peak_mib() -> u64 {
 
 /// A canvas file of [`value`]s.
 fn canvas(path: &std::path::Path) -> CanvasFile {
-    let canvas = CanvasFile::create(path, (SIZE.0 as usize, SIZE.1 as usize)).unwrap();
+    let mut canvas = CanvasFile::create(path, (SIZE.0 as usize, SIZE.1 as usize)).unwrap();
     let band = 50;
     for top in (0..SIZE.1).step_by(band) {
         let rows = top..top + band as u32;
@@ -41,14 +40,9 @@ fn canvas(path: &std::path::Path) -> CanvasFile {
                 })
             })
             .collect();
-        canvas
-            .write(
-                Rect { left: 0, top: top as usize, width: SIZE.0 as usize, height: band },
-                &values,
-            )
-            .unwrap();
+        canvas.write_rows(&values).unwrap();
     }
-    canvas
+    canvas.finish().unwrap()
 }
 
 #[test]
@@ -68,7 +62,7 @@ fn a_600_megapixel_bigtiff_is_written_and_read_by_rows() {
     let (plan, _) = impasto::batch::plan(&impasto::config::load(&pipeline, &[]).unwrap());
     let job = &plan.jobs[0];
     assert_eq!((job.framing.width, job.framing.height), (SIZE.0 as usize, SIZE.1 as usize));
-    let path = job.output.clone();
+    let path = job.output.path.clone();
     let start = Instant::now();
     let canvas = canvas(&folder.path().join("canvas"));
     println!("canvas file in {:.1?}, peak {} MiB", start.elapsed(), peak_mib());

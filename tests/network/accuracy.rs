@@ -82,7 +82,7 @@ fn real_weights_in_float64() {
         let wide: Vec<f64> = gradient.iter().map(|x| f64::from(*x)).collect();
         let wanted = plain.transposed(i, &wide, h, w);
         let shape = |channels| Shape { channels, height: h, width: w };
-        let map = Map::from_planar(&cache, shape(layer.outputs), &gradient);
+        let map = Map::from_planar(&cache, shape(layer.outputs), &gradient).unwrap();
         for isa in Isa::available() {
             for (bfloat16, tolerance) in [(false, 3e-6), (true, 2e-2)] {
                 if bfloat16 && !isa.has_bfloat16() {
@@ -93,8 +93,9 @@ fn real_weights_in_float64() {
                     outputs: layer.outputs,
                     inputs: layer.inputs,
                 };
-                let filters = Filters::new(isa, &cache, source, Direction::Backward, 1.0, bfloat16);
-                let mut out = Map::new(&cache, shape(layer.inputs));
+                let filters =
+                    Filters::new(isa, &cache, source, Direction::Backward, 1.0, bfloat16).unwrap();
+                let mut out = Map::new(&cache, shape(layer.inputs)).unwrap();
                 let job = Convolution {
                     isa,
                     cache: &cache,
@@ -104,8 +105,9 @@ fn real_weights_in_float64() {
                     outputs: layer.inputs,
                     area: Rect::whole(w, h),
                 };
-                job.run(Sink::Plain { out: &mut out });
-                let error = crate::support::chain::distance64(&out.to_planar(), &wanted);
+                job.run(Sink::Plain { out: &mut out }).unwrap();
+                let out = out.to_planar().unwrap();
+                let error = crate::support::chain::distance64(&out, &wanted);
                 println!("convolution {i} back, {} bfloat16 {bfloat16}: {error:.2e}", isa.name());
                 assert!(error < tolerance, "convolution {i} back, {}: {error:.2e}", isa.name());
             }

@@ -576,7 +576,7 @@ fn large_maps_are_as_small_ones() {
     let layer = Layer3x3 { weights: &weights, outputs, inputs };
     let bias = [[0.1f32; 5].as_slice(), &[0.0; 11]].concat();
     for isa in Isa::available() {
-        let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, false);
+        let filters = Filters::new(isa, &cache, layer, Direction::Forward, 1.0, false).unwrap();
         let run = |height: usize, kind: usize| {
             let shape = |channels| Shape { channels, height, width };
             let half = Shape { channels: outputs, height: height / 2, width: width / 2 };
@@ -584,13 +584,10 @@ fn large_maps_are_as_small_ones() {
                 .flat_map(|c| noise(height * width, c as u64 + 2))
                 .map(|x| x - 0.5)
                 .collect();
-            let map = Map::from_planar(&cache, shape(inputs), &planar);
-            let mut out = Map::new(&cache, if kind == 0 { half } else { shape(outputs) });
-            let mut mask = Mask::new(
-                &cache,
-                if kind == 0 { half } else { shape(outputs) },
-                if kind == 0 { 4 } else { 1 },
-            );
+            let map = Map::from_planar(&cache, shape(inputs), &planar).unwrap();
+            let (made, words) = if kind == 0 { (half, 4) } else { (shape(outputs), 1) };
+            let mut out = Map::new(&cache, made).unwrap();
+            let mut mask = Mask::new(&cache, made, words).unwrap();
             mask.data.fill(0b10110);
             let job = Convolution {
                 isa,
@@ -612,7 +609,8 @@ fn large_maps_are_as_small_ones() {
                 1 => Sink::Relu { bias: &bias, out: &mut out, mask: Some(&mut mask) },
                 2 => Sink::Masked { out: &mut out, mask: Some(&mask), tap: None },
                 _ => Sink::Plain { out: &mut out },
-            });
+            })
+            .unwrap();
             let bytes = out.shape.map_bytes();
             let rows: Vec<u32> = (0..common)
                 .flat_map(|y| out.data[out.at(0, y, 0)..][..out.shape.width * 16].to_vec())

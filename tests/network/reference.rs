@@ -150,3 +150,46 @@ fn float32_weights_give_the_reference_values() {
         None => eprintln!("skipped: IMPASTO_TEST_WEIGHTS names no float32 weights"),
     }
 }
+
+/// The Wasserstein term of `tests/reference/wasserstein.py`, for both poolings. Its moments round
+/// less than the bound; flips of ReLUs, as above, weigh in the kernels' gradient.
+#[test]
+fn the_wasserstein_term_gives_the_reference_values() {
+    let text = std::fs::read_to_string(path("tests/reference/wasserstein.json"))
+        .expect("the reference values");
+    let expected: Value = serde_json::from_str(&text).expect("JSON");
+    let gradients = path("tests/reference/wasserstein.safetensors");
+    let gradients = candle_core::safetensors::load(gradients, &Device::Cpu).expect("gradients");
+    let (canvas, content) = (tensor("canvas_101x75.png"), tensor("content_101x75.png"));
+    let style = picture("style_88x70.png");
+    let size = (style.width as usize, style.height as usize);
+    let weights = Weights::embedded().expect("weights inside");
+    for (pooling, word) in [(Pooling::Max, "max"), (Pooling::Average, "average")] {
+        let spec = Spec { content_weight: 0.0, pooling, ..Spec::wasserstein() };
+        let deepest = spec.deepest();
+        for (engine, network) in networks(&weights, deepest, pooling) {
+            let network = network.as_deref().expect("a network");
+            let targets = style_targets(&style, size, &spec.styles(), network).expect("targets");
+            let (workers, tiles) = (WorkerPool::single(Some(network)), TilePlan::untiled(&spec));
+            let mut evaluator =
+                Evaluator::new(workers, &spec, targets, &content, tiles).expect("an evaluator");
+            let found = evaluator.evaluate(&canvas).expect("an evaluation");
+            let label = format!("{word}, {engine}");
+            let near = |found: f64, wanted: &Value, what: &str| {
+                let wanted = wanted.as_f64().expect("a value");
+                let error = (found - wanted).abs() / wanted;
+                assert!(error <= 1e-5, "{label}, {what}: {found} instead of {wanted}: {error:.1e}");
+            };
+            near(found.losses.total, &expected[word]["total"], "all taps");
+            for (layer, tap) in &found.taps {
+                let wanted = &expected[word]["taps"][layer.to_string()];
+                near(tap.style.wasserstein, wanted, &layer.to_string());
+            }
+            let values = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>());
+            let wanted = values(&gradients[&format!("gradient.{word}")]).expect("values");
+            let error = relative_l2(&values(&found.gradient).expect("values"), &wanted);
+            let (_, bound) = bounds(&engine);
+            assert!(error <= bound, "{label}: gradient off by {error:.2e}");
+        }
+    }
+}

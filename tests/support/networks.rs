@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candle_core::Tensor;
+use impasto::memory::NoMemory;
 use impasto::network::{
     Features, Layer, Moments, Network, NetworkError, Pass, Request, TapGradient,
 };
@@ -63,7 +64,7 @@ impl Network for Stingy {
         let (_, height, width) = pixels.dims3()?;
         if width * height > self.most.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(NetworkError::OutOfMemory { bytes: 400 * width * height });
+            return Err(NetworkError::from(NoMemory { bytes: 400 * width * height }));
         }
         self.inner.forward(pixels, request)
     }

@@ -135,7 +135,7 @@ fn rounds_write_pictures_on_the_way_and_move_tiles_by_the_method_of_the_settings
         let (summary, events) = run(&plan, None);
         assert!(summary.failed.is_empty(), "{summary:?}");
         let saved = |event: &Event| match event {
-            Event::Saved { path, .. } => path.file_name().map(|name| name.to_owned()),
+            Event::Saved { path, .. } => path.as_path().file_name().map(|name| name.to_owned()),
             _ => None,
         };
         let saved: Vec<_> = events.iter().filter_map(saved).collect();

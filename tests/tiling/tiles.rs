@@ -168,6 +168,72 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn tiles_of_every_octave_are_the_whole(
+        width in 70usize..260,
+        height in 70usize..260,
+        core in 1usize..9,
+        halvings in proptest::collection::vec(0usize..3, 14),
+        content in 0usize..14,
+        wasserstein in any::<bool>(),
+    ) {
+        let halvings = Layer::ALL.into_iter().zip(halvings);
+        let spec = Spec {
+            content_layers: [(Layer::ALL[content], 1.0)].into(),
+            octaves: halvings.collect(),
+            ..if wasserstein { Spec::wasserstein() } else { Spec::spst() }
+        };
+        let weights = small_network(9, [3, 4, 5, 6, 6]);
+        let network = network(&weights, &spec);
+        let whole = evaluate(&network, &spec, (width, height), width.max(height), None);
+        let tiled = evaluate(&network, &spec, (width, height), 16 * core, None);
+        let (loss, l2, _) = errors(&tiled, &whole);
+        prop_assert!(loss <= 1e-5 && l2 <= 2e-3, "{loss:.1e}, {l2:.1e}");
+    }
+}
+
+/// With octaves the gradient is that of the loss, on odd sizes: along random directions.
+#[test]
+fn the_gradient_of_octaves_is_that_of_their_loss() {
+    let layer = |name: &str| Layer::parse(name).unwrap();
+    let octaves = [(layer("relu3_1"), 1), (layer("relu4_1"), 2), (layer("relu4_2"), 1)];
+    for spec in [Spec::spst(), Spec::wasserstein()] {
+        let spec = Spec {
+            pooling: Pooling::Average,
+            octaves: octaves.into(),
+            style_layers: ["relu1_1", "relu3_1", "relu4_1"].map(|name| (layer(name), 1.0)).into(),
+            ..spec
+        };
+        let (network, targets) = small(&spec);
+        let (size, tiles) = ((101, 83), TilePlan::of_cores(&spec, 64));
+        let content = tensor(2, size.0, size.1);
+        let workers = WorkerPool::single(Some(network.as_ref()));
+        let mut evaluator = Evaluator::new(workers, &spec, targets, &content, tiles).unwrap();
+        let canvas = tensor(1, size.0, size.1);
+        let gradient = values(&evaluator.evaluate(&canvas).unwrap());
+        let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        for seed in 0..3 {
+            let noise = impasto::random::Noise::new(40 + seed);
+            let direction: Vec<f32> = (0..gradient.len()).map(|i| noise.normal(i as u64)).collect();
+            let slope: f64 =
+                gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
+            let direction = Tensor::from_vec(direction, (3, size.1, size.0), &Device::Cpu).unwrap();
+            let mut loss = |step: f64| {
+                let moved = (&canvas + (&direction * step).unwrap()).unwrap();
+                evaluator.evaluate(&moved).unwrap().losses.total
+            };
+            // A longer step crosses corners of ReLUs.
+            let difference = (loss(3e-5) - loss(-3e-5)) / 6e-5;
+            assert!(
+                (slope - difference).abs() <= 0.02 * norm,
+                "{slope} and {difference} of {norm}"
+            );
+        }
+    }
+}
+
 /// A small network of which several workers can be made, and targets for it.
 fn small(spec: &Spec) -> (Arc<dyn Network>, StyleTargets) {
     let weights = small_network(6, [4, 4, 5, 6, 6]);

@@ -3,23 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::choice::choice;
-use crate::config::listing::{Listed, Listing};
+use crate::config::listing::{ListedSetting, Listing};
 use crate::config::table::{Section, settings};
+use crate::files::{Home, NamedFile};
 
 settings! {
     /// `[input]`: the photographs.
     Input = "input" {
         /// The photographs. A folder stands for the pictures in it. In a glob, `**` stands for
-        /// folders of any depth, and `.jpg` matches `.JPG` as well. Folders and globs leave out
-        /// hidden files and what is in `output.directory`. The list is sorted, each picture once.
-        content: Vec<PathBuf> = Vec::new() => "required", Input;
+        /// folders of any depth, `{a,b}` for either text, and `.jpg` matches `.JPG` as well. Folders
+        /// and globs leave out hidden files, what is in an `output.directory` below, and what runs
+        /// have written, see docs/runs.md. The list is sorted, each picture once.
+        content: Vec<NamedFile> = Vec::new() => "required", Input;
     }
 }
 
 impl Input {
-    /// The list of its keys and values; paths as seen from `base`, the pipeline's folder.
-    pub fn listing(&self, base: &Path) -> Vec<Listed> {
-        let mut list = Listing::new(base);
+    /// The list of its keys and values; files by their identity as seen from `home`, the pipeline's
+    /// folder.
+    pub fn listing(&self, home: &Home) -> Vec<ListedSetting> {
+        let mut list = Listing::new(home);
         self.list(&mut list);
         list.into_list()
     }

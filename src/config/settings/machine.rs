@@ -4,8 +4,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::reader::{Entry, SettingValue};
 use crate::config::schema::Accepts;
 use crate::config::table::settings;
@@ -15,8 +13,7 @@ use crate::config::values::{OrAuto, texts};
 use crate::network::Precision;
 
 /// One device by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceName {
     /// `cpu`: all cores through one pool.
     Cpu,
@@ -145,8 +142,7 @@ settings! {
 }
 
 /// A time of day on the machine's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay {
     /// 0 to 23.
     pub hour: u8,

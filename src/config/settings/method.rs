@@ -10,18 +10,10 @@ settings! {
     Pyramid = "pyramid" {
         /// Short side of the first level. Each further level is twice as large, up to the picture's
         /// size.
-        short_side_px: Px = Px(512), Pixels, Whole(64, 65_536);
+        short_side_px: Option<Px> = None => "preset", Pixels, Whole(64, 65_536);
         /// Evaluations at each level, smallest level first. Further levels take the last number; a
         /// single number is for all levels.
-        evaluations: Vec<u32> = vec![600, 200, 66, 30], Pixels, Whole(1, 1_000_000);
-    }
-}
-
-impl Pyramid {
-    /// Evaluations at `level`, counted from 0 at the smallest.
-    pub fn evaluations_at(&self, level: usize) -> u32 {
-        let last = self.evaluations.last().copied().unwrap_or(1);
-        self.evaluations.get(level).copied().unwrap_or(last)
+        evaluations: Option<Vec<u32>> = None => "preset", Pixels, Whole(1, 1_000_000);
     }
 }
 

@@ -16,7 +16,7 @@ mod size;
 pub use inputs::{Input, Start, StartFrom, Style};
 pub use machine::{Batch, Budget, Checkpoint, Compute, DeviceName, Network, TimeOfDay, Watch};
 pub use method::{Method, Optimise, Pyramid, Tiling, TilingMargins, TilingMode};
-pub use objective::{LayerWeights, Objective, Preset};
+pub use objective::{LayerWeights, Look, Objective, Octaves, Preset};
 pub(crate) use output::SIZE_KEYS;
 pub use output::{Color, ColorFrom, Fit, MetadataFrom, Output, OutputFolder, ProfileSource};
 pub use output::{ViewerTiles, WorkingSpace};

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::choice::choice;
 use crate::config::problem::Problem;
 use crate::config::reader::{Entry, SettingValue};
@@ -13,6 +11,7 @@ use crate::config::source::Origin;
 use crate::config::table::settings;
 use crate::config::text::{nearest, shorten};
 use crate::config::tree::Value;
+use crate::config::values::OrAuto;
 use crate::network::{Layer, Pooling};
 
 choice! {
@@ -26,6 +25,18 @@ choice! {
         NeuralStyle = "neural-style",
         /// The Gaussian Wasserstein distance.
         Wasserstein = "wasserstein",
+    }
+}
+
+choice! {
+    /// How far the painting may take over.
+    Look {
+        /// The photograph's shapes and faces stay.
+        Faithful = "faithful",
+        /// Strokes and motifs of the painting wherever they fit.
+        Balanced = "balanced",
+        /// The painting takes over.
+        Bold = "bold",
     }
 }
 
@@ -46,9 +57,12 @@ settings! {
     Objective = "objective" {
         /// Layers, weights and normalisation known from elsewhere.
         preset: Preset = Preset::Spst, Pixels;
+        /// How far the painting may take over, with the preset `wasserstein`: `faithful`,
+        /// `balanced` and `bold` are content weights of 1e6, 3e5 and 1e5.
+        look: Option<Look> = None => "balanced", Pixels;
         /// Weight of the content: of the photograph's features.
         content_weight: Option<f64> = None => "preset", Pixels, Number(0.0, f64::MAX);
-        /// Weight of the style's Gram matrices.
+        /// Weight of the style: of the difference of Gram matrices, or of the Wasserstein distance.
         style_weight: Option<f64> = None => "preset", Pixels, Number(0.0, f64::MAX);
         /// Weight of the means and deviations of the style's channels.
         statistics_weight: Option<f64> = None => "preset", Pixels, Number(0.0, f64::MAX);
@@ -60,6 +74,11 @@ settings! {
         style_layers: Option<LayerWeights> = None => "preset", Pixels;
         /// How the network pools.
         pooling: Option<Pooling> = None => "preset", Pixels;
+        /// At how many resolutions the layers see a level above the first. 1: all see the canvas. 2:
+        /// those from relu4_1 on see its half. 3: relu3_1 to relu3_4 see the half, deeper ones the
+        /// quarter. Or how often the canvas is halved, layer by layer. More is quicker and paints
+        /// larger strokes.
+        octaves: OrAuto<Octaves> = OrAuto::Auto, Pixels, Whole(1, 3);
     }
 }
 
@@ -90,9 +109,56 @@ fn has_weight(layers: Option<&LayerWeights>) -> bool {
     layers.is_none_or(|LayerWeights(layers)| layers.values().any(|weight| *weight != 0.0))
 }
 
+/// At which resolutions the layers see the canvas.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Octaves {
+    /// So many, 1 to 3, by the layers' blocks.
+    Count(u32),
+    /// How often the canvas is halved before a layer sees it; 0 for those not named.
+    Layers(BTreeMap<Layer, u32>),
+}
+
+impl SettingValue for Octaves {
+    fn describe(accepts: Accepts) -> String {
+        format!("{}, or a table such as `{{ relu4_1 = 1, relu5_1 = 2 }}`", accepts.text())
+    }
+
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Self> {
+        let node = entry.node();
+        let Value::Table(table) = &node.value else { return entry.whole().map(Octaves::Count) };
+        let mut layers = BTreeMap::new();
+        for (name, item) in table {
+            let Some(layer) = layer(entry, name, &item.key) else { continue };
+            let halvings = item.value.number();
+            match halvings.filter(|halvings| [0.0, 1.0, 2.0].contains(halvings)) {
+                Some(halvings) => drop(layers.insert(layer, halvings as u32)),
+                None => entry.reject_at(
+                    &item.origin,
+                    format!("`{layer}` cannot see the canvas halved so often"),
+                    "0, 1 or 2 times",
+                ),
+            }
+        }
+        Some(Octaves::Layers(layers))
+    }
+
+    fn toml(&self, _: &dyn Fn(&Path) -> PathBuf) -> Option<String> {
+        Some(match self {
+            Octaves::Count(count) => count.to_string(),
+            Octaves::Layers(layers) => {
+                let items: Vec<_> = layers
+                    .iter()
+                    .map(|(layer, halvings)| format!("{layer} = {halvings}"))
+                    .collect();
+                format!("{{ {} }}", items.join(", "))
+            }
+        })
+    }
+}
+
 /// Weights of layers; at least one layer, each weight finite and not negative.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights(pub BTreeMap<Layer, f64>);
 
 impl SettingValue for LayerWeights {
@@ -163,14 +229,21 @@ fn add(
     origin: &Origin,
     weight: f64,
 ) {
-    let Some(layer) = Layer::parse(name) else {
+    let Some(layer) = layer(entry, name, origin) else { return };
+    if weights.insert(layer, weight).is_some() {
+        entry.reject_at(origin, format!("`{layer}` is named twice"), "again");
+    }
+}
+
+/// The layer of a name.
+fn layer(entry: &mut Entry<'_, '_>, name: &str, origin: &Origin) -> Option<Layer> {
+    let layer = Layer::parse(name);
+    if layer.is_none() {
         let label = match nearest(name, Layer::ALL.iter().map(Layer::to_string)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "not a layer".to_owned(),
         };
-        return entry.reject_at(origin, format!("`{}` is no layer", shorten(name)), label);
-    };
-    if weights.insert(layer, weight).is_some() {
-        entry.reject_at(origin, format!("`{layer}` is named twice"), "again");
+        entry.reject_at(origin, format!("`{}` is no layer", shorten(name)), label);
     }
+    layer
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::size::{DEFAULT_DPI, Size};
 use crate::config::choice::choice;
 use crate::config::name::NameTemplate;
@@ -71,8 +69,9 @@ settings! {
     /// `[output]`: how large finished pictures are and in what format.
     Output = "output" {
         /// Name of each picture. `{content}` and `{style}` are the files' names without extension,
-        /// `{variant}` is the variant's name, `{index}` the photograph's number. The extension
-        /// chooses the format. Names must differ in more than the case of letters.
+        /// `{extension}` is the photograph's extension, `{variant}` the variant's name, `{index}` the
+        /// photograph's number. The extension of the name itself chooses the format. Names must
+        /// differ in more than the case of letters.
         name: Option<NameTemplate> = None => "`{content}-{style}.png`; with variants `{content}-{style}-{variant}.png`",
             Destination;
         /// Longer side in pixels.
@@ -180,8 +179,7 @@ choice! {
 }
 
 /// Where the ICC profile of the finished picture comes from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum ProfileSource {
     /// sRGB.
     #[default]
@@ -190,6 +188,16 @@ pub enum ProfileSource {
     Input,
     /// The profile in this file.
     File(PathBuf),
+}
+
+impl ProfileSource {
+    /// The file that it names, if it names one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            ProfileSource::File(path) => Some(path),
+            ProfileSource::Srgb | ProfileSource::Input => None,
+        }
+    }
 }
 
 impl SettingValue for ProfileSource {
@@ -214,10 +222,7 @@ impl SettingValue for ProfileSource {
     }
 
     fn file(&self) -> Option<&Path> {
-        match self {
-            ProfileSource::File(path) => Some(path),
-            ProfileSource::Srgb | ProfileSource::Input => None,
-        }
+        self.path()
     }
 }
 

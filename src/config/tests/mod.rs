@@ -19,21 +19,16 @@ struct Folder(TempDir);
 impl Folder {
     fn new() -> Folder {
         let folder = Folder(tempfile::tempdir().expect("temporary folder"));
-        for name in [
-            "photos/a.jpg",
-            "photos/b.PNG",
-            "photos/notes.txt",
-            "photos/sub/c.webp",
-            "style.png",
-            "paper.icc",
-            "net.safetensors",
-        ] {
+        for name in ["photos/a.jpg", "photos/b.PNG", "photos/sub/c.webp", "style.png"] {
+            folder.write(name, PICTURE);
+        }
+        for name in ["photos/notes.txt", "paper.icc", "net.safetensors"] {
             folder.write(name, "x");
         }
         folder
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().expect("a file in the folder")).expect("made");
         fs::write(&path, text).expect("written");
@@ -69,12 +64,15 @@ fn messages<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<String> 
 }
 
 /// Every setting of the first variant and its run.
-fn listed(config: &Config) -> Vec<Listed> {
-    let (base, variant) = (config.directory(), &config.variants[0]);
+fn listed(config: &Config) -> Vec<ListedSetting> {
+    let (home, variant) = (&config.home, &config.variants[0]);
     let parts =
-        [variant.input.listing(base), variant.settings.listing(base), config.run.listing(base)];
+        [variant.input.listing(home), variant.settings.listing(home), config.run.listing(home)];
     parts.into_iter().flatten().collect()
 }
+
+/// A small picture; its bytes and not its name say that it is a PNG.
+const PICTURE: &[u8] = include_bytes!("../../../tests/bad_pipelines/style.png");
 
 const BASE: &str = "input.content = 'photos/a.jpg'\nstyle.image = 'style.png'\n";
 
@@ -116,7 +114,7 @@ fn later_files_win_and_paths_stay_with_the_file_that_says_them() {
     let text = "extends = ['base/two.toml']\ninput.content = 'photos/a.jpg'\npyramid.evaluations = [9]\nobjective.style-layers = { relu3_1 = 2 }";
     let settings = &folder.good(text, &[]).variants[0].settings;
     assert_eq!((settings.output.quality, settings.output.preview), (20, true));
-    assert_eq!(settings.pyramid.evaluations, [9]);
+    assert_eq!(settings.pyramid.evaluations, Some(vec![9]));
     assert_eq!(settings.styles[0].image, folder.0.path().join("style.png"));
     assert_eq!(
         settings.objective.style_layers.as_ref().map(|layers| layers.0.len()),
@@ -155,7 +153,7 @@ fn circles_and_missing_files_of_extends_are_reported() {
     for n in 0..20 {
         folder.write(
             &format!("d{n}.toml"),
-            &format!("extends = ['d{m}.toml', 'd{m}.toml']", m = n + 1),
+            format!("extends = ['d{m}.toml', 'd{m}.toml']", m = n + 1),
         );
     }
     folder.write("d20.toml", "");
@@ -218,7 +216,7 @@ fn overrides_reach_into_styles() {
 #[test]
 fn names_that_collide_or_hit_an_input_are_told_before_anything_is_made() {
     let folder = Folder::new();
-    folder.write("photos/A.webp", "x");
+    folder.write("photos/A.webp", PICTURE);
     let style = "style.image = 'style.png'\n";
     let problems = folder.bad(&format!("{style}input.content = 'photos'"), &[]);
     assert_eq!(problems.len(), 1, "{problems:?}");

@@ -156,7 +156,7 @@ fn what_has_no_effect_is_warned_of_where_the_pipeline_itself_says_it() {
         let set = folder.good(BASE, &[&format!("{key}={value}")]);
         assert_eq!(messages(&set.warnings), warnings, "{key}");
         // A file that many pipelines extend is general.
-        folder.write("general.toml", &format!("{key} = {value}"));
+        folder.write("general.toml", format!("{key} = {value}"));
         let extends = folder.good(&format!("extends = 'general.toml'\n{BASE}"), &[]);
         assert_eq!(messages(&extends.warnings), Vec::<String>::new(), "{key}");
     }

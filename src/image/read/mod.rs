@@ -17,6 +17,7 @@ pub use guard::silence_decoder_panics;
 use header::Header;
 
 use super::{Error, Format, Limits, Picture, Probe, SourceInfo};
+use crate::memory;
 
 /// What a picture's bytes are read from.
 trait Bytes: BufRead + Seek {}
@@ -120,6 +121,9 @@ impl<'a> Source<'a> {
             let (path, limit) = (path.to_path_buf(), limits.max_bytes);
             return Err(Error::TooLarge { path, width, height, needed, limit });
         }
+        // Decoders end the process where they get no memory.
+        let short = |source| Error::Memory { path: path.to_path_buf(), source };
+        memory::on_trial(usize::try_from(needed).unwrap_or(usize::MAX)).map_err(short)?;
         let assembler = match format {
             Format::Png => png::pixels(self, &mut header, limits),
             Format::Jpeg => jpeg::pixels(self, &mut header),

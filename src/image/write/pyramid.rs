@@ -86,14 +86,7 @@ impl PyramidWriter {
                 return Err(files::Error::Exists { path: taken.to_path_buf() }.into());
             }
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        files::create_directories(parent)?;
-        let building = tempfile::Builder::new().prefix(".dzi.").suffix(".tmp").tempdir_in(parent);
-        let building =
-            building.map_err(|source| Error::Write { path: path.to_path_buf(), source })?;
+        let building = files::temporary_directory(path)?;
         let top = size.0.max(size.1).next_power_of_two().ilog2();
         let levels = (0..=top).map(|down| Level::new(size, top, down)).collect();
         Ok(PyramidWriter {
@@ -178,7 +171,10 @@ impl PyramidWriter {
             // Out of the way first, in one step; a tree cannot be replaced in place.
             fs::rename(&self.folder, self.building.path().join("replaced")).map_err(failed)?;
         }
-        fs::rename(self.building.path().join("tiles"), &self.folder).map_err(failed)?;
+        // A description never speaks of tiles that are not on the disk.
+        let tiles = self.building.path().join("tiles");
+        files::sync_tree(&tiles)?;
+        fs::rename(tiles, &self.folder).map_err(failed)?;
         let Tiling { side, overlap, .. } = self.tiling;
         let description = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Image xmlns=\"http://schemas.microsoft.com/deepzoom/2008\" \

@@ -1,24 +1,27 @@
-//! The checkpoints of one job on disk: written, found again, cleared away.
+//! The checkpoints of one job on disk: written, read, and removed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use candle_core::{Tensor, TensorId};
+use candle_core::{DType, Device, Tensor, TensorId};
 
-use super::manifest::{Manifest, Stage, VectorFile, parse_manifest};
-use super::seal::is_sealed;
-use super::vector;
+use super::manifest::{FileSeal, Manifest, ManifestError, Stage, parse_manifest};
 use crate::event::Losses;
 use crate::files::{self, Overwrite};
 use crate::journal::error::JournalError;
 use crate::journal::lock::Lock;
+use crate::planes::{PlaneError, PlaneFile, PlaneWriter, Shape};
+use crate::tensor::{HostView, first_line};
 
 /// Checkpoints that stay beside the ends of levels: the newest and the one before.
-const KEPT: usize = 2;
+const NEWEST: usize = 2;
+/// What a vector's file says that it is.
+const LABEL: &str = "vector";
 
-/// What is to be kept of a job.
+/// A job at one moment.
 pub struct Snapshot {
     /// How far it is.
     pub stage: Stage,
@@ -30,17 +33,9 @@ pub struct Snapshot {
     pub vectors: Vec<Tensor>,
 }
 
-/// What was found of a job.
-pub struct Loaded {
-    /// What was kept of it.
-    pub snapshot: Snapshot,
-    /// The level's number in the pyramid that the work is to go on with.
-    pub level: usize,
-}
-
-/// What a checkpoint took.
+/// What a checkpoint cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Saved {
+pub struct Cost {
     /// Bytes that were written.
     pub bytes: u64,
     /// Seconds it took.
@@ -56,7 +51,7 @@ pub struct Checkpoints {
     next: u64,
     /// Files that hold a tensor of this process. A tensor never changes, so its identity tells its
     /// content.
-    known: HashMap<TensorId, VectorFile>,
+    known: HashMap<TensorId, FileSeal>,
     /// Manifests on disk by number.
     manifests: BTreeMap<u64, Manifest>,
     _lock: Arc<Lock>,
@@ -93,12 +88,13 @@ impl Checkpoints {
         remove_all(&self.directory.join(format!("level-{}", level + 1)))
     }
 
-    /// The newest checkpoint that is whole; `notes` hears of those that are not. Files that belong
-    /// to none are removed.
+    /// The newest checkpoint that is whole; `note` gets those that are damaged, in words. Files that
+    /// belong to none are removed.
     ///
     /// # Errors
-    /// When the directory cannot be read or cleared.
-    pub fn load(&mut self, notes: &mut dyn FnMut(String)) -> Result<Option<Loaded>, JournalError> {
+    /// When a file cannot be read for another reason than damage, or was written by another version
+    /// of the program: nothing is removed then. When what is to be removed cannot be.
+    pub fn load(&mut self, note: &mut dyn FnMut(String)) -> Result<Option<Snapshot>, JournalError> {
         let mut numbers = Vec::new();
         for name in names(&self.directory)? {
             let Some((number, kind)) = name.split_once('.') else { continue };
@@ -109,79 +105,112 @@ impl Checkpoints {
             }
         }
         numbers.sort_unstable();
-        let mut loaded = None;
+        let mut newest = None;
         for number in numbers.into_iter().rev() {
             let path = self.manifest_path(number);
-            match std::fs::read(&path)
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| parse_manifest(&bytes))
-            {
-                // Older ones are kept for their files; only the newest whole one is read.
-                Ok(manifest) if loaded.is_some() => drop(self.manifests.insert(number, manifest)),
-                Ok(manifest) => match self.vectors(&manifest) {
-                    Ok(vectors) => {
-                        loaded = Some(snapshot(&manifest, vectors));
-                        self.manifests.insert(number, manifest);
-                    }
-                    Err(reason) => notes(format!(
-                        "the checkpoint {} cannot be used: {reason}; an older one will do",
-                        path.display()
-                    )),
-                },
-                Err(reason) => notes(format!(
+            let mut lost = |reason: String| {
+                note(format!(
                     "the checkpoint {} cannot be used: {reason}; an older one will do",
                     path.display()
-                )),
+                ));
+            };
+            let bytes = std::fs::read(&path).map_err(|source| PlaneError::Io {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?;
+            let manifest = match parse_manifest(&bytes) {
+                Ok(manifest) => manifest,
+                Err(ManifestError::Damaged(reason)) => {
+                    lost(reason);
+                    continue;
+                }
+                Err(ManifestError::Format(format)) => {
+                    let format = format!("`impasto-checkpoint` {format}");
+                    return Err(PlaneError::Format { path, format }.into());
+                }
+            };
+            // Older ones are kept for their files; only the newest whole one is read.
+            if newest.is_none() {
+                match self.vectors(&manifest) {
+                    Ok(vectors) => newest = Some(snapshot(&manifest, vectors)),
+                    Err(error) if error.is_loss() => {
+                        lost(error.to_string());
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
+            self.manifests.insert(number, manifest);
         }
         self.clear_away()?;
         self.last = Instant::now();
-        Ok(loaded)
+        Ok(newest)
     }
 
-    /// The name by which a checkpoint speaks of a file in one of its level directories.
+    /// What a manifest says of a canvas's file in one of the level directories.
     ///
     /// # Errors
     /// When it is somewhere else, which is a mistake of the program.
-    pub fn name_of(&self, path: &Path) -> Result<String, JournalError> {
-        let inside = path.strip_prefix(&self.directory).map_err(std::io::Error::other);
+    pub fn seal_of(&self, canvas: &PlaneFile<f32>) -> Result<FileSeal, JournalError> {
+        let path = canvas.path();
+        let inside = path.strip_prefix(&self.directory).map_err(io::Error::other);
         let inside =
             inside.map_err(JournalError::io("find the checkpoint's directory around", path))?;
         let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-        Ok(parts.join("/"))
+        Ok(FileSeal { file: parts.join("/"), seal: canvas.seal() })
     }
 
-    /// The file of that name.
-    pub fn path_of(&self, name: &str) -> PathBuf {
-        name.split('/').fold(self.directory.clone(), |path, part| path.join(part))
-    }
-
-    /// Reads the vectors of a manifest, those of one file as one tensor, and looks after a canvas's
-    /// file.
-    fn vectors(&mut self, manifest: &Manifest) -> Result<Vec<Tensor>, String> {
-        if let Stage::LevelDone { file: Some(name), .. } = &manifest.stage
-            && !is_sealed(&self.path_of(name))
-        {
-            return Err(format!("{name} is not whole"));
-        }
-        let mut read: HashMap<&str, Tensor> = HashMap::new();
-        for file in &manifest.vectors {
-            if !read.contains_key(file.file.as_str()) {
-                let tensor =
-                    vector::read(&self.directory.join(&file.file), manifest.shape, file.crc)
-                        .map_err(|reason| format!("{}: {reason}", file.file))?;
-                self.known.insert(tensor.id(), file.clone());
-                read.insert(&file.file, tensor);
+    /// Opens the file that a manifest speaks of.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not that file.
+    pub fn open(&self, sealed: &FileSeal) -> Result<PlaneFile<f32>, PlaneError> {
+        let parts = sealed.file.split('/');
+        let path = parts.fold(self.directory.clone(), |path, part| path.join(part));
+        let file = PlaneFile::open(&path)?;
+        match file.seal() == sealed.seal {
+            true => Ok(file),
+            false => {
+                let reason = "it is not the file that the checkpoint names".into();
+                Err(PlaneError::Damaged { path, reason })
             }
         }
-        Ok(manifest.vectors.iter().map(|file| read[file.file.as_str()].clone()).collect())
+    }
+
+    /// Reads the vectors of a manifest, those of one file as one tensor, and verifies a canvas's
+    /// file.
+    fn vectors(&mut self, manifest: &Manifest) -> Result<Vec<Tensor>, PlaneError> {
+        if let Stage::LevelDone { canvas: Some(canvas), .. } = &manifest.stage {
+            self.open(canvas)?.verify()?;
+        }
+        let mut read: HashMap<&str, Tensor> = HashMap::new();
+        for vector in &manifest.vectors {
+            if !read.contains_key(vector.file.as_str()) {
+                let file = self.open(vector)?;
+                let Shape { channels, height, width } = manifest.shape;
+                let damaged = |reason: String| {
+                    let path = file.path().to_path_buf();
+                    PlaneError::Damaged { path, reason }
+                };
+                if file.shape() != manifest.shape {
+                    return Err(damaged("it has another shape than the checkpoint says".into()));
+                }
+                let shape = (channels, height, width);
+                let tensor = Tensor::from_vec(file.read_all()?, shape, &Device::Cpu)
+                    .map_err(|error| damaged(first_line(&error)))?;
+                self.known.insert(tensor.id(), vector.clone());
+                read.insert(&vector.file, tensor);
+            }
+        }
+        Ok(manifest.vectors.iter().map(|vector| read[vector.file.as_str()].clone()).collect())
     }
 
     /// Makes a checkpoint durable, then removes what it made superfluous.
     ///
     /// # Errors
     /// When a file cannot be written; the checkpoints before are untouched then.
-    pub fn save(&mut self, snapshot: &Snapshot) -> Result<Saved, JournalError> {
+    pub fn save(&mut self, snapshot: &Snapshot) -> Result<Cost, JournalError> {
         let started = Instant::now();
         files::create_directories(&self.directory)?;
         let mut bytes = 0;
@@ -193,13 +222,9 @@ impl Checkpoints {
             };
             listed.push(file);
         }
-        // The vectors' names last before a manifest speaks of them.
-        files::sync_directory(&self.directory)?;
-        let shape = snapshot
-            .vectors
-            .first()
-            .and_then(|v| v.dims3().ok())
-            .map_or([0; 3], |(c, h, w)| [c, h, w]);
+        let shape = snapshot.vectors.first().and_then(|vector| vector.dims3().ok());
+        let (channels, height, width) = shape.unwrap_or((0, 0, 0));
+        let shape = Shape { channels, height, width };
         let Snapshot { stage, evaluations, losses, .. } = snapshot;
         let manifest = Manifest {
             stage: stage.clone(),
@@ -215,26 +240,33 @@ impl Checkpoints {
         self.manifests.insert(number, manifest);
         self.clear_away()?;
         self.last = Instant::now();
-        Ok(Saved { bytes, seconds: started.elapsed().as_secs_f64() })
+        Ok(Cost { bytes, seconds: started.elapsed().as_secs_f64() })
     }
 
-    fn write(&mut self, tensor: &Tensor, bytes: &mut u64) -> Result<VectorFile, JournalError> {
+    fn write(&mut self, tensor: &Tensor, bytes: &mut u64) -> Result<FileSeal, JournalError> {
         let name = format!("{:06}.vector", self.take_number());
         let path = self.directory.join(&name);
-        let (crc, length) = vector::write(&path, tensor).map_err(|error| {
-            let _ = std::fs::remove_file(&path);
-            JournalError::io("write", &path)(error)
-        })?;
-        *bytes += length;
-        let file = VectorFile { file: name, crc };
-        self.known.insert(tensor.id(), file.clone());
-        Ok(file)
+        let other = |error: candle_core::Error| {
+            JournalError::io("write", &path)(io::Error::other(first_line(&error)))
+        };
+        let host = tensor
+            .to_device(&Device::Cpu)
+            .and_then(|tensor| tensor.to_dtype(DType::F32)?.contiguous())
+            .map_err(other)?;
+        let (channels, height, width) = host.dims3().map_err(other)?;
+        let shape = Shape { channels, height, width };
+        let view = HostView::new(&host).map_err(other)?;
+        let file = PlaneWriter::write(&path, shape, LABEL, view.values())?;
+        *bytes += file.bytes();
+        let vector = FileSeal { file: name, seal: file.seal() };
+        self.known.insert(tensor.id(), vector.clone());
+        Ok(vector)
     }
 
     /// Removes manifests that newer ones replace, and then the files that no manifest names any
     /// more.
     fn clear_away(&mut self) -> Result<(), JournalError> {
-        let newest: Vec<u64> = self.manifests.keys().rev().take(KEPT).copied().collect();
+        let newest: Vec<u64> = self.manifests.keys().rev().take(NEWEST).copied().collect();
         let ended = self
             .manifests
             .iter()
@@ -284,31 +316,27 @@ impl Checkpoints {
 
 fn remove_all(directory: &Path) -> Result<(), JournalError> {
     match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(JournalError::io("remove", directory)(error))
         }
         _ => Ok(()),
     }
 }
 
-fn snapshot(manifest: &Manifest, vectors: Vec<Tensor>) -> Loaded {
+fn snapshot(manifest: &Manifest, vectors: Vec<Tensor>) -> Snapshot {
     let Manifest { stage, evaluations, losses, .. } = manifest.clone();
-    let level = match &stage {
-        Stage::Exact { level, .. } => *level,
-        Stage::LevelDone { level, .. } => level + 1,
-    };
-    Loaded { snapshot: Snapshot { stage, evaluations, losses, vectors }, level }
+    Snapshot { stage, evaluations, losses, vectors }
 }
 
 /// Names of the files in a directory; none when it is not there.
 fn names(directory: &Path) -> Result<Vec<String>, JournalError> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => return Err(JournalError::io("read", directory)(error)),
     };
-    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+    let name = |entry: io::Result<std::fs::DirEntry>| {
         Ok(entry?.file_name().to_string_lossy().into_owned())
     };
-    entries.map(name).collect::<std::io::Result<_>>().map_err(JournalError::io("read", directory))
+    entries.map(name).collect::<io::Result<_>>().map_err(JournalError::io("read", directory))
 }

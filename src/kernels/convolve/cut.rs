@@ -4,6 +4,7 @@ use super::super::buffer::Store;
 use super::super::map::CHANNEL_BLOCK;
 use super::super::winograd::PLANES;
 use super::{CHUNK, Convolution, RUN, TILES, TILES_OF_NARROW};
+use crate::memory::NoMemory;
 
 /// Tiles of one row of tiles.
 #[derive(Clone, Copy)]
@@ -86,16 +87,16 @@ impl Scratch {
         ]
     }
 
-    pub(super) fn new(job: &Convolution, tiles: usize) -> Self {
+    pub(super) fn new(job: &Convolution, tiles: usize) -> Result<Self, NoMemory> {
         let k_blocks = job.source.as_ref().map_or(0, |(_, f)| f.panels.k_blocks);
         let [v, m, local] = Self::lengths(k_blocks, job.outputs.div_ceil(CHANNEL_BLOCK), tiles);
-        Self {
-            v: job.cache.take(v),
-            m: job.cache.take(m),
-            local: job.cache.take(local),
+        Ok(Self {
+            v: job.cache.take(v)?,
+            m: job.cache.take(m)?,
+            local: job.cache.take(local)?,
             v_plane: 0,
             m_plane: 0,
-        }
+        })
     }
 }
 

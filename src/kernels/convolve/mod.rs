@@ -14,8 +14,8 @@ mod finish;
 mod load;
 mod multiply;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::buffer::BufferCache;
 use super::first::{FirstConvolution, Pixels};
@@ -25,6 +25,7 @@ use super::pooling::Pooling;
 use super::product::Panels;
 use super::winograd::Filters;
 use crate::geometry::Rect;
+use crate::memory::NoMemory;
 pub use cut::scratch_bytes;
 use cut::{Blocking, Scratch, Segment, odd, segments};
 
@@ -204,11 +205,14 @@ impl Convolution<'_> {
         Shape { channels, height: self.height, width: self.width }
     }
 
-    /// Does it, with all threads of the current pool.
+    /// Does it, with all threads of the current pool that have memory for their scratch.
+    ///
+    /// # Errors
+    /// When no thread has.
     ///
     /// # Panics
     /// If the shapes of the maps do not belong together.
-    pub fn run(&self, sink: Sink) {
+    pub fn run(&self, sink: Sink) -> Result<(), NoMemory> {
         self.check(&sink);
         self.check_area(&sink);
         let target = match sink {
@@ -258,14 +262,14 @@ impl Convolution<'_> {
                 tap: None,
             },
         };
-        self.claim(&target);
+        self.claim(&target)
     }
 
-    fn claim(&self, target: &Target) {
+    fn claim(&self, target: &Target) -> Result<(), NoMemory> {
         let across = self.area.width.div_ceil(4);
         let tiles = self.area.height.div_ceil(4) * across;
         if tiles == 0 {
-            return;
+            return Ok(());
         }
         let threads = rayon::current_num_threads();
         let chunks = self.outputs.div_ceil(CHANNEL_BLOCK * CHUNK);
@@ -273,8 +277,16 @@ impl Convolution<'_> {
         let Blocking { blocks, size, shares } =
             Blocking::new(self.area.height, self.area.width, (inputs, self.outputs), threads);
         let next = AtomicUsize::new(0);
+        let short = Mutex::new(None);
         let work = || {
-            let mut scratch = Scratch::new(self, size);
+            let mut scratch = match Scratch::new(self, size) {
+                Ok(scratch) => scratch,
+                // The other threads do this one's part.
+                Err(error) => {
+                    *short.lock().unwrap_or_else(|e| e.into_inner()) = Some(error);
+                    return;
+                }
+            };
             loop {
                 let unit = next.fetch_add(1, Ordering::Relaxed);
                 if unit >= blocks * shares {
@@ -298,6 +310,11 @@ impl Convolution<'_> {
             work();
         } else {
             rayon::scope(|scope| (0..workers).for_each(|_| scope.spawn(|_| work())));
+        }
+        let left = next.into_inner() < blocks * shares;
+        match short.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            Some(error) if left => Err(error),
+            _ => Ok(()),
         }
     }
 

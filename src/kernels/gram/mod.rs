@@ -18,6 +18,7 @@ use super::buffer::BufferCache;
 use super::first::{FirstConvolution, Pixels};
 use super::isa::Isa;
 use super::map::{CHANNEL_BLOCK, Map};
+use crate::memory::NoMemory;
 use group::{AddGroup, COLUMNS, Cells, ROWS};
 
 /// Cells of a group at most.
@@ -118,7 +119,10 @@ impl Summation<'_> {
     }
 
     /// IntegerSums with all threads of the current pool.
-    pub fn run(&self) -> IntegerSums {
+    ///
+    /// # Errors
+    /// When there is no memory for any thread's copy of relu1_1.
+    pub fn run(&self) -> Result<IntegerSums, NoMemory> {
         let groups = self.groups();
         let blocks = match self.features {
             Features::Map(map) => map.shape.blocks(),
@@ -136,13 +140,20 @@ impl Summation<'_> {
         let units = if own { ranges } else { ranges * entries.len() };
         let total = Mutex::new(IntegerSums::new(blocks));
         let next = AtomicUsize::new(0);
+        let short = Mutex::new(None);
         let work = || {
             let mut tile = vec![0i64; ROWS * COLUMNS * 256];
             let mut local = match self.features {
-                Features::First(..) => Some((
-                    self.cache.take::<f32>(blocks * GROUP * CHANNEL_BLOCK),
-                    IntegerSums::new(blocks),
-                )),
+                Features::First(..) => {
+                    match self.cache.take::<f32>(blocks * GROUP * CHANNEL_BLOCK) {
+                        Ok(copy) => Some((copy, IntegerSums::new(blocks))),
+                        // The other threads do this one's part.
+                        Err(error) => {
+                            *short.lock().unwrap_or_else(|e| e.into_inner()) = Some(error);
+                            return;
+                        }
+                    }
+                }
                 Features::Map(_) => None,
             };
             loop {
@@ -189,7 +200,11 @@ impl Summation<'_> {
         } else {
             rayon::scope(|scope| (0..workers).for_each(|_| scope.spawn(|_| work())));
         }
-        total.into_inner().unwrap_or_else(|e| e.into_inner())
+        let left = next.into_inner() < units;
+        match short.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            Some(error) if left => Err(error),
+            _ => Ok(total.into_inner().unwrap_or_else(|e| e.into_inner())),
+        }
     }
 
     /// relu1_1 of a group, computed into the worker's copy.

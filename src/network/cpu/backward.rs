@@ -5,6 +5,7 @@ use super::forward::CpuPass;
 use crate::geometry::Rect;
 use crate::kernels::convolve::{self, Affine, Convolution, Difference, Sink, Source, Tap};
 use crate::kernels::map::{Map, Mask, Shape};
+use crate::memory::{self, NoMemory};
 use crate::network::areas;
 use crate::network::error::NetworkError;
 use crate::network::layer::Layer;
@@ -38,7 +39,7 @@ impl CpuPass<'_> {
             return Err(NetworkError::NotKept);
         }
         let Some(deepest) = gradients.iter().map(TapGradient::layer).max() else {
-            return Ok(vec![0.0; 3 * self.height * self.width]);
+            return Ok(memory::zeros(3 * self.height * self.width)?);
         };
         let mut taps = self.prepare(gradients)?;
         let above = (deepest.index() + 1).min(self.maps.len());
@@ -46,13 +47,13 @@ impl CpuPass<'_> {
         let mut gradient = None;
         for &layer in Layer::ALL[..=deepest.index()].iter().rev() {
             let tap = std::mem::take(&mut taps[layer.index()]);
-            gradient = Some(self.enter(layer, gradient, tap));
+            gradient = Some(self.enter(layer, gradient, tap)?);
             self.maps[layer.index()] = None;
         }
         let Some(Gradient::Full(map)) = gradient else {
             unreachable!("relu1_1 is not followed by pooling")
         };
-        Ok(self.to_pixels(&map))
+        Ok(self.to_pixels(&map)?)
     }
 
     fn prepare<'a>(
@@ -93,7 +94,12 @@ impl CpuPass<'_> {
 
     /// The gradient before the ReLU of `layer`: what comes from the layer above, and what the tap
     /// adds.
-    fn enter(&mut self, layer: Layer, above: Option<Gradient>, added: PreparedTap) -> Gradient {
+    fn enter(
+        &mut self,
+        layer: Layer,
+        above: Option<Gradient>,
+        added: PreparedTap,
+    ) -> Result<Gradient, NoMemory> {
         let network = self.network;
         let (shape, area) = (self.shape(layer), self.areas.backward(layer));
         let mask = self.masks[layer.index()].take();
@@ -112,41 +118,42 @@ impl CpuPass<'_> {
         });
         let Some(above) = above else {
             // The deepest tap: nothing comes from above.
-            let mut out = Map::new(&network.cache, shape).of(area);
+            let mut out = Map::new(&network.cache, shape)?.of(area);
             let mask = mask.filter(|m| m.words == 1);
             network.timed(layer, Stage::Backward, || {
                 self.follow(shape, None, &mut out, mask.as_ref(), tap)
-            });
-            return Gradient::Full(out);
+            })?;
+            return Ok(Gradient::Full(out));
         };
         let next = Layer::ALL[layer.index() + 1];
         if !layer.is_before_pool() {
-            let mut out = Map::new(&network.cache, shape).of(area);
+            let mut out = Map::new(&network.cache, shape)?.of(area);
             network.timed(next, Stage::Backward, || {
                 self.follow(shape, Some((&above, next)), &mut out, mask.as_ref(), tap)
-            });
-            return Gradient::Full(out);
+            })?;
+            return Ok(Gradient::Full(out));
         }
         let pooled_shape = shape.halved();
         let windows = areas::windows(area, (pooled_shape.width, pooled_shape.height));
-        let mut pooled = Map::new(&network.cache, pooled_shape).of(windows);
+        let mut pooled = Map::new(&network.cache, pooled_shape)?.of(windows);
         network.timed(next, Stage::Backward, || {
             self.convolution(pooled_shape, windows, Some((&above, next)))
-                .run(Sink::Plain { out: &mut pooled });
-        });
+                .run(Sink::Plain { out: &mut pooled })
+        })?;
         drop(above);
         let mask = mask.expect("a pass that keeps has the mask of every pooled layer");
         if !is_tap {
-            return Gradient::Pooled(pooled, mask);
+            return Ok(Gradient::Pooled(pooled, mask));
         }
         // A tap before a pooling layer: its own gradient is of all cells, so the pooled one is
         // spread out first.
-        let mut out = Map::new(&network.cache, shape).of(area);
+        let mut out = Map::new(&network.cache, shape)?.of(area);
         network.timed(layer, Stage::Backward, || {
-            self.follow(shape, None, &mut out, None, tap);
+            self.follow(shape, None, &mut out, None, tap)?;
             convolve::add_unpooled(&mut out, &pooled, &mask);
-        });
-        Gradient::Full(out)
+            Ok(())
+        })?;
+        Ok(Gradient::Full(out))
     }
 
     fn follow(
@@ -156,8 +163,8 @@ impl CpuPass<'_> {
         out: &mut Map,
         mask: Option<&Mask>,
         tap: Option<Tap>,
-    ) {
-        self.convolution(shape, out.valid, above).run(Sink::Masked { out, mask, tap });
+    ) -> Result<(), NoMemory> {
+        self.convolution(shape, out.valid, above).run(Sink::Masked { out, mask, tap })
     }
 
     fn convolution<'a>(
@@ -184,8 +191,8 @@ impl CpuPass<'_> {
         }
     }
 
-    fn to_pixels(&self, gradient: &Map) -> Vec<f32> {
-        let mut out = vec![0.0; 3 * self.height * self.width];
+    fn to_pixels(&self, gradient: &Map) -> Result<Vec<f32>, NoMemory> {
+        let mut out = memory::zeros(3 * self.height * self.width)?;
         let job = Convolution {
             isa: self.network.isa,
             cache: &self.network.cache,
@@ -196,8 +203,8 @@ impl CpuPass<'_> {
             area: self.areas.pixels(),
         };
         self.network
-            .timed(Layer::ALL[0], Stage::Backward, || job.run(Sink::Pixels { out: &mut out }));
-        out
+            .timed(Layer::ALL[0], Stage::Backward, || job.run(Sink::Pixels { out: &mut out }))?;
+        Ok(out)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::kernels::distance::squared_distances;
 use crate::kernels::first::Pixels;
 use crate::kernels::gram;
 use crate::kernels::map::{Map, Mask, Shape};
+use crate::memory::NoMemory;
 use crate::network::areas::Areas;
 use crate::network::error::NetworkError;
 use crate::network::features::Features;
@@ -41,13 +42,11 @@ impl Network for CpuNetwork {
         let (height, width) = request.check(pixels)?;
         let deepest = self.check(height, width, request)?;
         let threads = rayon::current_num_threads();
-        self.cache
-            .reserve(sweep_bytes(&self.channels, (width, height), request, threads).peak)
-            .map_err(|bytes| NetworkError::OutOfMemory { bytes })?;
+        self.cache.reserve(sweep_bytes(&self.channels, (width, height), request, threads).peak)?;
         let (view, count) = (HostView::new(pixels)?, deepest.index() + 1);
         let mut pass = CpuPass {
             network: self,
-            pixels: Pixels::new(&self.cache, view.values(), VGG_MEAN_RGB, (height, width)),
+            pixels: Pixels::new(&self.cache, view.values(), VGG_MEAN_RGB, (height, width))?,
             height,
             width,
             request: request.clone(),
@@ -56,7 +55,7 @@ impl Network for CpuNetwork {
             masks: std::iter::repeat_with(|| None).take(count).collect(),
             moments: vec![None; count],
         };
-        pass.sweep(deepest);
+        pass.sweep(deepest)?;
         Ok(Box::new(pass))
     }
 
@@ -79,29 +78,27 @@ impl CpuNetwork {
 }
 
 impl CpuPass<'_> {
-    fn sweep(&mut self, deepest: Layer) {
+    fn sweep(&mut self, deepest: Layer) -> Result<(), NoMemory> {
         let mut previous: Option<Map> = None;
-        self.sum(Layer::ALL[0]);
+        self.sum(Layer::ALL[0])?;
         for &layer in &Layer::ALL[1..=deepest.index()] {
-            let next = self.convolve(layer, deepest, previous.as_ref());
+            let next = self.convolve(layer, deepest, previous.as_ref())?;
             let before = Layer::ALL[layer.index() - 1];
             // The map just read stays only if somebody asked for it.
             if let Some(map) = previous.take()
                 && !before.is_before_pool()
             {
-                self.settle(before, map);
+                self.settle(before, map)?;
             }
             if layer.is_before_pool() && layer != deepest {
-                self.sum(layer);
+                self.sum(layer)?;
                 if !self.request.holds(layer) {
                     self.maps[layer.index()] = None;
                 }
             }
             previous = Some(next);
         }
-        if let Some(map) = previous {
-            self.settle(deepest, map);
-        }
+        previous.map_or(Ok(()), |map| self.settle(deepest, map))
     }
 
     pub(super) fn shape(&self, layer: Layer) -> Shape {
@@ -109,7 +106,12 @@ impl CpuPass<'_> {
     }
 
     /// Convolution, ReLU and pooling to one layer; returns the map that the next layer reads.
-    fn convolve(&mut self, layer: Layer, deepest: Layer, previous: Option<&Map>) -> Map {
+    fn convolve(
+        &mut self,
+        layer: Layer,
+        deepest: Layer,
+        previous: Option<&Map>,
+    ) -> Result<Map, NoMemory> {
         let network = self.network;
         let (shape, cache, keep) = (self.shape(layer), &network.cache, self.request.keep);
         let source = match previous {
@@ -129,11 +131,13 @@ impl CpuPass<'_> {
         let pooled = layer.is_before_pool() && layer != deepest;
         let out_shape = if pooled { shape.halved() } else { shape };
         let out_area = if pooled { job.area.halved() } else { job.area };
-        let mut out = Map::new(cache, out_shape).of(out_area);
-        let mut mask =
-            keep.then(|| Mask::new(cache, out_shape, if pooled { 4 } else { 1 }).of(out_area));
-        let mut full =
-            (pooled && self.request.names(layer)).then(|| Map::new(cache, shape).of(job.area));
+        let mut out = Map::new(cache, out_shape)?.of(out_area);
+        let words = if pooled { 4 } else { 1 };
+        let mask = keep.then(|| Mask::new(cache, out_shape, words)).transpose()?;
+        let mut mask = mask.map(|mask| mask.of(out_area));
+        let full = pooled && self.request.names(layer);
+        let full = full.then(|| Map::new(cache, shape)).transpose()?;
+        let mut full = full.map(|full| full.of(job.area));
         network.timed(layer, Stage::Forward, || {
             job.run(if pooled {
                 Sink::Pooled {
@@ -145,29 +149,30 @@ impl CpuPass<'_> {
                 }
             } else {
                 Sink::Relu { bias, out: &mut out, mask: mask.as_mut() }
-            });
-        });
+            })
+        })?;
         self.masks[layer.index()] = mask;
         self.maps[layer.index()] = full;
-        out
+        Ok(out)
     }
 
     /// A map that no layer reads any more: statistics, and held if wanted.
-    fn settle(&mut self, layer: Layer, map: Map) {
+    fn settle(&mut self, layer: Layer, map: Map) -> Result<(), NoMemory> {
         if !self.request.names(layer) {
-            return;
+            return Ok(());
         }
         self.maps[layer.index()] = Some(map);
-        self.sum(layer);
+        self.sum(layer)?;
         if !self.request.holds(layer) {
             self.maps[layer.index()] = None;
         }
+        Ok(())
     }
 
     /// Statistics of a tap.
-    fn sum(&mut self, layer: Layer) {
+    fn sum(&mut self, layer: Layer) -> Result<(), NoMemory> {
         if !self.request.moments.contains(&layer) {
-            return;
+            return Ok(());
         }
         let network = self.network;
         let features = match &self.maps[layer.index()] {
@@ -186,10 +191,11 @@ impl CpuPass<'_> {
             product_scale,
             feature_scale,
         };
-        let sums = network.timed(layer, Stage::Moments, || job.run());
+        let sums = network.timed(layer, Stage::Moments, || job.run())?;
         let units = (1.0 / f64::from(product_scale), 1.0 / f64::from(feature_scale));
         let (channels, count) = (self.shape(layer).channels, cells.area() as u64);
         self.moments[layer.index()] = Some(Moments::from_integers(channels, count, sums, units));
+        Ok(())
     }
 
     fn core_cells(&self, layer: Layer) -> Rect {
@@ -202,7 +208,7 @@ impl CpuPass<'_> {
         match self.maps.get(layer.index()) {
             Some(Some(map)) if held => Ok(work(map)),
             Some(None) if held && layer.index() == 0 => {
-                Ok(work(&self.network.first.map(&self.network.cache, &self.pixels)))
+                Ok(work(&self.network.first.map(&self.network.cache, &self.pixels)?))
             }
             _ => Err(NetworkError::NotRequested(layer)),
         }

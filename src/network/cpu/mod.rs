@@ -96,12 +96,12 @@ impl CpuNetwork {
             if place.index() == 0 {
                 first = Some(FirstConvolution::new(isa, &layer.weight, &layer.bias));
             } else {
-                forward.push(make(Direction::Forward, 1.0));
+                forward.push(make(Direction::Forward, 1.0)?);
             }
             // The mean of four passes a quarter of the gradient to each.
             let averaged =
                 pooling == Pooling::Average && place.index() > 0 && place.is_first_of_block();
-            backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 }));
+            backward.push(make(Direction::Backward, if averaged { 0.25 } else { 1.0 })?);
             let mut padded = layer.bias.clone();
             padded.resize(layer.bias.len().next_multiple_of(CHANNEL_BLOCK), 0.0);
             biases.push(padded);

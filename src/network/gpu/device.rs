@@ -6,6 +6,7 @@ use candle_core::Device;
 
 use super::candle::CandleNetwork;
 use super::convolutions::Convolutions;
+use crate::format;
 use crate::kernels::Pooling;
 use crate::network::layer::Layer;
 use crate::network::precision::Precision;
@@ -52,9 +53,8 @@ impl Gpu {
 impl fmt::Display for Gpu {
     /// Number, maker's name and memory.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
-        let (free, total) = (gib(self.free_bytes), gib(self.total_bytes));
-        write!(f, "cuda:{} ({}, {free:.1} of {total:.1} GiB free)", self.index, self.name)
+        let (free, total) = (format::bytes(self.free_bytes), format::bytes(self.total_bytes));
+        write!(f, "cuda:{} ({}, {free} of {total} free)", self.index, self.name)
     }
 }
 

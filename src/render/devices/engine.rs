@@ -60,11 +60,16 @@ impl Engine {
         &self.weights
     }
 
-    /// What decides the last bits of a result: the weights by their SHA-256, the instruction set
-    /// and the arithmetic.
-    pub fn identity(&self) -> String {
+    /// What decides the last bits of a result beside the weights: the instruction set or the GPU's
+    /// kind, and the precision.
+    pub fn arithmetic(&self) -> String {
         let device = self.gpus.first().map_or(self.isa.name(), |gpu| gpu.name.as_str());
-        format!("weights {}; {device}; {:?}", self.weights.sha256(), self.precision)
+        format!("{device}; {:?}", self.precision)
+    }
+
+    /// What decides the last bits of a result: the weights by their SHA-256, and the arithmetic.
+    pub fn identity(&self) -> String {
+        format!("weights {}; {}", self.weights.sha256(), self.arithmetic())
     }
 
     /// `count` engines over the same weights and the networks prepared so far, each with its part

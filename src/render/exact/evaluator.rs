@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 
 use crate::event::Losses;
-use crate::network::{Layer, Margins};
-use crate::objective::{ImageLoss, Spec, StyleTargets, TapLoss, cell_weights, total_variation};
+use crate::network::{Layer, Margins, NetworkError};
+use crate::objective::{
+    ImageLoss, Spec, StyleTargets, TapLoss, cell_weights, halved, spread, total_variation,
+};
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::tiles::halving::with_halving;
@@ -53,20 +55,19 @@ pub struct Evaluation {
 
 /// Everything that evaluating a canvas of one size takes.
 pub struct Evaluator<'a> {
-    spec: Spec,
-    targets: StyleTargets,
+    /// The parts of the loss that see the canvas, its half, and so on.
+    octaves: Vec<OctaveEvaluator<'a>>,
     /// Width and height of the canvas, px.
     size: (usize, usize),
-    sweeps: TileSweeps<'a>,
-    tiles: TilePlan,
-    /// The core in use, smaller than planned after a failure for memory.
-    core: usize,
+    /// The weight of the canvas's variation.
+    variation_weight: f64,
+    workers: WorkerPool<'a>,
 }
 
 impl<'a> Evaluator<'a> {
     /// Prepares evaluations by `workers`, whose networks may be missing when only the variation
     /// counts. `content` is the content image at the canvas's size, float32 `[3, H, W]`, RGB 0..1,
-    /// whose features are computed here.
+    /// whose features are computed here. Each of `targets` was taken at the size of its octave.
     ///
     /// # Errors
     /// When the canvas is too small for a tap, the device fails, or the workers are to stop.
@@ -80,34 +81,34 @@ impl<'a> Evaluator<'a> {
         // A loss without taps never asks a network.
         let workers = if spec.deepest().is_some() { workers } else { workers.without_networks() };
         let (_, height, width) = content.dims3()?;
-        let size = (width, height);
-        let mut core = tiles.core.min(width.max(height));
-        let sweeps = TileSweeps::new(workers, size, spec.styles(), tiles.margins);
-        let features = with_halving(&mut core, |core| {
-            sweeps.content_features(content, &spec.contents(), core)
-        })?;
-        Ok(Self {
-            spec: spec.clone(),
-            targets: targets.to_device(content.device())?,
-            size,
-            sweeps: sweeps.with_contents(ContentTargets::Held(features)),
-            tiles,
-            core,
-        })
+        let targets = targets.to_device(content.device())?;
+        let mut octaves = Vec::new();
+        let mut content = content.clone();
+        for (number, part) in spec.by_octave().into_iter().enumerate() {
+            if number > 0 {
+                content = workers.install(|| halved(&content))?;
+            }
+            let (workers, targets) = (workers.clone(), targets.clone());
+            octaves.push(OctaveEvaluator::new(workers, part, targets, &content, tiles)?);
+        }
+        let variation_weight = spec.variation_weight;
+        Ok(Self { octaves, size: (width, height), variation_weight, workers })
     }
 
     /// Gives working memory back between two evaluations of a canvas in tiles, for what the
     /// optimiser needs then. A canvas in one piece keeps it: it is short of neither, and the next
     /// evaluation begins at once.
     pub fn release(&self) {
-        if self.core < self.size.0.max(self.size.1) {
-            self.sweeps.workers().release();
+        if self.core() < self.size.0.max(self.size.1) {
+            self.workers.release();
         }
     }
 
     /// Side of a tile's core, px: smaller than planned after a failure for memory.
     pub fn core(&self) -> usize {
-        self.core
+        // An octave of less px than the core is one tile.
+        let cores = self.octaves.iter().map(|octave| octave.core.unwrap_or(usize::MAX));
+        cores.min().unwrap_or(usize::MAX).min(self.size.0.max(self.size.1))
     }
 
     /// The loss and its gradient at `canvas`, float32 `[3, H, W]`; in tiles of half the core from
@@ -117,13 +118,81 @@ impl<'a> Evaluator<'a> {
     /// When the device fails otherwise, or for memory with the smallest tiles, or the workers are to
     /// stop.
     pub fn evaluate(&mut self, canvas: &Tensor) -> Result<Evaluation, RenderError> {
+        let mut canvases = vec![canvas.clone()];
+        for octave in 1..self.octaves.len() {
+            canvases.push(self.workers.install(|| halved(&canvases[octave - 1]))?);
+        }
+        let (mut loss, mut gradient) = (ImageLoss::default(), None::<Tensor>);
+        // From the smallest: each gives its gradient to the next larger.
+        for octave in self.octaves.iter_mut().rev() {
+            let canvas = canvases.pop().ok_or(RenderError::Broken("an octave without a canvas"))?;
+            let below = gradient.take();
+            let (part, own) = octave.evaluate(&canvas)?;
+            loss.absorb(part);
+            gradient = Some(match below {
+                None => own,
+                Some(below) => self.workers.install(|| own + spread(&below, octave.size)?)?,
+            });
+        }
+        let mut gradient = gradient.ok_or(RenderError::Broken("a loss without an octave"))?;
+        if self.variation_weight > 0.0 {
+            let add = || {
+                let (value, slope) = total_variation(canvas, self.variation_weight)?;
+                Ok::<_, RenderError>((value, (&gradient + slope)?))
+            };
+            (loss.variation, gradient) = self.workers.install(add)?;
+        }
+        Ok(Evaluation { losses: loss.losses(), taps: loss.taps, gradient })
+    }
+}
+
+/// The part of a loss that sees a canvas at one size.
+struct OctaveEvaluator<'a> {
+    spec: Spec,
+    targets: StyleTargets,
+    /// Width and height, px.
+    size: (usize, usize),
+    sweeps: TileSweeps<'a>,
+    tiles: TilePlan,
+    /// The core in use after a failure for memory, smaller than planned.
+    core: Option<usize>,
+}
+
+impl<'a> OctaveEvaluator<'a> {
+    fn new(
+        workers: WorkerPool<'a>,
+        spec: Spec,
+        targets: StyleTargets,
+        content: &Tensor,
+        tiles: TilePlan,
+    ) -> Result<Self, RenderError> {
+        let workers = if spec.deepest().is_some() { workers } else { workers.without_networks() };
+        let (_, height, width) = content.dims3()?;
+        let size = (width, height);
+        let sweeps =
+            TileSweeps::new(workers, size, spec.styles(), tiles.margins.narrowed_to(spec.taps()));
+        let planned = tiles.core.min(width.max(height));
+        let mut core = planned;
+        let features = with_halving(&mut core, sweeps.workers(), |core| {
+            sweeps.content_features(content, &spec.contents(), core)
+        })?;
+        let squares =
+            features.iter().map(|(layer, features)| Ok((*layer, features.mean_square()?)));
+        let spec = spec.in_units_of(&squares.collect::<Result<_, NetworkError>>()?);
+        let sweeps = sweeps.with_contents(ContentTargets::Held(features));
+        let core = (core < planned).then_some(core);
+        Ok(Self { spec, targets, size, sweeps, tiles, core })
+    }
+
+    /// The loss but for its variation, and its gradient.
+    fn evaluate(&mut self, canvas: &Tensor) -> Result<(ImageLoss, Tensor), RenderError> {
         let planned = self.tiles.core.min(self.size.0.max(self.size.1));
-        let mut core = self.core;
-        let found = with_halving(&mut core, |core| {
+        let mut core = self.core.unwrap_or(planned);
+        let found = with_halving(&mut core, self.sweeps.workers(), |core| {
             // Smaller tiles were planned with no memory for what is kept.
             self.evaluate_in(canvas, core, if core == planned { self.tiles.keep } else { 0 })
         });
-        self.core = core;
+        self.core = (core < planned).then_some(core);
         found
     }
 
@@ -132,21 +201,13 @@ impl<'a> Evaluator<'a> {
         canvas: &Tensor,
         core: usize,
         keep: usize,
-    ) -> Result<Evaluation, RenderError> {
+    ) -> Result<(ImageLoss, Tensor), RenderError> {
         let Self { spec, targets, size, sweeps, .. } = self;
         let (sums, kept) = sweeps.statistics(canvas, core, keep)?;
-        let workers = sweeps.workers();
-        let mut loss = workers.install(|| ImageLoss::new(spec, targets, *size, &sums, 0.0))?;
+        let loss = sweeps.workers().install(|| ImageLoss::new(spec, targets, *size, &sums, 0.0))?;
         drop(sums);
         let weights = cell_weights(spec, *size);
-        let mut gradient = sweeps.gradient(canvas, core, kept, &loss.gradients, &weights)?;
-        if spec.variation_weight > 0.0 {
-            let add = || {
-                let (value, slope) = total_variation(canvas, spec.variation_weight)?;
-                Ok::<_, RenderError>((value, (&gradient + slope)?))
-            };
-            (loss.variation, gradient) = workers.install(add)?;
-        }
-        Ok(Evaluation { losses: loss.losses(), taps: loss.taps, gradient })
+        let gradient = sweeps.gradient(canvas, core, kept, &loss.gradients, &weights)?;
+        Ok((loss, gradient))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 
 use crate::event::{Event, Losses, Watcher};
+use crate::memory;
 use crate::optimise::{Outcome, Step};
 use crate::render::devices::worker_pool::report_lost;
 use crate::render::error::RenderError;
@@ -13,6 +14,9 @@ use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start, Within};
 use crate::render::store::stage::Canvas;
 use crate::tiling::Grid;
+
+/// Vectors of the canvas's size that the optimiser needs for a step beside those that it keeps.
+const STEP: usize = 2;
 
 impl LevelRun<'_> {
     /// Optimises the whole canvas and returns the best that was found.
@@ -56,7 +60,7 @@ impl LevelRun<'_> {
         progress: &mut Progress<'_>,
     ) -> Result<(), RenderError> {
         let (workers, targets) = (self.workers.clone(), self.style.clone());
-        let mut evaluator = Evaluator::new(workers, &self.job.spec, targets, &content, tiles)?;
+        let mut evaluator = Evaluator::new(workers, &self.spec, targets, &content, tiles)?;
         // The content's features are all that is needed from here on.
         drop(content);
         self.report_halving(self.longest(tiles.core), &evaluator, watcher);
@@ -142,6 +146,14 @@ impl Climb {
         let evaluated = evaluated?;
         evaluator.release();
         let (total, gradient) = (evaluated.losses.total, evaluated.gradient);
+        if gradient.device().is_cpu() {
+            // candle ends the process where it gets no memory.
+            let bytes = STEP * gradient.elem_count() * size_of::<f32>();
+            if memory::on_trial(bytes).is_err() {
+                run.workers.release();
+                memory::on_trial(bytes)?;
+            }
+        }
         let step = run.engine.install(|| at.optimiser.advance(total, gradient))?;
         at.evaluation += 1;
         Ok((step, evaluated.losses))
@@ -179,7 +191,7 @@ impl Climb {
         watcher: &mut Watcher<'_>,
     ) -> Result<(), RenderError> {
         let evaluation = self.at.evaluation;
-        if run.saves_between(evaluation - 1, evaluation) {
+        if run.saves_after(evaluation) {
             run.save(&Canvas::Memory(self.best()?), evaluation, watcher)?;
         }
         Ok(())

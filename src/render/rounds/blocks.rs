@@ -15,60 +15,45 @@
 //! `k` times that of the whole image's loss: where that is stationary no tile moves, and the fixed
 //! points of both are the same. The narrower context that is used by default leaves that to rounding
 //! in the tile's inside and costs less.
+//!
+//! The Wasserstein distance is not extrapolated: a covariance grown so far is no covariance. It has
+//! an upper bound that is a sum over cells instead. With the transport map `T0` from the snapshot's
+//! Gaussian to the style's, the pairing of every cell with its transported self is one coupling of
+//! both, so that with `n` cells and `C` channels
+//!
+//! ```text
+//! d2(F) <= 1/(n C) sum_i |F_i - t_i|^2        t_i = mu* + T0 (F0_i - mu0)
+//! ```
+//!
+//! with equal values and equal gradients at the snapshot. A tile minimises its own cells' part, and
+//! nothing of it grows with `k`.
 
-use std::collections::BTreeMap;
+use candle_core::Tensor;
 
-use candle_core::{D, Tensor};
-
-use crate::geometry::{ALIGNMENT, Rect};
-use crate::network::{Layer, Margins, Network, NetworkError};
-use crate::objective::{
-    ImageLoss, ImageSums, StyleTargets, TapStatistics, cell_weights, cells, total_variation,
-};
-use crate::render::devices::worker_pool::WorkerPool;
+use crate::geometry::Rect;
+use crate::network::Network;
+use crate::objective::{ImageLoss, StyleDistance, halved, spread, total_variation};
 use crate::render::error::RenderError;
+use crate::render::rounds::block_octave::BlockOctave;
 use crate::render::rounds::context::{RoundContext, TileObjective, pixels_for};
-use crate::render::tiles::halving::with_halving;
-use crate::render::tiles::sweeps::{ContentTargets, TileSweeps};
+use crate::render::tiles::source::enlarged;
 use crate::tiling::Pixels;
-
-/// A deviation extrapolated below this part of its value in the whole image is held there: a
-/// variance that the extrapolation would make negative has no root.
-const LEAST_DEVIATION: f64 = 0.1;
-
-/// What the region has at the snapshot, or at another point.
-#[derive(Clone)]
-struct RegionTerms {
-    /// Means of `F F^T` and of `F` over the region's cells, and how many these are.
-    means: BTreeMap<Layer, (Tensor, Tensor, f64)>,
-    /// The content terms as parts of the whole image's.
-    content: f64,
-    /// The variation, grown to the whole image's.
-    variation: f64,
-}
 
 /// A tile's view of the whole image's loss. The first point evaluated must be the snapshot.
 pub(super) struct BlockObjective<'a> {
-    context: &'a RoundContext<'a>,
-    whole: &'a ImageLoss,
-    /// The whole image's statistics and the style's, where the network computes.
-    statistics: BTreeMap<Layer, TapStatistics>,
-    targets: StyleTargets,
-    /// The region's tiles: one, or more where the memory does not hold it.
-    sweeps: TileSweeps<'a>,
-    core: usize,
-    /// The region's longer side, px.
-    side: usize,
-    /// The free pixels and their frozen context at the snapshot.
+    octaves: Vec<BlockOctave<'a>>,
+    /// What of the loss at the snapshot a tile's terms are added to.
+    base: f64,
+    /// The weight of the variation, grown where the rest is to move along.
+    variation_weight: f64,
+    /// The variation at the snapshot, seen in the first evaluation.
+    variation: Option<f64>,
+    /// The pixels that any octave sees.
+    region: Rect,
+    /// Those pixels at the snapshot.
     surroundings: Tensor,
     /// The free pixels within the region.
     free: Rect,
-    /// The canvas's area over that of the free pixels.
-    share: f64,
-    /// By content tap, what a cell's squared difference weighs in the whole image's loss.
-    weights: BTreeMap<Layer, f64>,
-    /// What the region has at the snapshot, seen in the first evaluation.
-    reference: Option<RegionTerms>,
 }
 
 impl<'a> BlockObjective<'a> {
@@ -80,146 +65,80 @@ impl<'a> BlockObjective<'a> {
         area: Rect,
         whole: &'a ImageLoss,
     ) -> Result<Self, RenderError> {
-        let (spec, region) = (context.spec, surroundings(area, context.context, context.size()));
-        let free = area.relative_to(&region);
-        let size = (region.width, region.height);
-        let (workers, margins) = (WorkerPool::single(network), Margins::exact(spec.taps()));
-        let sweeps = TileSweeps::new(workers, size, spec.styles(), margins).with_free(free);
-        let content = pixels_for(network, context.content, region)?;
-        let side = size.0.max(size.1);
-        let mut core = side;
-        let features = with_halving(&mut core, |core| {
-            sweeps.content_features(&content, &spec.contents(), core)
-        })?;
-        let device = content.device();
-        let statistics = whole
-            .statistics
+        let spec = context.spec;
+        let bounded = spec.style_distance == StyleDistance::Wasserstein;
+        let octaves = spec.by_octave();
+        let octaves: Vec<BlockOctave<'a>> = octaves
             .iter()
-            .map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)))
-            .collect::<Result<_, NetworkError>>()?;
+            .enumerate()
+            .map(|part| BlockOctave::new(context, network, part, snapshot, area, whole))
+            .collect::<Result<_, _>>()?;
+        let seen = |(octave, part): (usize, &BlockOctave<'_>)| {
+            enlarged(part.region(), octave, context.size())
+        };
+        let region = octaves.iter().enumerate().map(seen).fold(area, |all, part| all.hull(&part));
+        let losses = whole.losses();
+        let share = if bounded { 1.0 } else { context.share(area) };
         Ok(Self {
-            context,
-            whole,
-            statistics,
-            targets: context.targets.to_device(device)?,
-            sweeps: sweeps.with_contents(ContentTargets::Held(features)),
-            core,
-            side,
+            octaves,
+            base: if bounded { losses.total } else { losses.content + losses.variation },
+            variation_weight: spec.variation_weight * share,
+            variation: None,
+            region,
             surroundings: pixels_for(network, snapshot, region)?,
-            free,
-            share: context.share(area),
-            weights: cell_weights(spec, context.size()),
-            reference: None,
+            free: area.relative_to(&region),
         })
     }
 
-    /// The tap's statistics if the whole canvas had moved as the tile did.
-    fn extrapolated(
-        &self,
-        layer: Layer,
-        (gram, mean, count): &(Tensor, Tensor, f64),
-        reference: &RegionTerms,
-    ) -> Result<Option<TapStatistics>, NetworkError> {
-        let (Some(whole), Some(before)) =
-            (self.statistics.get(&layer), reference.means.get(&layer))
-        else {
-            return Ok(None);
-        };
-        let factor = self.share * count / cells(layer, self.context.size());
-        let gram = (&whole.gram + ((gram - &before.0)? * factor)?)?;
-        let mean = (&whole.mean + ((mean - &before.1)? * factor)?)?;
-        let channels = mean.elem_count();
-        let index = Tensor::from_vec(
-            (0..channels as u32).collect::<Vec<_>>(),
-            (channels, 1),
-            gram.device(),
-        )?;
-        let variance = (gram.gather(&index, D::Minus1)?.squeeze(1)? - mean.sqr()?)?;
-        let least = (whole.deviation.sqr()? * (LEAST_DEVIATION * LEAST_DEVIATION))?;
-        // At the snapshot itself the deviation is the whole image's, its epsilon included.
-        let epsilon = (whole.deviation.sqr()?
-            - (whole.gram.gather(&index, D::Minus1)?.squeeze(1)? - whole.mean.sqr()?)?)?;
-        let deviation = (variance + epsilon)?.maximum(&least)?.sqrt()?;
-        Ok(Some(TapStatistics { gram, mean, deviation }))
-    }
-
-    /// What the region has in the sums and the pixels of a point; and the variation's gradient.
-    fn terms(
-        &self,
-        sums: &ImageSums,
-        pixels: &Tensor,
-    ) -> Result<(RegionTerms, Option<Tensor>), NetworkError> {
-        let mut means = BTreeMap::new();
-        for (layer, moments) in &sums.moments {
-            let (gram, mean) = moments.means()?;
-            means.insert(*layer, (gram, mean, moments.cells() as f64));
+    /// The variation more than at the snapshot, and its gradient at the region.
+    fn variation(&mut self, pixels: &Tensor) -> Result<(f64, Option<Tensor>), RenderError> {
+        if self.variation_weight == 0.0 {
+            return Ok((0.0, None));
         }
-        let weighted = |(layer, sum): (&Layer, &f64)| self.weights.get(layer).map(|w| w * sum);
-        let content = sums.distances.iter().filter_map(weighted).sum();
-        let weight = self.context.spec.variation_weight * self.share;
-        let (variation, slope) = if weight > 0.0 {
-            let (value, slope) = total_variation(pixels, weight)?;
-            (value, Some(slope))
-        } else {
-            (0.0, None)
-        };
-        Ok((RegionTerms { means, content, variation }, slope))
-    }
-
-    /// The loss and its gradient at the free pixels, in tiles of `core` px, and the terms there.
-    fn losses(
-        &self,
-        free: &Tensor,
-        core: usize,
-    ) -> Result<(f64, Tensor, RegionTerms), RenderError> {
-        let pixels = pasted(&self.surroundings, free, self.free)?;
-        let (sums, kept) = self.sweeps.statistics(&pixels, core, 0)?;
-        let (here, slope) = self.terms(&sums, &pixels)?;
-        let reference = self.reference.as_ref().unwrap_or(&here);
-        let whole = self.whole.losses();
-        let mut loss = whole.content + whole.variation;
-        loss += self.share * (here.content - reference.content);
-        loss += here.variation - reference.variation;
-        let mut style = Vec::new();
-        for (layer, means) in &here.means {
-            let Some(statistics) = self.extrapolated(*layer, means, reference)? else { continue };
-            let cells = cells(*layer, self.context.size()) / self.share;
-            let found = self.targets.compare(self.context.spec, *layer, &statistics, cells)?;
-            if let Some((value, gradient)) = found {
-                loss += value.total();
-                style.push(gradient);
-            }
-        }
-        let weights: BTreeMap<Layer, f64> =
-            self.weights.iter().map(|(layer, weight)| (*layer, self.share * weight)).collect();
-        let mut gradient = self.sweeps.gradient(&pixels, core, kept, &style, &weights)?;
-        if let Some(slope) = slope {
-            gradient = (gradient + slope)?;
-        }
-        let rows = gradient.narrow(1, self.free.top, self.free.height)?;
-        let gradient = rows.narrow(2, self.free.left, self.free.width)?.contiguous()?;
-        Ok((loss, gradient, here))
+        let (value, slope) = total_variation(pixels, self.variation_weight)?;
+        Ok((value - *self.variation.get_or_insert(value), Some(slope)))
     }
 }
 
 impl TileObjective for BlockObjective<'_> {
     fn evaluate(&mut self, free: &Tensor) -> Result<(f64, Tensor), RenderError> {
-        let mut core = self.core;
-        let found = with_halving(&mut core, |core| self.losses(free, core));
-        self.core = core;
-        let (loss, gradient, here) = found?;
-        self.reference.get_or_insert(here);
-        Ok((loss, gradient))
+        let pixels = pasted(&self.surroundings, free, self.free)?;
+        let (variation, slope) = self.variation(&pixels)?;
+        let mut loss = self.base + variation;
+        let mut canvases = vec![pixels];
+        for octave in 1..self.octaves.len() {
+            canvases.push(halved(&canvases[octave - 1])?);
+        }
+        // From the smallest: each gives its gradient to the next larger.
+        let mut gradient: Option<Tensor> = None;
+        for (octave, (part, canvas)) in self.octaves.iter_mut().zip(&canvases).enumerate().rev() {
+            let (_, height, width) = canvas.dims3()?;
+            let (left, top) = (self.region.left >> octave, self.region.top >> octave);
+            let Rect { width: w, height: h, .. } = part.region();
+            let (x, y) = (part.region().left - left, part.region().top - top);
+            let found = part.evaluate(&canvas.narrow(1, y, h)?.narrow(2, x, w)?.contiguous()?)?;
+            loss += found.by_cell + found.extrapolated;
+            let own = found.gradient.pad_with_zeros(1, y, height - y - h)?.pad_with_zeros(
+                2,
+                x,
+                width - x - w,
+            )?;
+            gradient = Some(match gradient {
+                None => own,
+                Some(below) => (own + spread(&below, (width, height))?)?,
+            });
+        }
+        let mut gradient = gradient.ok_or(RenderError::Broken("a loss without an octave"))?;
+        if let Some(slope) = slope {
+            gradient = (gradient + slope)?;
+        }
+        let rows = gradient.narrow(1, self.free.top, self.free.height)?;
+        Ok((loss, rows.narrow(2, self.free.left, self.free.width)?.contiguous()?))
     }
 
     fn core(&self) -> Option<usize> {
-        (self.core < self.side).then_some(self.core)
+        self.octaves.iter().filter_map(BlockOctave::core).min()
     }
-}
-
-/// `area` and its context, beginning on multiples of the tiles' alignment as poolings need it.
-fn surroundings(area: Rect, context: usize, (width, height): (usize, usize)) -> Rect {
-    area.grown(context, width, height).aligned(ALIGNMENT, width, height)
 }
 
 /// `whole` with the rectangle `at` replaced by `part`.

@@ -1,22 +1,47 @@
 //! What the tiles of a level share: the loss, the content, the layouts, and the whole image's
 //! statistics.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
 use crate::network::{Margins, Network, NetworkError};
-use crate::objective::{ImageLoss, Spec, StyleTargets, variation_of_rows};
+use crate::objective::{ImageLoss, Spec, StyleTargets, size_at, variation_of_rows};
 use crate::optimise::Method;
 use crate::plan::{RoundMode, Visits};
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::tiles::halving::with_halving;
-use crate::render::tiles::source::PixelSource;
+use crate::render::tiles::source::{HalvedSource, PixelSource};
 use crate::render::tiles::sweeps::{ContentTargets, TileSweeps};
 use crate::tiling::{Layout, Pixels};
 
 /// Rows whose variation is summed at once.
 const BAND: usize = 64;
+
+/// How much frozen picture around its free pixels a tile of blocks mode sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TileContext {
+    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in
+    /// the tile's inside and slightly off towards its edges, where the neighbours' windows take
+    /// over; a third cheaper at cores of 512 px than what the gradient depends on.
+    Features,
+    /// What their gradient depends on (160 px): no tile moves where the whole image's loss is
+    /// stationary.
+    Gradient,
+}
+
+impl TileContext {
+    /// In px, for a loss without octaves.
+    pub(crate) fn reach(self, spec: &Spec) -> usize {
+        let margins = Margins::exact(spec.taps());
+        match self {
+            TileContext::Features => margins.features,
+            TileContext::Gradient => margins.gradient,
+        }
+    }
+}
 
 /// What all visits of a level share.
 pub struct RoundContext<'a> {
@@ -32,9 +57,8 @@ pub struct RoundContext<'a> {
     pub content: &'a dyn Pixels,
     /// Core, overlap, rounds and evaluations.
     pub visits: Visits,
-    /// How much frozen picture around its free pixels a tile of blocks mode sees, px:
-    /// [`RoundContext::default_context`], or more.
-    pub context: usize,
+    /// How much frozen picture around its free pixels a tile of blocks mode sees.
+    pub context: TileContext,
     /// The optimiser of a tile.
     pub method: Method,
 }
@@ -52,14 +76,6 @@ pub trait TileObjective {
 }
 
 impl RoundContext<'_> {
-    /// What the features of the free pixels depend on (80 px for relu5_1). The gradient is exact in
-    /// the tile's inside and slightly off towards its edges, where the neighbours' windows take
-    /// over; a third cheaper at cores of 512 px than what the gradient depends on (160 px), with
-    /// which no tile moves where the whole image's loss is stationary.
-    pub fn default_context(spec: &Spec) -> usize {
-        Margins::exact(spec.taps()).features
-    }
-
     /// Width and height of the canvas, px.
     pub fn size(&self) -> (usize, usize) {
         self.content.size()
@@ -82,16 +98,22 @@ impl RoundContext<'_> {
     /// # Errors
     /// When the canvas cannot be read, the device fails, or the workers are to stop.
     pub fn measure(&self, canvas: &dyn Pixels) -> Result<ImageLoss, RenderError> {
-        let (spec, size) = (self.spec, self.size());
-        let (workers, margins) = (self.workers.clone(), Margins::exact(spec.taps()));
-        let content = &self.content;
-        let sweeps = TileSweeps::forward_only(workers, size, spec.styles(), margins)
-            .with_contents(ContentTargets::Computed(spec.contents(), content));
-        let mut core = self.visits.core.min(size.0.max(size.1));
-        let (sums, _) = with_halving(&mut core, |core| sweeps.statistics(&canvas, core, 0))?;
-        let variation = self.variation(canvas)?;
-        let loss = || ImageLoss::new(spec, self.targets, size, &sums, variation);
-        Ok(self.workers.install(loss)?)
+        let mut loss = ImageLoss { variation: self.variation(canvas)?, ..ImageLoss::default() };
+        for (octave, part) in self.spec.by_octave().iter().enumerate() {
+            let size = size_at(self.size(), octave);
+            let canvas = HalvedSource::new(&canvas, self.size(), octave);
+            let content = HalvedSource::new(&self.content, self.size(), octave);
+            let (workers, margins) = (self.workers.clone(), Margins::exact(part.taps()));
+            let sweeps = TileSweeps::forward_only(workers, size, part.styles(), margins)
+                .with_contents(ContentTargets::Computed(part.contents(), &content));
+            let mut core = self.visits.core.min(size.0.max(size.1));
+            let (sums, _) = with_halving(&mut core, sweeps.workers(), |core| {
+                sweeps.statistics(&canvas, core, 0)
+            })?;
+            let octave = || ImageLoss::new(part, self.targets, size, &sums, 0.0);
+            loss.absorb(self.workers.install(octave)?);
+        }
+        Ok(loss)
     }
 
     /// The weighted variation of a canvas, a band of rows at a time.
@@ -109,13 +131,49 @@ impl RoundContext<'_> {
     }
 }
 
+/// `spec` with its content in units of the mean squares of `content`'s features, where it asks for
+/// that, in tiles of `core` px.
+///
+/// # Errors
+/// When the content cannot be read, the device fails, or the workers are to stop.
+pub(crate) fn in_content_units(
+    spec: &Spec,
+    workers: &WorkerPool<'_>,
+    content: &dyn Pixels,
+    core: usize,
+) -> Result<Spec, RenderError> {
+    if !spec.relative_content {
+        return Ok(spec.clone());
+    }
+    let mut squares = BTreeMap::new();
+    for (octave, part) in spec.by_octave().iter().enumerate() {
+        let (size, layers) = (size_at(content.size(), octave), part.contents());
+        let content = HalvedSource::new(&content, content.size(), octave);
+        let margins = Margins::exact(part.contents());
+        let sweeps = TileSweeps::forward_only(workers.clone(), size, vec![], margins);
+        let mut core = core.min(size.0.max(size.1));
+        let found = with_halving(&mut core, sweeps.workers(), |core| {
+            sweeps.content_squares(&content, &layers, core)
+        })?;
+        squares.extend(found);
+    }
+    Ok(spec.clone().in_units_of(&squares))
+}
+
 /// The pixels of a rectangle where a network computes.
 pub(crate) fn pixels_for(
     network: Option<&dyn Network>,
     source: &dyn Pixels,
     rect: Rect,
 ) -> Result<Tensor, RenderError> {
-    let pixels = PixelSource::region(&source, rect)?;
+    pixels_on(network, PixelSource::region(&source, rect)?)
+}
+
+/// Pixels brought to where a network computes.
+pub(crate) fn pixels_on(
+    network: Option<&dyn Network>,
+    pixels: Tensor,
+) -> Result<Tensor, RenderError> {
     let device = network.map_or(Device::Cpu, Network::device);
     Ok(pixels.to_device(&device).map_err(NetworkError::from)?)
 }

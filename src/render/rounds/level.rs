@@ -1,10 +1,10 @@
 //! A level in rounds of visits, in blocks or feathered mode.
 
-use crate::event::Watcher;
+use crate::event::{Event, Watcher};
 use crate::render::error::RenderError;
 use crate::render::level::LevelRun;
 use crate::render::progress::{Progress, Start};
-use crate::render::rounds::context::RoundContext;
+use crate::render::rounds::context::{RoundContext, TileContext};
 use crate::render::rounds::run::{RoundState, Rounds};
 use crate::render::store::stage::Canvas;
 use crate::tiling::CanvasFile;
@@ -27,17 +27,18 @@ impl LevelRun<'_> {
         let context = RoundContext {
             mode,
             workers: &self.workers,
-            spec: &self.job.spec,
+            spec: &self.spec,
             targets: &self.style,
             content: &content,
             visits,
-            context: RoundContext::default_context(&self.job.spec),
+            context: TileContext::Features,
             method: self.method(visits.history),
         };
         self.announce(visits.rounds * visits.visit, context.layout(0).count(), watcher);
         let rounds =
             Rounds { context: &context, scratch: files, job: self.job.index, level: self.number };
-        let mut state = rounds.resume(start.into_canvas())?;
+        let mut note = |message| watcher.listener.on_event(&Event::Warning { message });
+        let mut state = rounds.resume(start.into_canvas(), &mut note)?;
         match self.climb_rounds(&rounds, &mut state, watcher) {
             Err(error) if error.is_cancelled() => progress.interrupted = true,
             done => done?,
@@ -59,11 +60,10 @@ impl LevelRun<'_> {
     ) -> Result<(), RenderError> {
         let visits = rounds.context.visits;
         while state.round < visits.rounds {
-            let before = state.round * visits.visit;
             rounds.advance(state, watcher)?;
-            let after = state.round * visits.visit;
-            if state.round < visits.rounds && self.saves_between(before, after) {
-                self.save(&state.canvas, after, watcher)?;
+            let evaluations = state.round * visits.visit;
+            if self.saves_after(evaluations) {
+                self.save(&state.canvas, evaluations, watcher)?;
             }
         }
         rounds.measured(state)?;

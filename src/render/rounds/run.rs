@@ -7,9 +7,10 @@ use std::time::Instant;
 use crate::event::{Event, Watcher};
 use crate::files;
 use crate::geometry::Rect;
-use crate::journal::checkpoint::{is_sealed, remove_sealed, seal};
+use crate::journal::JournalError;
 use crate::network::Network;
 use crate::objective::ImageLoss;
+use crate::planes::PlaneWriter;
 use crate::render::devices::ordered::Queue;
 use crate::render::devices::worker_pool::report_lost;
 use crate::render::error::RenderError;
@@ -20,31 +21,6 @@ use crate::tiling::{CanvasFile, Layout, Pixels};
 
 /// Rows blended at once.
 const BAND: usize = 64;
-
-/// A temporary directory that goes away with its owner.
-pub(crate) struct Scratch(tempfile::TempDir);
-
-impl Scratch {
-    /// In the directory of `output`.
-    pub(crate) fn beside(output: &Path) -> Result<Self, RenderError> {
-        let beside = output
-            .parent()
-            .filter(|directory| !directory.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        files::create_directories(beside)?;
-        let made = tempfile::Builder::new().prefix(".impasto-tiles-").tempdir_in(beside);
-        let refused = |source| files::Error::Io {
-            action: "create a directory in",
-            path: beside.into(),
-            source,
-        };
-        Ok(Self(made.map_err(refused)?))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
 
 /// How far the rounds of a level are.
 pub struct RoundState {
@@ -72,32 +48,59 @@ pub struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// Where the rounds are, by what lies whole in the scratch directory: else before the first,
-    /// with `start` as their canvas. Files of rounds that are over are removed.
+    /// with `start` as their canvas. `note` gets what is damaged, in words. Files of rounds that are
+    /// over and what a dead process was writing are removed.
     ///
     /// # Errors
     /// When a file cannot be read, written or removed.
-    pub fn resume(&self, start: Canvas) -> Result<RoundState, RenderError> {
-        let rounds = self.context.visits.rounds;
-        let (round, canvas) =
-            match (1..=rounds).rev().find(|round| is_sealed(&self.canvas_path(*round))) {
-                Some(round) => {
-                    start.remove()?;
-                    (0..round).try_for_each(|over| self.remove_round(over))?;
-                    (round, CanvasFile::open(&self.canvas_path(round))?)
-                }
-                None => (0, start.into_file(&self.canvas_path(0))?),
-            };
-        let tiles = if round < rounds { self.context.layout(round).count() } else { 0 };
-        let finished = (0..tiles).filter(|tile| is_sealed(&self.tile_path(round, *tile))).collect();
+    pub fn resume(
+        &self,
+        start: Canvas,
+        note: &mut dyn FnMut(String),
+    ) -> Result<RoundState, RenderError> {
+        files::remove_all_leftovers(self.scratch)?;
+        let (rounds, size) = (self.context.visits.rounds, self.context.content.size());
+        let mut last = None;
+        for round in (1..=rounds).rev() {
+            let canvas = CanvasFile::open_whole(&self.canvas_path(round), size, note);
+            if let Some(canvas) = canvas.map_err(JournalError::from)? {
+                last = Some((round, canvas));
+                break;
+            }
+        }
+        let (round, canvas) = match last {
+            Some((round, canvas)) => {
+                start.remove()?;
+                (0..round).try_for_each(|over| self.remove_round(over))?;
+                (round, canvas)
+            }
+            None => (0, start.into_file(&self.canvas_path(0))?),
+        };
+        let mut finished = BTreeSet::new();
+        if round < rounds {
+            let layout = self.context.layout(round);
+            for tile in 0..layout.count() {
+                let (path, area) = (self.tile_path(round, tile), layout.free(tile));
+                let whole = CanvasFile::open_whole(&path, (area.width, area.height), note);
+                finished.extend(whole.map_err(JournalError::from)?.map(|_| tile));
+            }
+        }
         Ok(RoundState { canvas, round, finished, measured: None })
     }
 
     /// Removes the canvas after `round` whole rounds, if it is there, and the tiles that began from
     /// it.
     fn remove_round(&self, round: usize) -> Result<(), RenderError> {
-        remove_sealed(&self.canvas_path(round))?;
-        Ok((0..self.context.layout(round).count())
-            .try_for_each(|tile| remove_sealed(&self.tile_path(round, tile)))?)
+        let tiles = (0..self.context.layout(round).count()).map(|tile| self.tile_path(round, tile));
+        for path in std::iter::once(self.canvas_path(round)).chain(tiles) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(files::Error::io("remove", &path)(error).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The whole image's loss at the canvas, measured where that was not done before.
@@ -144,7 +147,10 @@ impl Rounds<'_> {
             losses,
             seconds: started.elapsed().as_secs_f64(),
         });
-        remove_sealed(before.path())?;
+        // The canvas that the level began with has a name of its own.
+        if before.path() != self.canvas_path(round) {
+            before.remove()?;
+        }
         self.remove_round(round)
     }
 
@@ -194,10 +200,9 @@ impl Rounds<'_> {
     /// When a file cannot be read or written.
     pub fn blend(&self, canvas: &CanvasFile, round: usize) -> Result<CanvasFile, RenderError> {
         let layout = self.context.layout(round);
-        let next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
-        assemble(canvas, &layout, |tile| self.tile_path(round, tile), &next)?;
-        seal(next.path())?;
-        Ok(next)
+        let mut next = CanvasFile::create(&self.canvas_path(round + 1), layout.size())?;
+        assemble(canvas, &layout, |tile| self.tile_path(round, tile), &mut next)?;
+        Ok(next.finish()?)
     }
 
     /// Where the canvas after `round` whole rounds is.
@@ -215,21 +220,13 @@ impl Rounds<'_> {
     }
 }
 
-/// Writes a finished tile to a file of its own, which is whole and durable, and sealed, or not
-/// there.
+/// Writes a finished tile to a file of its own, which is whole and durable, or not there.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn store(path: &Path, moved: &TileResult) -> Result<(), RenderError> {
-    let begun = path.with_extension("part");
-    CanvasFile::create_with(&begun, (moved.area.width, moved.area.height), &moved.pixels)?
-        .sync()?;
-    std::fs::rename(&begun, path).map_err(|source| files::Error::Io {
-        action: "rename to",
-        path: path.into(),
-        source,
-    })?;
-    Ok(seal(path)?)
+    CanvasFile::create_with(path, (moved.area.width, moved.area.height), &moved.pixels)?;
+    Ok(())
 }
 
 /// Blends the tiles of a round, each in the file that `path` names, into `next`: `snapshot + sum of
@@ -243,7 +240,7 @@ pub(crate) fn assemble(
     snapshot: &dyn Pixels,
     layout: &Layout,
     path: impl Fn(usize) -> PathBuf,
-    next: &CanvasFile,
+    next: &mut PlaneWriter,
 ) -> Result<(), RenderError> {
     let (width, height) = layout.size();
     for top in (0..height).step_by(BAND) {
@@ -275,7 +272,7 @@ pub(crate) fn assemble(
             }
         }
         let blended: Vec<f32> = sums.into_iter().map(|v| v as f32).collect();
-        next.write(band, &blended)?;
+        next.write_rows(&blended)?;
     }
     Ok(())
 }

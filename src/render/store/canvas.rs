@@ -25,6 +25,7 @@ pub fn picture_tensor(
     width: usize,
     height: usize,
 ) -> Result<Tensor, RenderError> {
+    image::resize_on_trial((width, height))?;
     let from = (picture.width as usize, picture.height as usize);
     let values = if from == (width, height) {
         picture.pixels.clone()
@@ -43,6 +44,7 @@ pub fn resized(canvas: &Tensor, width: usize, height: usize) -> Result<Tensor, R
     if (w, h) == (width, height) {
         return Ok(canvas.clone());
     }
+    image::resize_on_trial((width, height))?;
     let view = HostView::new(canvas)?;
     let values = resize(view.values(), (w, h), (width, height), Light::Coded);
     Ok(Tensor::from_vec(values, (3, height, width), &Device::Cpu)?)
@@ -77,6 +79,7 @@ pub fn starting_canvas(
     if ratio == 0.0 {
         return Ok(base);
     }
+    image::resize_on_trial((width, height))?;
     let noise = Noise::new(start.seed);
     let view = HostView::new(&base)?;
     let plane = width * height;

@@ -1,4 +1,4 @@
-//! The photograph as the canvas shows it: a part of it, and its mirror image where the part reaches
+//! The content image as the canvas shows it: a part of it, and its mirror image where the part reaches
 //! beyond its borders.
 
 use std::ops::Range;
@@ -6,11 +6,13 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
+use crate::files::Digests;
 use crate::image::{self, Light, Limits, Picture, SourceInfo, Window, resize_rows};
-use crate::plan::Framing;
+use crate::plan::{Framing, Job};
 use crate::render::error::RenderError;
+use crate::render::store::unchanged::refuse_changed;
 
-/// A photograph and the part of it that a canvas shows.
+/// A content image and the part of it that a canvas shows.
 ///
 /// Nothing is cut off: what lies beyond the part lets filters see across its border. Where a bleed or
 /// a guard band reaches beyond the photograph, it is continued by its mirror image, as print shops do
@@ -28,7 +30,7 @@ impl ContentImage {
     pub fn open(path: &Path, framing: &Framing, limits: &Limits) -> Result<Self, RenderError> {
         let picture = image::decode(path, limits)?;
         let found = (picture.width as usize, picture.height as usize);
-        let [width, height] = framing.photograph;
+        let [width, height] = framing.content;
         if found != (width, height) {
             return Err(RenderError::ContentChanged {
                 path: path.into(),
@@ -37,6 +39,16 @@ impl ContentImage {
             });
         }
         Ok(Self::framed(picture, framing.crop))
+    }
+
+    /// The content image of a job, which has to be the file of its digest.
+    ///
+    /// # Errors
+    /// As [`ContentImage::open`], and when the file has changed.
+    pub fn of(job: &Job, limits: &Limits, digests: &Digests) -> Result<Self, RenderError> {
+        let opened = Self::open(&job.content, &job.framing, limits)?;
+        refuse_changed(&job.content, digests)?;
+        Ok(opened)
     }
 
     /// A canvas that shows the part `crop` of `picture`: left, top, width, height, in its pixels.
@@ -73,6 +85,7 @@ impl ContentImage {
     /// # Errors
     /// When the tensor cannot be made.
     pub fn tensor(&self, width: usize, height: usize) -> Result<Tensor, RenderError> {
+        image::resize_on_trial((width, height))?;
         let values = self.rows((width, height), 0..height);
         Ok(Tensor::from_vec(values, (3, height, width), &Device::Cpu)?)
     }

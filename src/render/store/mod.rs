@@ -6,3 +6,4 @@ pub(crate) mod scaled;
 pub(crate) mod stage;
 pub(crate) mod target_file;
 pub(crate) mod targets;
+pub(crate) mod unchanged;

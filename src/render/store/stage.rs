@@ -9,9 +9,10 @@ use candle_core::{Device, Tensor};
 use crate::event::CancellationToken;
 use crate::geometry::Rect;
 use crate::image::{Light, Window, resize_rows};
+use crate::planes::PlaneError;
 use crate::render::error::RenderError;
 use crate::tensor::HostView;
-use crate::tiling::{CanvasError, CanvasFile, Pixels, Planes};
+use crate::tiling::{CanvasFile, Pixels, Planes};
 
 /// Values of a band, at most: 48 MiB.
 const BAND_VALUES: usize = 12 << 20;
@@ -91,7 +92,7 @@ impl Pixels for Canvas {
         }
     }
 
-    fn read(&self, rect: Rect) -> Result<Vec<f32>, CanvasError> {
+    fn read(&self, rect: Rect) -> Result<Vec<f32>, PlaneError> {
         match self {
             Canvas::Memory(tensor) => {
                 let view = HostView::new(tensor).expect("a canvas is in host memory");
@@ -148,19 +149,19 @@ pub fn written_by_bands(
     size: (usize, usize),
     path: &Path,
     cancellation: &CancellationToken,
-    band: impl Fn(usize, usize) -> Result<Vec<f32>, CanvasError>,
+    band: impl Fn(usize, usize) -> Result<Vec<f32>, PlaneError>,
 ) -> Result<CanvasFile, RenderError> {
     let (width, height) = size;
-    let canvas = CanvasFile::create(path, size)?;
+    let mut canvas = CanvasFile::create(path, size)?;
     let rows = (BAND_VALUES / (3 * width)).clamp(1, 512);
     for top in (0..height).step_by(rows) {
         if cancellation.is_cancelled() {
             return Err(RenderError::Cancelled);
         }
         let rows = rows.min(height - top);
-        canvas.write(Rect { left: 0, top, width, height: rows }, &band(top, rows)?)?;
+        canvas.write_rows(&band(top, rows)?)?;
     }
-    Ok(canvas)
+    Ok(canvas.finish()?)
 }
 
 #[cfg(test)]

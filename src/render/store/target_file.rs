@@ -1,40 +1,34 @@
-//! The statistics of a painting in a file, so that later runs need not compute them again.
+//! The statistics of a style in a file, so that later runs need not compute them.
 //!
-//! The file holds three things in order: the line `impasto-targets N`, where `N` is the format; a
-//! line of 64 hexadecimal digits, the SHA-256 of all that follows; a safetensors document whose
-//! header has the [`Key`] under `key` and whose tensors are `LAYER.gram` `[C, C]`, `LAYER.mean`
-//! `[C]` and `LAYER.deviation` `[C]` in float64. The file's name is the SHA-256 of the key. Files
-//! appear whole or not at all. One that is not exactly what is looked for is never used.
-//!
-//! Formats:
-//! - 1 (0.1.0): the first.
+//! A file of [`crate::planes`] in float64, one row: for each tap its Gram matrix `[C, C]`, its mean
+//! `[C]` and its deviation `[C]`. The label is the [`Key`] and the taps' channels. The file's name
+//! is the SHA-256 of the key. A file that is not exactly what is looked for is never used.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sha2::{Digest, Sha256};
 
-use crate::files::{self, Overwrite};
+use crate::files;
 use crate::network::{Layer, Pooling};
 use crate::objective::{StyleTargets, TapStatistics};
+use crate::planes::{PlaneError, PlaneFile, PlaneWriter, Shape};
+use crate::tensor::first_line;
 
-const MAGIC: &str = "impasto-targets 1\n";
-/// Hexadecimal digits of a SHA-256 and the end of their line.
-const SUM: usize = 65;
-/// Raised whenever the statistics of the same painting come out otherwise.
+/// Raised whenever the statistics of the same style image come out otherwise.
 const ALGORITHM: u32 = 2;
+/// What stands in the label between the key and the taps' channels.
+const CHANNELS: &str = "; channels";
+/// Temporary files that are older belong to processes that died.
+const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// All that the statistics of a painting depend on.
+/// All that the statistics of a style image depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
 impl Key {
-    /// For the painting whose file has the SHA-256 `content`, looked at with `size` (width, height)
+    /// For the style image whose file has the SHA-256 `content`, looked at with `size` (width, height)
     /// px. `computed_by` names the weights and the arithmetic.
     pub fn new(
         content: &str,
@@ -50,29 +44,33 @@ impl Key {
         ))
     }
 
-    fn file_name(&self) -> String {
-        format!("{}.targets", hex(&Sha256::digest(self.0.as_bytes())))
+    fn path(&self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.targets", files::sha256(self.0.as_bytes())))
     }
 }
 
-/// What is found where a key's file should be.
-pub enum Found {
+/// What lies where a key's file should be.
+pub enum Lookup {
     /// The statistics.
-    Targets(StyleTargets),
+    Hit(StyleTargets),
     /// No such file.
-    Nothing,
+    Miss,
     /// A file that cannot be used, and why.
-    Damaged(PathBuf, String),
+    Unusable(String),
 }
 
 /// Looks for a key's statistics, at `layers`, in `directory`.
-pub fn read(directory: &Path, key: &Key, layers: &[Layer]) -> Found {
-    let path = directory.join(key.file_name());
-    match std::fs::read(&path) {
-        Ok(bytes) => parse(&bytes, key, layers)
-            .map_or_else(|reason| Found::Damaged(path, reason), Found::Targets),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-        Err(error) => Found::Damaged(path, error.to_string()),
+pub fn read(directory: &Path, key: &Key, layers: &[Layer]) -> Lookup {
+    let path = key.path(directory);
+    let values = PlaneFile::<f64>::open(&path)
+        .and_then(|file| Ok((file.label().to_owned(), file.read_all()?)));
+    match values {
+        Ok((label, values)) => match targets(&label, &values, key, layers) {
+            Ok(targets) => Lookup::Hit(targets),
+            Err(reason) => Lookup::Unusable(format!("{} {reason}", path.display())),
+        },
+        Err(error) if error.is_missing() => Lookup::Miss,
+        Err(error) => Lookup::Unusable(error.to_string()),
     }
 }
 
@@ -80,100 +78,58 @@ pub fn read(directory: &Path, key: &Key, layers: &[Layer]) -> Found {
 ///
 /// # Errors
 /// When the file cannot be written; nothing appears then.
-pub fn write(directory: &Path, key: &Key, targets: &StyleTargets) -> Result<(), String> {
-    let body = body(key, targets)?;
-    let mut bytes = MAGIC.as_bytes().to_vec();
-    bytes.extend(hex(&Sha256::digest(&body)).into_bytes());
-    bytes.push(b'\n');
-    bytes.extend(body);
-    files::write(&directory.join(key.file_name()), &bytes, Overwrite::Allow)
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
-
-fn body(key: &Key, targets: &StyleTargets) -> Result<Vec<u8>, String> {
-    let mut parts = Vec::new();
-    for (layer, statistics) in &targets.taps {
-        for (name, tensor) in [
-            ("gram", &statistics.gram),
-            ("mean", &statistics.mean),
-            ("deviation", &statistics.deviation),
-        ] {
-            let values = tensor
-                .flatten_all()
-                .and_then(|t| t.to_vec1::<f64>())
-                .map_err(|error| error.to_string())?;
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            parts.push((format!("{layer}.{name}"), tensor.dims().to_vec(), bytes));
+pub fn write(directory: &Path, key: &Key, targets: &StyleTargets) -> Result<(), PlaneError> {
+    let (path, mut label) = (key.path(directory), format!("{}{CHANNELS}", key.0));
+    files::remove_old_leftovers(directory, STALE)?;
+    let mut values = Vec::new();
+    for tap in targets.taps.values() {
+        label += &format!(" {}", tap.mean.elem_count());
+        for part in [&tap.gram, &tap.mean, &tap.deviation] {
+            let part = part.flatten_all().and_then(|part| part.to_vec1::<f64>());
+            values.extend(part.map_err(|error| PlaneError::Io {
+                action: "read the statistics for",
+                path: path.clone(),
+                source: std::io::Error::other(first_line(&error)),
+            })?);
         }
     }
-    let views: Vec<(&str, TensorView<'_>)> = parts
-        .iter()
-        .map(|(name, shape, bytes)| {
-            Ok((name.as_str(), TensorView::new(Dtype::F64, shape.clone(), bytes)?))
-        })
-        .collect::<Result<_, safetensors::SafeTensorError>>()
-        .map_err(|error| error.to_string())?;
-    let header = HashMap::from([("key".to_owned(), key.0.clone())]);
-    safetensors::serialize(views, Some(header)).map_err(|error| error.to_string())
+    let shape = Shape { channels: 1, height: 1, width: values.len() };
+    PlaneWriter::write(&path, shape, &label, &values).map(drop)
 }
 
-fn parse(bytes: &[u8], key: &Key, layers: &[Layer]) -> Result<StyleTargets, String> {
-    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or("it is of another format")?;
-    let (sum, body) = rest.split_at_checked(SUM).ok_or("it was cut short")?;
-    if sum != format!("{}\n", hex(&Sha256::digest(body))).as_bytes() {
-        return Err("its checksum is wrong".into());
+/// The statistics at `layers` that a file of this label and these values holds.
+fn targets(
+    label: &str,
+    values: &[f64],
+    key: &Key,
+    layers: &[Layer],
+) -> Result<StyleTargets, String> {
+    let channels = label.strip_prefix(&key.0).and_then(|rest| rest.strip_prefix(CHANNELS));
+    let channels = channels.ok_or("is of another style image")?;
+    let channels: Vec<usize> = channels
+        .split_whitespace()
+        .map(|word| word.parse::<usize>().ok().filter(|count| *count <= 1 << 20))
+        .collect::<Option<_>>()
+        .ok_or("has channels that are no numbers")?;
+    let expected: usize = channels.iter().map(|c| c * c + 2 * c).sum();
+    if channels.len() != layers.len() || expected != values.len() {
+        return Err("has matrices that do not fit together".into());
     }
-    let (_, header) = SafeTensors::read_metadata(body).map_err(|error| error.to_string())?;
-    if header.metadata().as_ref().and_then(|entries| entries.get("key")) != Some(&key.0) {
-        return Err("it is of another painting".into());
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err("holds values that are no finite numbers".into());
     }
-    let tensors = SafeTensors::deserialize(body).map_err(|error| error.to_string())?;
-    let tensor = |layer: &Layer, part: &str| -> Result<Tensor, String> {
-        let view = tensors.tensor(&format!("{layer}.{part}")).map_err(|error| error.to_string())?;
-        let values: Vec<f64> =
-            view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        if view.dtype() != Dtype::F64 || values.iter().any(|value| !value.is_finite()) {
-            return Err("it holds no finite numbers".into());
-        }
-        Tensor::from_vec(values, view.shape(), &Device::Cpu).map_err(|error| error.to_string())
+    let mut rest = values;
+    let mut next = |shape: &[usize]| -> Result<Tensor, String> {
+        let (part, more) = rest.split_at(shape.iter().product());
+        rest = more;
+        Tensor::from_vec(part.to_vec(), shape, &Device::Cpu).map_err(|error| first_line(&error))
     };
     let mut taps = BTreeMap::new();
-    for layer in layers {
-        let statistics = TapStatistics {
-            gram: tensor(layer, "gram")?,
-            mean: tensor(layer, "mean")?,
-            deviation: tensor(layer, "deviation")?,
-        };
-        let channels = statistics.mean.elem_count();
-        if statistics.gram.dims() != [channels, channels]
-            || statistics.deviation.dims() != [channels]
-        {
-            return Err("its matrices do not fit together".into());
-        }
-        taps.insert(*layer, statistics);
+    for (layer, c) in layers.iter().zip(channels) {
+        let (gram, mean, deviation) = (next(&[c, c])?, next(&[c])?, next(&[c])?);
+        taps.insert(*layer, TapStatistics::new(gram, mean, deviation));
     }
     Ok(StyleTargets { taps })
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0u8; 1 << 16];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hex(&hash.finalize())),
-            count => hash.update(&block[..count]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -195,11 +151,7 @@ mod tests {
         let taps = layers.iter().zip([3, 5]).map(|(layer, c)| {
             (
                 *layer,
-                TapStatistics {
-                    gram: tensor(&[c, c], 7.0),
-                    mean: tensor(&[c], 0.3),
-                    deviation: tensor(&[c], 1e-9),
-                },
+                TapStatistics::new(tensor(&[c, c], 7.0), tensor(&[c], 0.3), tensor(&[c], 1e-9)),
             )
         });
         (
@@ -220,13 +172,13 @@ mod tests {
     fn what_is_written_is_read_to_the_last_bit() {
         let (key, layers, targets) = example();
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(matches!(read(folder.path(), &key, &layers), Found::Nothing));
+        assert!(matches!(read(folder.path(), &key, &layers), Lookup::Miss));
         write(folder.path(), &key, &targets).expect("written");
-        let Found::Targets(found) = read(folder.path(), &key, &layers) else { panic!("not found") };
+        let Lookup::Hit(found) = read(folder.path(), &key, &layers) else { panic!("not found") };
         assert_eq!(values(&found), values(&targets));
         let other = Key::new("00ff", (640, 481), &layers, Pooling::Max, "test");
         assert!(
-            matches!(read(folder.path(), &other, &layers), Found::Nothing),
+            matches!(read(folder.path(), &other, &layers), Lookup::Miss),
             "another size is another file"
         );
     }
@@ -236,11 +188,11 @@ mod tests {
         let (key, layers, targets) = example();
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), &key, &targets).expect("written");
-        let path = folder.path().join(key.file_name());
+        let path = key.path(folder.path());
         let whole = std::fs::read(&path).expect("bytes");
         let damaged = |bytes: &[u8]| {
             std::fs::write(&path, bytes).expect("written");
-            matches!(read(folder.path(), &key, &layers), Found::Damaged(..))
+            matches!(read(folder.path(), &key, &layers), Lookup::Unusable(_))
         };
         for length in [0, 5, 17, 30, 83, whole.len() / 2, whole.len() - 1] {
             assert!(damaged(&whole[..length]), "cut at {length}");
@@ -250,9 +202,10 @@ mod tests {
             bytes[at] ^= 0x10;
             assert!(damaged(&bytes), "a bit of byte {at}");
         }
-        // ImageStatistics, but another painting's: as when files were renamed.
+        assert!(damaged(b"impasto-targets 1\nan earlier format"));
+        // Whole, but another style image's: as when files were renamed.
         let other = Key::new("ee", (640, 480), &layers, Pooling::Max, "test");
         write(folder.path(), &other, &targets).expect("written");
-        assert!(damaged(&std::fs::read(folder.path().join(other.file_name())).expect("bytes")));
+        assert!(damaged(&std::fs::read(other.path(folder.path())).expect("bytes")));
     }
 }

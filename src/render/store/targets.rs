@@ -5,7 +5,7 @@
 //! image's file.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,15 +13,17 @@ use candle_core::{Device, Tensor};
 
 use crate::config::Style;
 use crate::event::{Event, TargetOrigin, Watcher};
+use crate::files::Digests;
 use crate::image::{self, Limits, Picture};
 use crate::network::{Layer, Margins, Moments, Network, NetworkError};
-use crate::objective::{StyleTargets, TapStatistics};
+use crate::objective::{Spec, StyleTargets, TapStatistics, size_at};
 use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
 use crate::render::store::scaled::Scaled;
-use crate::render::store::target_file::{self, Found, Key};
+use crate::render::store::target_file::{self, Key, Lookup};
+use crate::render::store::unchanged::refuse_changed;
 use crate::render::tiles::halving::with_halving;
 use crate::render::tiles::source::PixelSource;
 use crate::render::tiles::sweeps::TileSweeps;
@@ -31,46 +33,56 @@ use crate::tiling::Pixels;
 #[derive(Default)]
 pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
-    /// SHA-256 of the style images' files.
-    contents: HashMap<PathBuf, String>,
+    /// What the style images have to stay like.
+    digests: Digests,
 }
 
 impl TargetStore {
-    /// Nothing computed yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing computed yet; a style image has the bytes of its digest, if that is known.
+    pub fn new(digests: &Digests) -> Self {
+        Self { digests: digests.clone(), ..Self::default() }
     }
 
-    /// The blend of the statistics of the job's style images for a canvas of `size` (width, height)
-    /// px. Each is swept with its long side at the canvas's long side times its `scale`.
+    /// The blend of the statistics of the job's style images under the loss `spec`, for a canvas of
+    /// `size` (width, height) px: for each octave of that loss with the long side at the octave's
+    /// long side times the style's `scale`.
     ///
     /// # Errors
     /// When a style image cannot be read or is too small for a tap, or the device fails. A cache that
     /// cannot be used is no error: the listener is warned, and the statistics are computed.
     pub fn blend(
         &mut self,
-        job: &Job,
+        (job, spec): (&Job, &Spec),
         size: (usize, usize),
         engine: &Engine,
         network: &dyn Network,
         limits: &Limits,
         watcher: &mut Watcher<'_>,
     ) -> Result<StyleTargets, RenderError> {
-        let mut parts = Vec::new();
-        for style in &job.settings.styles {
-            let request = TargetRequest {
-                job,
-                style,
-                long: size.0.max(size.1) as f64 * style.scale,
-                engine,
-                network,
-                limits,
-            };
-            parts.push((style.weight, self.one(&request, watcher)?));
+        let mut blend = StyleTargets::default();
+        for (octave, part) in spec.by_octave().into_iter().enumerate() {
+            let (layers, size) = (part.styles(), size_at(size, octave));
+            if layers.is_empty() {
+                continue;
+            }
+            let mut parts = Vec::new();
+            for style in &job.settings.styles {
+                let request = TargetRequest {
+                    job,
+                    style,
+                    layers: &layers,
+                    long: size.0.max(size.1) as f64 * style.scale,
+                    engine,
+                    network,
+                    limits,
+                };
+                parts.push((style.weight, self.one(&request, watcher)?));
+            }
+            let parts: Vec<(f64, &StyleTargets)> =
+                parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
+            blend.taps.extend(StyleTargets::blend(&parts)?.taps);
         }
-        let parts: Vec<(f64, &StyleTargets)> =
-            parts.iter().map(|(weight, targets)| (*weight, targets.as_ref())).collect();
-        Ok(StyleTargets::blend(&parts)?)
+        Ok(blend)
     }
 
     /// One style image's statistics: from memory, from disk, or computed.
@@ -80,14 +92,14 @@ impl TargetStore {
         watcher: &mut Watcher<'_>,
     ) -> Result<Arc<StyleTargets>, RenderError> {
         let started = Instant::now();
-        let TargetRequest { job, style, engine, .. } = request;
-        let layers: Vec<Layer> = job.spec.style_taps().map(|(layer, _)| layer).collect();
+        let TargetRequest { job, style, layers, engine, .. } = request;
         let probe = image::probe(&style.image)?;
-        let size = style_size((probe.width, probe.height), request.long, &layers);
+        let size = style_size((probe.width, probe.height), request.long, layers);
+        let failed = |source| image::Error::Read { path: style.image.clone(), source };
         let key = Key::new(
-            self.content(&style.image)?,
+            self.digests.of(&style.image).map_err(failed)?,
             size,
-            &layers,
+            layers,
             job.spec.pooling,
             &engine.identity(),
         );
@@ -96,8 +108,9 @@ impl TargetStore {
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
+                let digests = &self.digests;
                 let (targets, origin) =
-                    request.cached_or_computed(&directory, &key, size, &layers, watcher)?;
+                    request.cached_or_computed(&directory, &key, size, digests, watcher)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -105,7 +118,7 @@ impl TargetStore {
         };
         let seconds = started.elapsed().as_secs_f64();
         watcher.listener.on_event(&Event::Targets {
-            style: style.image.clone(),
+            style: job.home.id(&style.image),
             width: size.0,
             height: size.1,
             origin,
@@ -113,21 +126,14 @@ impl TargetStore {
         });
         Ok(targets)
     }
-
-    fn content(&mut self, path: &Path) -> Result<&str, RenderError> {
-        if !self.contents.contains_key(path) {
-            let failed = |source| image::Error::Read { path: path.into(), source };
-            let digits = target_file::sha256_of(path).map_err(failed)?;
-            self.contents.insert(path.into(), digits);
-        }
-        Ok(&self.contents[path])
-    }
 }
 
 /// What is asked of the store.
 struct TargetRequest<'a> {
     job: &'a Job,
     style: &'a Style,
+    /// The taps.
+    layers: &'a [Layer],
     /// The style image's long side, px.
     long: f64,
     engine: &'a Engine,
@@ -141,23 +147,22 @@ impl TargetRequest<'_> {
         directory: &Path,
         key: &Key,
         size: (usize, usize),
-        layers: &[Layer],
+        digests: &Digests,
         watcher: &mut Watcher<'_>,
     ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
+        let layers = self.layers;
         match target_file::read(directory, key, layers) {
-            Found::Targets(targets) => return Ok((targets, TargetOrigin::Cached)),
-            Found::Nothing => {}
-            Found::Damaged(path, reason) => {
-                let message = format!(
-                    "{} is not used: {reason}; its statistics are computed again",
-                    path.display()
-                );
+            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
+            Lookup::Miss => {}
+            Lookup::Unusable(reason) => {
+                let message = format!("{reason}; the style's statistics are computed again");
                 watcher.listener.on_event(&Event::Warning { message });
             }
         }
         let mut core = STYLE_CORE;
         let targets = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
+            refuse_changed(&self.style.image, digests)?;
             let pixels: &dyn Pixels = &Scaled::new(&picture, size);
             let workers = WorkerPool::single(Some(self.network));
             let workers = workers.watching(watcher.cancellation.clone());
@@ -237,7 +242,8 @@ fn targets_of(
     }
     let margins = Margins::exact(layers.iter().copied());
     let sweeps = TileSweeps::forward_only(workers, size, layers.to_vec(), margins);
-    let (sums, _) = with_halving(core, |core| sweeps.statistics(source, core, 0))?;
+    let (sums, _) =
+        with_halving(core, sweeps.workers(), |core| sweeps.statistics(source, core, 0))?;
     let statistics = |(layer, moments): (&Layer, &Moments)| {
         let moments = moments.clone().to_device(&Device::Cpu)?;
         Ok((*layer, TapStatistics::from_moments(&moments)?))

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
+use crate::memory::{self, NoMemory};
 use crate::tensor::HostView;
 use crate::tiling::{Grid, Tile};
 
@@ -17,17 +18,22 @@ pub(super) enum Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(grid: Grid, device: Device) -> Self {
-        match device {
+    pub(super) fn new(grid: Grid, device: Device) -> Result<Self, NoMemory> {
+        Ok(match device {
             Device::Cpu => {
-                Assembly::Host { grid, values: vec![0f32; 3 * grid.width * grid.height] }
+                Assembly::Host { grid, values: memory::zeros(3 * grid.width * grid.height)? }
             }
             device => Assembly::Device { grid, device, cores: vec![None; grid.count()] },
-        }
+        })
     }
 
     /// Takes the core's part of a region's gradient, float32 `[3, h, w]`.
-    pub(super) fn put(&mut self, tile: &Tile, region: Rect, part: &Tensor) -> Result<()> {
+    pub(super) fn put(
+        &mut self,
+        tile: &Tile,
+        region: Rect,
+        part: &Tensor,
+    ) -> candle_core::Result<()> {
         let inside = tile.core.relative_to(&region);
         match self {
             Assembly::Host { grid, values } => {
@@ -47,7 +53,7 @@ impl Assembly {
     }
 
     /// `[3, H, W]`.
-    pub(super) fn finish(self) -> Result<Tensor> {
+    pub(super) fn finish(self) -> candle_core::Result<Tensor> {
         match self {
             Assembly::Host { grid, values } => {
                 Tensor::from_vec(values, (3, grid.height, grid.width), &Device::Cpu)
@@ -57,8 +63,10 @@ impl Assembly {
                 for (index, core) in cores.into_iter().enumerate() {
                     rows.entry(grid.tile(index).core.top).or_default().extend(core);
                 }
-                let rows: Vec<Tensor> =
-                    rows.into_values().map(|row| Tensor::cat(&row, 2)).collect::<Result<_>>()?;
+                let rows: Vec<Tensor> = rows
+                    .into_values()
+                    .map(|row| Tensor::cat(&row, 2))
+                    .collect::<candle_core::Result<_>>()?;
                 Tensor::cat(&rows, 1)
             }
         }

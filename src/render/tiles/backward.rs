@@ -47,7 +47,7 @@ impl TileSweeps<'_> {
                 done => return Ok(done?.to_device(&canvas.device())?),
             }
         }
-        let mut gradient = Assembly::new(grid, canvas.device());
+        let mut gradient = Assembly::new(grid, canvas.device())?;
         let mut paste = |index: usize, part: Tensor| {
             let tile = grid.tile(index);
             gradient.put(&tile, self.region(&tile), &part)?;

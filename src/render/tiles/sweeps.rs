@@ -138,6 +138,40 @@ impl<'a> TileSweeps<'a> {
         }
     }
 
+    /// The mean squares of a content image's features at `layers`, in tiles of `core` px.
+    ///
+    /// # Errors
+    /// When the image cannot be read or the device fails.
+    pub(crate) fn content_squares(
+        &self,
+        content: &dyn PixelSource,
+        layers: &[Layer],
+        core: usize,
+    ) -> Result<BTreeMap<Layer, f64>, RenderError> {
+        let (mut sums, grid) = (BTreeMap::<Layer, (f64, f64)>::new(), self.grid(core));
+        if layers.is_empty() || !self.workers.has_network() {
+            return Ok(BTreeMap::new());
+        }
+        let work = |network: Option<&dyn Network>, _, index| {
+            let tile = grid.tile(index);
+            let features = self.features_of(required(network), content, layers, &tile)?;
+            let squares = features.map(|features| {
+                let features = features?;
+                let values: usize = features.shape().iter().product();
+                Ok((features.layer(), features.square_sum()?, values as f64))
+            });
+            Ok(squares.collect::<Result<Vec<_>, NetworkError>>()?)
+        };
+        self.workers.each(Queue::Shared(grid.count()), work, |_, tile| {
+            for (layer, squares, values) in tile {
+                let sum = sums.entry(layer).or_default();
+                *sum = (sum.0 + squares, sum.1 + values);
+            }
+            Ok(())
+        })?;
+        Ok(sums.into_iter().map(|(layer, (squares, values))| (layer, squares / values)).collect())
+    }
+
     /// The forward sweep over `canvas` in tiles of `core` px: sums over the whole image, and the
     /// passes of the last tiles, at most `keep` (and at least the one that a single worker has in
     /// its hands anyway).
