@@ -54,7 +54,7 @@ if [ "${POSTER:-yes}" = yes ]; then
   (while sleep 0.5; do nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits; done) > "$out/memory.csv" 2>/dev/null &
   sampler=$!
   began=$(date +%s)
-  # Stopped in time it leaves the picture so far, and the next call goes on.
+  # Stopped in time it leaves the picture so far, and the next call resumes.
   timeout --signal=INT $((60 * ${MINUTES:-4})) "$bin" run "${poster[@]}" --json > "$out/poster.jsonl" 2>>"$out/log.txt"
   echo "exit code $?, $(($(date +%s) - began)) s, $(sort -n "$out/memory.csv" | tail -1) MiB of the GPU at most" | tee -a "$out/log.txt"
   kill $sampler

@@ -8,7 +8,7 @@
 //! The content and the start are enlarged from file to file; the whole is measured, TILES (default
 //! 2) are visited with the planner's sizes for a budget of GIB and two evaluations each,
 //! the others stay as they are; then all tiles are blended into the next canvas and the picture is
-//! shrunk to 1024 px. After each stage the most memory so far is told (VmHWM).
+//! shrunk to 1024 px. After each stage the most memory so far is printed (VmHWM).
 
 use std::path::Path;
 use std::time::Instant;

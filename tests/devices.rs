@@ -107,7 +107,7 @@ fn what_a_device_leaves_behind_is_computed_by_the_others() {
                             .all(|lost| lost.reason.contains("CUDA_ERROR") && lost.left > 0),
                     "{lost:?}"
                 );
-                assert!(workers.take_lost().is_empty(), "news is told once");
+                assert!(workers.take_lost().is_empty(), "news is reported once");
                 broke += lost.len();
             }
         }

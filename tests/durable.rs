@@ -94,7 +94,7 @@ impl Place {
         ))
     }
 
-    /// Runs to the end and returns what was told.
+    /// Runs to the end and returns what was reported.
     fn finish(&self, engine: &mut Engine) -> Vec<Event> {
         let mut events = vec![];
         let summary = self.run(engine, &[], &mut |event, _| events.push(event.clone())).unwrap();
@@ -186,16 +186,16 @@ fn a_stop_after_any_event_changes_no_byte() {
         let (expected, events) = undisturbed(1, more);
         for after in 0..events {
             let place = Place::new(1, more);
-            let mut told = 0;
+            let mut reported = 0;
             place
                 .run(&mut engine, &[], &mut |_, stop| {
-                    if told == after {
+                    if reported == after {
                         stop.cancel();
                     }
-                    told += 1;
+                    reported += 1;
                 })
                 .unwrap();
-            if told < events || place.pictures() != expected {
+            if reported < events || place.pictures() != expected {
                 place.finish(&mut engine);
             }
             assert_eq!(place.pictures(), expected, "{name}, stopped after event {after}");
@@ -211,15 +211,15 @@ fn a_death_after_any_event_changes_no_byte() {
         let (expected, events) = undisturbed(2, more);
         for after in 0..events {
             let place = Place::new(2, more);
-            let mut told = 0;
+            let mut reported = 0;
             let died = catch_unwind(AssertUnwindSafe(|| {
                 place.run(&mut engine, &[], &mut |_, _| {
-                    assert!(told != after, "an injected death");
-                    told += 1;
+                    assert!(reported != after, "an injected death");
+                    reported += 1;
                 })
             }));
             assert!(died.is_err(), "{name}, event {after}");
-            // Nothing may be finished anew: what was recorded as finished stays as it is.
+            // Nothing may be finished a second time: what was recorded as finished stays as it is.
             place.finish(&mut engine);
             assert_eq!(place.pictures(), expected, "{name}, died after event {after}");
         }
@@ -285,11 +285,11 @@ fn a_damaged_checkpoint_is_seen_and_an_older_one_used() {
                 file % 6
             );
         }
-        // All of them at once: the picture is begun again, and whoever listens is told.
+        // All of them at once: the picture starts again, and the listener hears of it.
         let place = stopped();
         place.checkpoint_files().iter().for_each(|path| damage(path, 3));
-        let told = place.finish(&mut engine);
-        assert!(told.iter().any(|event| matches!(event, Event::Warning { message } if message.contains("cannot be used"))), "{told:?}");
+        let reported = place.finish(&mut engine);
+        assert!(reported.iter().any(|event| matches!(event, Event::Warning { message } if message.contains("cannot be used"))), "{reported:?}");
         assert_eq!(place.pictures(), expected, "{name}, all damaged");
     }
 }
@@ -340,7 +340,7 @@ fn a_checkpoint_that_cannot_be_read_ends_the_run_and_nothing_is_lost() {
                         && words.contains("the checkpoints are kept"),
                     "{words}"
                 );
-                // A level in rounds has made its first canvases anew by then.
+                // A level in rounds has made its first canvases again by then.
                 let after = kept(&place);
                 let all = before.iter().all(|file| after.contains(file));
                 assert!(all && path.is_dir(), "{name}, {}", path.display());

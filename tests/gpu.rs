@@ -132,7 +132,7 @@ fn a_gpu_computes_what_the_cpu_does() {
             }
         }
         let exact = network(&gpu, &weights, pooling, Precision::Float32);
-        // Labelled fast modes: their errors are told, and bounded loosely.
+        // Labelled fast modes: their errors are printed, and bounded loosely.
         let spec = Spec { pooling, ..Spec::spst() };
         let wanted = evaluate(&exact, &spec, None);
         for (precision, bound) in [(Precision::Tf32, 0.05), (Precision::Bfloat16, 0.3)] {

@@ -55,7 +55,7 @@ pub enum Command {
     Run(RunArguments),
     /// Show what a run would do, without doing it.
     Plan(PlanArguments),
-    /// Show how far a run is, while it goes on and after.
+    /// Show how far a run is, while it runs and after.
     Status(StatusArguments),
     /// Compute the losses of a picture, layer by layer.
     Score(ScoreArguments),

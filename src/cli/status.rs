@@ -58,7 +58,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
 #[serde(rename_all = "kebab-case")]
 struct Status<'a> {
     directory: String,
-    begun: f64,
+    started: f64,
     /// The process that works on it, if one does.
     process: Option<u32>,
     host: Option<&'a str>,
@@ -98,7 +98,7 @@ impl<'a> Status<'a> {
         };
         Self {
             directory: path_text(&snapshot.directory),
-            begun: snapshot.begun,
+            started: snapshot.started,
             process: snapshot.owner.as_ref().map(|owner| owner.pid),
             host: snapshot.owner.as_ref().map(|owner| owner.host.as_str()),
             state: overall_state(snapshot),

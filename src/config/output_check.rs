@@ -100,7 +100,7 @@ impl<'a> Check<'a> {
                     .then(|| self.of_original(at, *kind, &original, origin));
             }
             if let Some((other, other_kind)) = self.claims.get(&key).copied() {
-                // What cannot be read is never painted, and stands in nobody's way.
+                // What cannot be read is never painted, and blocks no other picture.
                 if !self.is_readable(at) {
                     return None;
                 }

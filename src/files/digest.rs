@@ -8,7 +8,14 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes, 64 hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    sha256_of_parts([bytes])
+}
+
+/// The SHA-256 of bytes that come in parts, 64 hexadecimal digits.
+pub fn sha256_of_parts(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut hash = Sha256::new();
+    parts.into_iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
 }
 
 /// The SHA-256 of a file's bytes, 64 hexadecimal digits. Memory does not grow with the file.
@@ -29,7 +36,7 @@ pub fn sha256_of_file(path: &Path) -> io::Result<String> {
 }
 
 /// Two hexadecimal digits for each byte.
-pub fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -20,7 +20,7 @@ mod probe;
 mod temporary;
 
 pub use atomic::{AtomicFile, Overwrite, write};
-pub use digest::{hex, sha256, sha256_of_file};
+pub use digest::{sha256, sha256_of_file, sha256_of_parts};
 pub use digests::Digests;
 pub use directories::{create_directories, sync_directory, sync_tree, syncs_directories};
 pub use error::Error;

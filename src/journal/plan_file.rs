@@ -1,6 +1,6 @@
 //! The plan's file, `plan.json`: written once, when a run begins, and never again.
 //!
-//! An object with `format`, `program`, `begun` (seconds since 1970), `home` (the pipeline's folder
+//! An object with `format`, `program`, `started` (seconds since 1970), `home` (the pipeline's folder
 //! as seen from the run directory), `pipeline` (the pipeline's file name), `run` (the settings that
 //! all jobs share), `jobs` and `fingerprint`.
 //! Files are given by their identity ([`FileId`]).
@@ -31,7 +31,7 @@ pub(super) struct PlanFile {
     /// The program that began it.
     program: String,
     /// When it began, seconds since 1970.
-    pub(super) begun: f64,
+    pub(super) started: f64,
     /// The pipeline's folder as seen from the run directory.
     home: FileId,
     /// The pipeline's file name.
@@ -51,7 +51,7 @@ impl PlanFile {
         Self {
             format: FORMAT,
             program: format!("impasto {}", env!("CARGO_PKG_VERSION")),
-            begun: now(),
+            started: now(),
             home: Home::at(directory).id(home.as_path()),
             pipeline: plan.pipeline.file_name().map(name_text).unwrap_or_default(),
             run: json_of(&plan.run.listing(&home)),

@@ -31,7 +31,7 @@ pub struct RunSnapshot {
     /// Where they stand.
     pub status: RunStatus,
     /// When the run began, seconds since 1970.
-    pub begun: f64,
+    pub started: f64,
     /// The process that works in it now.
     pub owner: Option<Owner>,
 }
@@ -47,7 +47,7 @@ pub fn open(directory: &Path) -> Result<RunSnapshot, JournalError> {
     let no_run = || JournalError::NoRun { path: directory.into() };
     let plan = PlanFile::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
     let replay = log::read(&directory.join("events.jsonl"))?;
-    let (home, begun) = (plan.home(directory), plan.begun);
+    let (home, started) = (plan.home(directory), plan.started);
     let jobs = [plan.jobs, replay.added].concat();
     let mut status = replay.status;
     status.describe(&jobs);
@@ -59,7 +59,7 @@ pub fn open(directory: &Path) -> Result<RunSnapshot, JournalError> {
     };
     let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
     status.retain(|job| counts.contains(&job));
-    Ok(RunSnapshot { directory: directory.into(), home, jobs, status, begun, owner })
+    Ok(RunSnapshot { directory: directory.into(), home, jobs, status, started, owner })
 }
 
 /// A run directory that this process, and no other, may write.
@@ -106,7 +106,7 @@ impl LockedRun {
         fingerprint: Fingerprint,
         locking: Locking,
     ) -> Result<Self, JournalError> {
-        // While the older run is locked here nobody else begins one.
+        // While this process holds the older run's lock, no other process starts one.
         let newest = name.newest();
         let older =
             newest.map(|number| Lock::take(&name.directory(number), locking)).transpose()?;

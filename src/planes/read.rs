@@ -61,10 +61,10 @@ impl<T: Value> PlaneFile<T> {
         let label = String::from_utf8(label).map_err(|_| damaged("its label is not UTF-8"))?;
         let mut table = memory::zeros(4 * head.shape.height)?;
         read_exact(&file, path, &mut table, head.table_at())?;
-        let mut told = [0; 4];
-        read_exact(&file, path, &mut told, length - 4)?;
+        let mut stored = [0; 4];
+        read_exact(&file, path, &mut stored, length - 4)?;
         let seal = head.seal(&label, &table);
-        if told != seal.to_le_bytes() {
+        if stored != seal.to_le_bytes() {
             return Err(damaged("the checksum at its end is wrong"));
         }
         let table = table.as_chunks::<4>().0.iter().map(|crc| u32::from_le_bytes(*crc)).collect();

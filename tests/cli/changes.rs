@@ -1,4 +1,4 @@
-//! Files that are replaced while a run goes on.
+//! Files that are replaced during a run.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -22,7 +22,7 @@ fn folder() -> Folder {
 const KEYS: [&str; 6] =
     ["run", "pipeline.toml", "--set", "input.content=photos", "--set", "batch.parallel-jobs=1"];
 
-/// A run in which `change` happens when the first picture has begun.
+/// A run in which `change` happens when the first picture has started.
 fn run_with(folder: &Folder, change: impl FnOnce()) -> (Option<i32>, String) {
     let mut child = folder
         .process(&[&KEYS[..], &["--json", "--set", "pyramid.evaluations=[120]"]].concat())

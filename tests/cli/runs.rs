@@ -70,7 +70,7 @@ fn killed_at_random_times_it_ends_with_the_same_bytes() {
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
-            // The first line is told when the engine stands; a fifth of the deaths comes before.
+            // The first line is printed when the engine stands; a fifth of the deaths comes before.
             let mut said = BufReader::new(child.stderr.take().unwrap());
             if kills % 5 != 0 {
                 said.read_line(&mut String::new()).unwrap();

@@ -1,4 +1,4 @@
-//! What can be seen while a run goes on, and how it is stopped.
+//! What can be seen during a run, and how it is stopped.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

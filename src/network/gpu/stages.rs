@@ -46,7 +46,7 @@ impl Mark {
     }
 }
 
-/// Marks in order, each with the stage that ends at it; one without begins anew.
+/// Marks in order, each with the stage that ends at it; one without a stage starts the next.
 type Marks = Vec<(Option<&'static str>, Mark)>;
 
 /// Seconds by stage, while somebody wants to know.

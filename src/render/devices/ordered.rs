@@ -33,9 +33,9 @@ struct Dispatcher {
 
 struct State {
     queue: Queue,
-    /// The first index of a shared queue that nobody has begun.
+    /// The first index of a shared queue that no worker has started.
     next: usize,
-    /// What lost workers had begun.
+    /// What lost workers had started.
     returned: BTreeSet<usize>,
     /// How many indices are being worked on.
     in_work: usize,
@@ -285,10 +285,10 @@ mod tests {
 
     #[test]
     fn nobody_runs_far_ahead_of_the_slowest() {
-        let (begun, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (started, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let work = |_, index: usize| {
             let ahead =
-                begun.fetch_add(1, Ordering::SeqCst).saturating_sub(taken.load(Ordering::SeqCst));
+                started.fetch_add(1, Ordering::SeqCst).saturating_sub(taken.load(Ordering::SeqCst));
             if index == 0 {
                 std::thread::sleep(Duration::from_millis(40));
             }

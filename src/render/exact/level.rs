@@ -117,7 +117,7 @@ impl Climb {
         history: usize,
         home: &Device,
     ) -> Result<Self, RenderError> {
-        // The level's result is its best point, and the losses told at the end are that point's.
+        // The level's result is its best point, and the losses reported at the end are that point's.
         let at = match start {
             Start::Within(within) => {
                 Within { optimiser: within.optimiser.to_device(home)?, ..within }
