@@ -49,7 +49,7 @@ fn on_the_cpu(
     let fixed = peak_memory();
     let begin = || network.reset_profile();
     let seconds = pool.install(|| seconds(&network, spec, arguments, &begin))?;
-    let result = Measured { seconds, fixed, peak: peak_memory(), threads, isa, precision };
+    let result = Measurement { seconds, fixed, peak: peak_memory(), threads, isa, precision };
     if arguments.json {
         result.print_json(arguments)
     } else {
@@ -121,7 +121,7 @@ fn on_a_gpu(
     Ok(Exit::Done)
 }
 
-struct Measured {
+struct Measurement {
     seconds: Vec<f64>,
     fixed: Option<u64>,
     peak: Option<u64>,
@@ -205,7 +205,7 @@ fn forward(
         .collect()
 }
 
-impl Measured {
+impl Measurement {
     fn median(&self) -> f64 {
         median(&self.seconds)
     }

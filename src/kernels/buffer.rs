@@ -296,14 +296,14 @@ impl<T: Plain> Drop for Store<T> {
 
 /// A pointer that the workers of one stage share. Each stage says why its workers never write the
 /// same place.
-pub(crate) struct Shared<T>(pub(crate) *mut T);
-impl<T> Clone for Shared<T> {
+pub(crate) struct SharedPointer<T>(pub(crate) *mut T);
+impl<T> Clone for SharedPointer<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T> Copy for Shared<T> {}
+impl<T> Copy for SharedPointer<T> {}
 // SAFETY: only a pointer; every use of it is an unsafe block of its own.
-unsafe impl<T> Send for Shared<T> {}
+unsafe impl<T> Send for SharedPointer<T> {}
 // SAFETY: as above.
-unsafe impl<T> Sync for Shared<T> {}
+unsafe impl<T> Sync for SharedPointer<T> {}

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::{BufferCache, Shared, Store};
+use super::buffer::{BufferCache, SharedPointer, Store};
 use super::isa::Isa;
 use super::map::CHANNEL_BLOCK;
 use super::product::Panels;
@@ -40,13 +40,13 @@ const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
 
 /// How the transformed inputs are stored.
-pub(crate) trait Stored: Copy {
+pub(crate) trait StoredValue: Copy {
     /// # Safety
     /// `p` must be writable for `LANES` values.
     unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::F);
 }
 
-impl Stored for f32 {
+impl StoredValue for f32 {
     #[inline(always)]
     unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::F) {
         // SAFETY: the caller's.
@@ -55,7 +55,7 @@ impl Stored for f32 {
 }
 
 /// The bits of a bfloat16.
-impl Stored for u16 {
+impl StoredValue for u16 {
     #[inline(always)]
     unsafe fn store<S: Simd>(s: S, p: *mut u16, v: S::F) {
         // SAFETY: the caller's.
@@ -125,7 +125,7 @@ unsafe fn from_points<S: Simd, const HALF: usize>(s: S, m: [S::F; 6]) -> [S::F; 
 /// # Safety
 /// `source` must be readable and `target` writable at those places.
 #[inline(always)]
-pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(
+pub(crate) unsafe fn transform_input<S: Simd, T: StoredValue>(
     s: S,
     source: *const f32,
     row: usize,
@@ -148,7 +148,7 @@ pub(crate) unsafe fn transform_input<S: Simd, T: Stored>(
 /// As [`transform_input`].
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Rows become columns: indices say it best.
-unsafe fn half_input<S: Simd, T: Stored, const HALF: usize>(
+unsafe fn half_input<S: Simd, T: StoredValue, const HALF: usize>(
     s: S,
     source: *const f32,
     row: usize,
@@ -323,7 +323,7 @@ impl Filters {
         let data = if bfloat16 {
             assert!(isa.has_bfloat16(), "bfloat16 products need their instructions");
             let mut data = cache.take::<u16>(length)?;
-            let target = Shared(data.as_mut_ptr());
+            let target = SharedPointer(data.as_mut_ptr());
             let place = |k: usize, n: usize| panels.at_pair(k, n);
             fill(&panels, layer, direction, scale, (target, place), |value| {
                 half::bf16::from_f64(value).to_bits()
@@ -331,7 +331,7 @@ impl Filters {
             Data::Bfloat16(data)
         } else {
             let mut data = cache.take::<f32>(length)?;
-            let target = Shared(data.as_mut_ptr());
+            let target = SharedPointer(data.as_mut_ptr());
             fill(&panels, layer, direction, scale, (target, |k, n| panels.at(k, n)), |value| {
                 value as f32
             });
@@ -366,7 +366,7 @@ fn fill<T: Copy + Send + Sync>(
     layer: Layer3x3,
     direction: Direction,
     scale: f64,
-    (target, place): (Shared<T>, impl Fn(usize, usize) -> usize + Sync),
+    (target, place): (SharedPointer<T>, impl Fn(usize, usize) -> usize + Sync),
     round: impl Fn(f64) -> T + Sync,
 ) {
     let plane = panels.length();

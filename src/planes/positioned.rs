@@ -5,7 +5,7 @@ use std::io;
 
 /// A file that is read at places.
 #[derive(Debug)]
-pub(super) struct Positioned {
+pub(super) struct PositionedFile {
     #[cfg(unix)]
     file: File,
     #[cfg(not(unix))]
@@ -13,7 +13,7 @@ pub(super) struct Positioned {
 }
 
 #[cfg(unix)]
-impl Positioned {
+impl PositionedFile {
     pub(super) fn new(file: File) -> Self {
         Self { file }
     }
@@ -24,7 +24,7 @@ impl Positioned {
 }
 
 #[cfg(not(unix))]
-impl Positioned {
+impl PositionedFile {
     pub(super) fn new(file: File) -> Self {
         Self { file: std::sync::Mutex::new(file) }
     }

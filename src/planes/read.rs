@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::PlaneError;
 use super::head::{Head, HeadError, LENGTH, Shape};
-use super::positioned::Positioned;
+use super::positioned::PositionedFile;
 use super::value::Value;
 use crate::geometry::Rect;
 use crate::memory;
@@ -19,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 /// Planes in a file. Workers share it; memory is bounded by what is read at once.
 #[derive(Debug)]
 pub struct PlaneFile<T = f32> {
-    file: Positioned,
+    file: PositionedFile,
     path: PathBuf,
     head: Head,
     label: String,
@@ -38,7 +38,7 @@ impl<T: Value> PlaneFile<T> {
     pub fn open(path: &Path) -> Result<Self, PlaneError> {
         let file = File::open(path).map_err(PlaneError::io("open", path))?;
         let length = file.metadata().map_err(PlaneError::io("open", path))?.len();
-        let file = Positioned::new(file);
+        let file = PositionedFile::new(file);
         let damaged = |reason: &str| PlaneError::damaged(path, reason);
         let mut first = vec![0; LENGTH.min(usize::try_from(length).unwrap_or(LENGTH))];
         read_exact(&file, path, &mut first, 0)?;
@@ -172,7 +172,7 @@ impl<T: Value> PlaneFile<T> {
 }
 
 fn read_exact(
-    file: &Positioned,
+    file: &PositionedFile,
     path: &Path,
     buffer: &mut [u8],
     offset: u64,

@@ -268,5 +268,5 @@ fn the_settings_to_build_on_are_sound() {
         assert_eq!(config.variants.len(), 1);
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }

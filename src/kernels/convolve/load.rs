@@ -4,7 +4,7 @@ use super::super::first::{FirstConvolution, Pixels};
 use super::super::isa::Kernel;
 use super::super::map::{CHANNEL_BLOCK, Shape};
 use super::super::simd::Simd;
-use super::super::winograd::{Data, Filters, Stored, transform_input};
+use super::super::winograd::{Data, Filters, StoredValue, transform_input};
 use super::cut::{Scratch, Segment};
 use super::{Convolution, RUN, Source};
 
@@ -27,7 +27,7 @@ impl Convolution<'_> {
         }
     }
 
-    fn load_as<T: Stored>(
+    fn load_as<T: StoredValue>(
         &self,
         source: &Source,
         filters: &Filters,
@@ -157,7 +157,7 @@ struct Load<T> {
     k_blocks: usize,
 }
 
-impl<T: Stored> Kernel for Load<T> {
+impl<T: StoredValue> Kernel for Load<T> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self, s: S) {
@@ -297,7 +297,7 @@ struct Patches<T> {
     k_blocks: usize,
 }
 
-impl<T: Stored> Kernel for Patches<T> {
+impl<T: StoredValue> Kernel for Patches<T> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self, s: S) {

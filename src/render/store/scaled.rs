@@ -12,14 +12,14 @@ const REACH: f64 = 3.0;
 /// A picture seen at another size, in linear light as photographs are. Nothing is kept: what
 /// [`Pixels::read`] gives is made from the picture's pixels there, so that a large print needs no
 /// large copy of its painting.
-pub struct Scaled<'a> {
+pub struct ScaledPicture<'a> {
     /// Planes of `from` px.
     pixels: &'a [f32],
     from: (usize, usize),
     size: (usize, usize),
 }
 
-impl<'a> Scaled<'a> {
+impl<'a> ScaledPicture<'a> {
     /// `picture` at `size` (width, height) px.
     pub fn new(picture: &'a Picture, size: (usize, usize)) -> Self {
         let from = (picture.width as usize, picture.height as usize);
@@ -49,7 +49,7 @@ impl Span {
     }
 }
 
-impl Pixels for Scaled<'_> {
+impl Pixels for ScaledPicture<'_> {
     fn size(&self) -> (usize, usize) {
         self.size
     }
@@ -99,7 +99,7 @@ mod tests {
                 (0..3 * from.0 * from.1).map(|i| noise.uniform(i as u64)).collect();
             let size = |(w, h): (usize, usize)| (w as u32, h as u32);
             let whole = image::resize(&pixels, size(from), size(to), Light::Linear);
-            let scaled = Scaled { pixels: &pixels, from, size: to };
+            let scaled = ScaledPicture { pixels: &pixels, from, size: to };
             let whole = Planes::new(to, &whole).unwrap();
             for rect in [
                 Rect { left: 0, top: 0, width: 33, height: 20 },

@@ -21,7 +21,7 @@ use crate::plan::{Job, STYLE_CORE, targets_directory};
 use crate::render::devices::engine::Engine;
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
-use crate::render::store::scaled::Scaled;
+use crate::render::store::scaled::ScaledPicture;
 use crate::render::store::target_file::{self, Key, Lookup};
 use crate::render::store::unchanged::refuse_changed;
 use crate::render::tiles::halving::with_halving;
@@ -163,7 +163,7 @@ impl TargetRequest<'_> {
         let targets = self.engine.install(|| {
             let picture = image::decode(&self.style.image, self.limits)?;
             refuse_changed(&self.style.image, digests)?;
-            let pixels: &dyn Pixels = &Scaled::new(&picture, size);
+            let pixels: &dyn Pixels = &ScaledPicture::new(&picture, size);
             let workers = WorkerPool::single(Some(self.network));
             let workers = workers.watching(watcher.cancellation.clone());
             targets_of(&pixels, size, &mut core, layers, workers)
@@ -207,7 +207,7 @@ pub fn style_targets(
     layers: &[Layer],
     network: &dyn Network,
 ) -> Result<StyleTargets, RenderError> {
-    let pixels: &dyn Pixels = &Scaled::new(picture, size);
+    let pixels: &dyn Pixels = &ScaledPicture::new(picture, size);
     let workers = WorkerPool::single(Some(network));
     targets_of(&pixels, size, &mut STYLE_CORE.clone(), layers, workers)
 }
