@@ -11,12 +11,7 @@ use crate::event::CancellationToken;
 /// # Errors
 /// When the system refuses a handler.
 pub fn watch(cancellation: &CancellationToken) -> std::io::Result<()> {
-    let mut signals = vec![SIGINT, SIGTERM];
-    #[cfg(unix)]
-    if !ignores_hangup() {
-        signals.push(signal_hook::consts::SIGHUP);
-    }
-    for signal in signals {
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup()) {
         signal_hook::flag::register_conditional_shutdown(
             signal,
             i32::from(Exit::Interrupted.code()),
@@ -25,6 +20,17 @@ pub fn watch(cancellation: &CancellationToken) -> std::io::Result<()> {
         signal_hook::flag::register(signal, cancellation.flag())?;
     }
     Ok(())
+}
+
+/// The signal of a terminal that is closed, where there is one and the program is to stop for it.
+#[cfg(unix)]
+fn hangup() -> Option<i32> {
+    (!ignores_hangup()).then_some(signal_hook::consts::SIGHUP)
+}
+
+#[cfg(not(unix))]
+fn hangup() -> Option<i32> {
+    None
 }
 
 /// Whether the program was started to survive its terminal, as `nohup` does. Where the system does

@@ -129,15 +129,12 @@ fn kibibytes(path: &str, name: &str) -> Option<u64> {
 /// The limits that the system tells, each with the bytes that it leaves.
 #[cfg(not(target_os = "linux"))]
 fn limits(_: usize) -> Vec<(MemoryLimit, u64)> {
-    let mut limits = Vec::new();
-    let memory = sysinfo::MemoryRefreshKind::nothing().with_ram();
-    let mut system = sysinfo::System::new();
-    system.refresh_memory_specifics(memory);
-    match system.available_memory() {
-        0 => {}
-        bytes => limits.push((MemoryLimit::Available, bytes)),
-    }
-    limits
+    let available = || {
+        let mut system = sysinfo::System::new().ok()?;
+        system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
+        Some(system.available_memory()).filter(|bytes| *bytes > 0)
+    };
+    available().map(|bytes| (MemoryLimit::Available, bytes)).into_iter().collect()
 }
 
 #[cfg(test)]
