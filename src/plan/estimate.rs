@@ -6,11 +6,11 @@
 
 use serde::Serialize;
 
-use super::footprint::margins;
 use super::levels::{Execution, Level, Visits};
+use super::octave_work::OctaveWork;
 use super::{Job, Plan};
 use crate::geometry::Rect;
-use crate::network::{Areas, Layer, Margins};
+use crate::network::Areas;
 use crate::objective::{Spec, size_at};
 use crate::tiling::{Grid, Layout};
 
@@ -28,7 +28,7 @@ pub struct Speed {
 
 impl Speed {
     /// A sweep back.
-    fn backward(&self) -> f64 {
+    pub(super) fn backward(&self) -> f64 {
         (self.evaluation - self.forward).max(0.0)
     }
 }
@@ -136,79 +136,6 @@ fn of_level(job: &Job, (number, level): (usize, &Level), speed: &Speed) -> Level
     }
 }
 
-/// The part of a level's loss that sees the canvas at one size.
-struct OctaveWork {
-    /// How often the canvas is halved.
-    octave: usize,
-    /// Width and height of the canvas, px.
-    size: (usize, usize),
-    deepest: Option<Layer>,
-    /// Work of a pixel as a part of what a pixel of the whole loss takes, whose speed is known.
-    share: f64,
-    margins: Margins,
-    taps: Vec<Layer>,
-}
-
-impl OctaveWork {
-    fn new(job: &Job, spec: Spec, size: (usize, usize), octave: usize) -> Self {
-        let (deepest, of) = (spec.deepest(), job.spec.deepest());
-        let share = deepest.zip(of).map_or(0.0, |(deepest, of)| Areas::share(deepest, of));
-        let (size, margins) = (size_at(size, octave), margins(&job.settings, &spec));
-        Self { octave, size, deepest, share, margins, taps: spec.taps().collect() }
-    }
-
-    /// Megapixels of the whole loss that a sweep over a region is as much work as, forward and back,
-    /// for features that count on `core` and the gradient at `wanted`.
-    fn swept(&self, region: Rect, core: Rect, wanted: Rect, bitwise: bool) -> (f64, f64) {
-        let Some(deepest) = self.deepest else { return (0.0, 0.0) };
-        let inside = |rect: Rect| if rect.area() == 0 { rect } else { rect.relative_to(&region) };
-        let size = (region.width, region.height);
-        let (ahead, back) =
-            Areas::new(deepest, size, inside(core), Some(inside(wanted)), bitwise).swept();
-        (1e-6 * ahead * self.share, 1e-6 * back * self.share)
-    }
-
-    /// Seconds of sweeping the content once, and of an evaluation in exact mode.
-    fn exact(&self, core: usize, keep: usize, speed: &Speed) -> (f64, f64) {
-        let (width, height) = self.size;
-        let grid = Grid::new(width, height, core);
-        let (reach, bitwise) = (self.margins.gradient, self.margins.bitwise);
-        let tiles = || grid.tiles().map(|tile| (tile.core, tile.region(reach, width, height)));
-        let swept = |(core, region): (Rect, Rect)| self.swept(region, core, core, bitwise);
-        let (ahead, back) = tiles().map(swept).fold((0.0, 0.0), sum);
-        // One tile runs forward once; several run forward for the statistics and, but for those that
-        // are kept, again over the same regions for the gradient.
-        let again = if grid.count() == 1 {
-            0.0
-        } else {
-            1.0 - keep.min(grid.count()) as f64 / grid.count() as f64
-        };
-        let swept = |(core, region): (Rect, Rect)| self.swept(region, core, NOWHERE, bitwise);
-        let (content, _) = tiles().map(swept).fold((0.0, 0.0), sum);
-        let evaluation = ahead * (1.0 + again) * speed.forward + back * speed.backward();
-        (content * speed.forward, evaluation)
-    }
-
-    /// Seconds of the sweep before the first evaluation of a visit to the pixels of `free`, and of
-    /// an evaluation there; a tile of blocks mode sees what is around as well.
-    fn visit(&self, free: Rect, blocks: bool, speed: &Speed) -> (f64, f64) {
-        let (width, height) = self.size;
-        let free = free.at_octave(self.octave);
-        let margin = Margins::exact(self.taps.iter().copied()).features;
-        let region = if blocks { free.grown(margin, width, height) } else { free };
-        let (ahead, back) = self.swept(region, region, free, false);
-        (ahead * speed.forward, ahead * speed.forward + back * speed.backward())
-    }
-
-    /// Seconds of measuring the pixels of `core`: canvas and content are swept forward.
-    fn measured(&self, core: Rect, speed: &Speed) -> f64 {
-        let (width, height) = self.size;
-        let core = core.at_octave(self.octave);
-        let margin = Margins::exact(self.taps.iter().copied()).features;
-        2.0 * self.swept(core.grown(margin, width, height), core, NOWHERE, false).0 * speed.forward
-    }
-}
-
 fn exact(
     job: &Job,
     level: &Level,
@@ -283,10 +210,7 @@ fn styles(job: &Job, (number, level): (usize, &Level)) -> f64 {
     job.spec_at(number).by_octave().into_iter().enumerate().map(octave).sum()
 }
 
-/// Where no gradient is wanted.
-const NOWHERE: Rect = Rect { left: 0, top: 0, width: 0, height: 0 };
-
-fn sum(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+pub(super) fn sum(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     (a.0 + b.0, a.1 + b.1)
 }
 

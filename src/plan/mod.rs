@@ -14,6 +14,7 @@ mod guard;
 mod levels;
 mod machine;
 mod memory;
+mod octave_work;
 mod record;
 mod sources;
 mod spec;
@@ -241,49 +242,14 @@ pub fn plan_job(
     let spec = resolve_spec(&settings.objective);
     let name = file_name(&output.path);
     let (width, height) = (framing.width, framing.height);
-    if width.max(height) > LONGEST_SIDE {
-        return Err(PlanError::TooLarge { name, width, height, most: LONGEST_SIDE });
-    }
-    if let Some(reason) = OutputFormat::from_path(&output.path)
-        .and_then(|format| format.size_problem(width as u32, height as u32))
-    {
-        return Err(PlanError::Output { name, reason });
-    }
-    if let Some(layer) = spec.deepest()
-        && width.min(height) < layer.stride()
-    {
-        return Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() });
-    }
+    refuse_size(&name, (width, height), &output.path, &spec)?;
     let threads = machine.threads;
     let pictures =
         Pictures { sources, framing: &framing, settings: &settings, spec: &spec, threads };
-    let levels = fitted((width, height), framing.guard, &pictures, machine).map_err(
-        |((width, height), Shortage { needed, on_gpu })| {
-            let name = name.clone();
-            let narrowed = settings.tiling.mode != TilingMode::Auto
-                || settings.tiling.core_px != OrAuto::Auto
-                || settings.optimise.history.is_some();
-            match machine.gpus {
-                Some(gpus) if on_gpu => {
-                    PlanError::GpuMemory { name, width, height, needed, budget: gpus.memory_bytes }
-                }
-                _ => {
-                    let fits = largest((framing.width, framing.height), &pictures, machine);
-                    PlanError::Memory {
-                        name,
-                        width,
-                        height,
-                        needed,
-                        budget: machine.memory_bytes,
-                        fits,
-                        narrowed,
-                    }
-                }
-            }
-        },
-    )?;
-    // With bleed the content image stands beside the larger one that it is mirrored into.
-    let copies = if framing.bleed > 0 { 2 } else { 1 };
+    let levels = fitted((width, height), framing.guard, &pictures, machine)
+        .map_err(|(size, shortage)| does_not_fit(&name, size, shortage, &pictures, machine))?;
+    // With a border the content image stands beside the larger one that it is mirrored into.
+    let copies = if framing.bleed + framing.guard > 0 { 2 } else { 1 };
     let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
     Ok(Job {
         index,
@@ -300,6 +266,53 @@ pub fn plan_job(
         reading_bytes,
         settings,
     })
+}
+
+/// Refuses a picture of `size` (width, height) px that cannot be painted or written.
+fn refuse_size(
+    name: &str,
+    (width, height): (usize, usize),
+    output: &Path,
+    spec: &Spec,
+) -> Result<(), PlanError> {
+    let name = name.to_owned();
+    if width.max(height) > LONGEST_SIDE {
+        return Err(PlanError::TooLarge { name, width, height, most: LONGEST_SIDE });
+    }
+    if let Some(reason) = OutputFormat::from_path(output)
+        .and_then(|format| format.size_problem(width as u32, height as u32))
+    {
+        return Err(PlanError::Output { name, reason });
+    }
+    match spec.deepest() {
+        Some(layer) if width.min(height) < layer.stride() => {
+            Err(PlanError::TooSmall { name, width, height, layer, least: layer.stride() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error for a level of `size` (width, height) px that takes more memory than there is.
+fn does_not_fit(
+    name: &str,
+    (width, height): (usize, usize),
+    Shortage { needed, on_gpu }: Shortage,
+    pictures: &Pictures<'_>,
+    machine: Machine,
+) -> PlanError {
+    let (name, settings) = (name.to_owned(), pictures.settings);
+    if let Some(gpus) = machine.gpus
+        && on_gpu
+    {
+        return PlanError::GpuMemory { name, width, height, needed, budget: gpus.memory_bytes };
+    }
+    let narrowed = settings.tiling.mode != TilingMode::Auto
+        || settings.tiling.core_px != OrAuto::Auto
+        || settings.optimise.history.is_some();
+    let framing = pictures.framing;
+    let fits = largest((framing.width, framing.height), pictures, machine);
+    let budget = machine.memory_bytes;
+    PlanError::Memory { name, width, height, needed, budget, fits, narrowed }
 }
 
 /// The pyramid of a picture of `size` px with `guard` px around it, every level in the way that
