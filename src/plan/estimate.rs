@@ -7,31 +7,13 @@
 use serde::Serialize;
 
 use super::levels::{Execution, Level, Visits};
-use super::octave_work::OctaveWork;
+use super::octave_work::{OctaveWork, sum};
+use super::speed::Speed;
 use super::{Job, Plan};
 use crate::geometry::Rect;
 use crate::network::Areas;
 use crate::objective::{Spec, size_at};
 use crate::tiling::{Grid, Layout};
-
-/// How fast a machine computes, in seconds for a megapixel.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Speed {
-    /// The loss and its gradient: one sweep forward and one back.
-    pub evaluation: f64,
-    /// A sweep forward with its statistics.
-    pub forward: f64,
-    /// Reading one vector of the optimiser, three float32 a pixel.
-    pub vector: f64,
-}
-
-impl Speed {
-    /// A sweep back.
-    pub(super) fn backward(&self) -> f64 {
-        (self.evaluation - self.forward).max(0.0)
-    }
-}
 
 /// Bytes on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -208,10 +190,6 @@ fn styles(job: &Job, (number, level): (usize, &Level)) -> f64 {
         share * styles.map(|style| 1.1e-6 * (long * style.scale).powi(2)).sum::<f64>()
     };
     job.spec_at(number).by_octave().into_iter().enumerate().map(octave).sum()
-}
-
-pub(super) fn sum(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
-    (a.0 + b.0, a.1 + b.1)
 }
 
 fn megapixels(rect: Rect) -> f64 {

@@ -18,6 +18,7 @@ mod octave_work;
 mod record;
 mod sources;
 mod spec;
+mod speed;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ use crate::objective::Spec;
 use crate::resources::Memory;
 
 pub use beside::{memory_of_one, together};
-pub use estimate::{Disk, Estimate, LevelEstimate, Speed};
+pub use estimate::{Disk, Estimate, LevelEstimate};
 pub use footprint::margins;
 use footprint::{Constraints, Shortage};
 pub use framing::{Framing, Print, frame};
@@ -42,6 +43,7 @@ use memory::Pictures;
 pub use record::JobRecord;
 pub use sources::{Source, Sources};
 pub use spec::{Schedule, resolve_spec};
+pub use speed::Speed;
 
 /// Side of the tiles' cores in which style images are swept, px.
 pub const STYLE_CORE: usize = 512;

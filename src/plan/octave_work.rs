@@ -1,8 +1,8 @@
 //! How much work the sweeps of one octave of a level are.
 
 use super::Job;
-use super::estimate::{Speed, sum};
 use super::footprint::margins;
+use super::speed::Speed;
 use crate::geometry::Rect;
 use crate::network::{Areas, Layer, Margins};
 use crate::objective::{Spec, size_at};
@@ -82,4 +82,9 @@ impl OctaveWork {
         let margin = Margins::exact(self.taps.iter().copied()).features;
         2.0 * self.swept(core.grown(margin, width, height), core, NOWHERE, false).0 * speed.forward
     }
+}
+
+/// Both parts of two pairs added up.
+pub(super) fn sum(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0 + b.0, a.1 + b.1)
 }
