@@ -55,7 +55,7 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
 }
 
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0:
-/// no noise, 1: nothing else).
+/// no noise, 1: nothing else), and what the decoder of the starting image has to say.
 ///
 /// # Errors
 /// When the starting image cannot be read.
@@ -64,14 +64,19 @@ pub fn starting_canvas(
     content: &ContentImage,
     (width, height): (usize, usize),
     limits: &Limits,
-) -> Result<Tensor, RenderError> {
-    let base = match start.picture() {
-        Some(path) => picture_tensor(&image::decode(path, limits)?, width, height)?,
-        None => content.tensor(width, height)?,
+) -> Result<(Tensor, Vec<String>), RenderError> {
+    let (base, notes) = match start.picture() {
+        Some(path) => {
+            let picture = image::decode(path, limits)?;
+            let tensor = picture_tensor(&picture, width, height)?;
+            let note = |note| format!("{}: {note}", path.display());
+            (tensor, picture.source.notes.into_iter().map(note).collect())
+        }
+        None => (content.tensor(width, height)?, Vec::new()),
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };
     if ratio == 0.0 {
-        return Ok(base);
+        return Ok((base, notes));
     }
     image::resize_on_trial((width, height))?;
     let noise = Noise::new(start.seed);
@@ -86,5 +91,5 @@ pub fn starting_canvas(
             ratio * grain + (1.0 - ratio) * value
         })
         .collect();
-    Ok(Tensor::from_vec(mixed, (3, height, width), &Device::Cpu)?)
+    Ok((Tensor::from_vec(mixed, (3, height, width), &Device::Cpu)?, notes))
 }
