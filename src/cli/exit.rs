@@ -22,7 +22,7 @@ pub enum Exit {
     Usage,
     /// 3: the pipeline's settings are wrong.
     Configuration,
-    /// 4: pictures or weights cannot be used.
+    /// 4: a picture, the weights or another file cannot be read or written.
     Inputs,
     /// 5: some jobs failed, the others are done.
     SomeFailed,

@@ -10,6 +10,7 @@ mod devices;
 mod exit;
 mod manual;
 mod paths;
+mod pictures;
 mod plan;
 mod progress;
 mod run;

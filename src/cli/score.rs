@@ -7,12 +7,13 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
 use super::args::ScoreArguments;
+use super::pictures;
 use super::say::say;
 use super::{Exit, Failure};
 use crate::config::{self, Choice, TilingMargins};
 use crate::files::{self, Overwrite, path_text};
 use crate::geometry::GRID;
-use crate::image::{self, Limits};
+use crate::image::Limits;
 use crate::network::{Margins, Network, Precision, Weights};
 use crate::objective::{Spec, StyleLoss};
 use crate::plan::resolve_spec;
@@ -70,11 +71,11 @@ fn evaluate(
     network: &dyn Network,
 ) -> Result<Evaluation, RenderError> {
     let limits = Limits::bytes(Memory::ask(0.0, resources::threads(arguments.threads).0).bytes);
-    let picture = image::decode(&arguments.image, &limits)?;
+    let picture = pictures::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let canvas = picture_tensor(&picture, width, height)?;
-    let content = picture_tensor(&image::decode(&arguments.content, &limits)?, width, height)?;
-    let style = image::decode(&arguments.style, &limits)?;
+    let content = picture_tensor(&pictures::decode(&arguments.content, &limits)?, width, height)?;
+    let style = pictures::decode(&arguments.style, &limits)?;
     let size = (style.width as usize, style.height as usize);
     let targets = style_targets(&style, size, &spec.styles(), network)?;
     let core = arguments.core_px.unwrap_or(usize::MAX);

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::args::SeamsArguments;
+use super::pictures;
 use super::say::say;
 use super::{Exit, Failure};
 use crate::files::path_text;
-use crate::image::{self, Limits};
+use crate::image::Limits;
 use crate::render::picture_tensor;
 use crate::report::seams::{Boundaries, LINES, Seams, measure};
 use crate::resources::Memory;
@@ -15,10 +16,10 @@ use crate::tensor::HostView;
 /// `impasto seams`.
 pub fn seams(arguments: &SeamsArguments) -> Result<Exit, Failure> {
     let limits = Limits::bytes(Memory::ask(0.0, 1).bytes);
-    let picture = image::decode(&arguments.image, &limits)?;
+    let picture = pictures::decode(&arguments.image, &limits)?;
     let (width, height) = (picture.width as usize, picture.height as usize);
     let content = match &arguments.content {
-        Some(path) => Some(picture_tensor(&image::decode(path, &limits)?, width, height)?),
+        Some(path) => Some(picture_tensor(&pictures::decode(path, &limits)?, width, height)?),
         None => None,
     };
     let view = content.as_ref().map(HostView::new).transpose()?;

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::args::StatusArguments;
 use super::paths::shown;
 use super::say::say;
-use super::status_line::overall;
+use super::status_line::{joined, run_parts};
 use super::{Exit, Failure};
-use crate::batch;
+use crate::config;
 use crate::event::now;
 use crate::files::path_text;
 use crate::format::{duration, loss};
@@ -48,8 +48,7 @@ fn directory(path: &Path) -> Result<PathBuf, Failure> {
     if !path.is_file() {
         return journal::find(path).ok_or_else(no_run);
     }
-    let config = batch::load(path, &[])?;
-    let name = RunName::new(path, &config.run.output.directory);
+    let name = RunName::new(path, &config::output_directory(path)?);
     name.newest_directory().ok_or_else(no_run)
 }
 
@@ -119,13 +118,14 @@ fn state(job: &JobStatus, snapshot: &RunSnapshot) -> JobState {
     }
 }
 
+/// The state of the whole run, as `--json` writes it.
 fn overall_state(snapshot: &RunSnapshot) -> &'static str {
     let states = || snapshot.status.jobs.values().map(|job| job.state);
     match &snapshot.owner {
         Some(_) => "running",
         None if states().all(|state| state == JobState::Finished) => "finished",
         None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
-            "finished, with failures"
+            "finished-with-failures"
         }
         None => "interrupted",
     }
@@ -135,7 +135,7 @@ fn print(snapshot: &RunSnapshot) {
     let status = &snapshot.status;
     say!("{}", snapshot.directory.display());
     let who = snapshot.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
-    say!("{}{who}  {}", overall_state(snapshot), overall(status));
+    say!("{}{who}  {}", overall_state(snapshot).replace('-', " "), joined(&run_parts(status)));
     let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
     for job in status.jobs.values() {
         say!(

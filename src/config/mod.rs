@@ -179,13 +179,49 @@ pub fn load_after(
     }
 }
 
+/// The output directory of a pipeline. Nothing else of the pipeline needs to be sound, and no file
+/// that it names has to be there.
+///
+/// # Errors
+///
+/// The problems of what says where the output directory is.
+pub fn output_directory(path: &Path) -> Result<PathBuf, Problems> {
+    let mut loader = Loader::default();
+    let name = path.display().to_string();
+    let Some((tree, main)) = loader.load(path, None) else {
+        return Err(Problems::new(name, loader.problems));
+    };
+    let Loader { problems: unread, syntax, incomplete, .. } = loader;
+    let (home, mut problems) = (Home::of(path), Vec::new());
+    let mut reader = Reader::new(&tree, &main, &home, incomplete, &mut problems);
+    let output = read_output_folder(&mut reader);
+    // What was not understood may say where it is.
+    if incomplete && !reader.is_own(&OutputFolder::directory) {
+        problems.extend(unread);
+        return Err(Problems::with_syntax(name, problems, syntax));
+    }
+    if problems.is_empty() { Ok(output.directory) } else { Err(Problems::new(name, problems)) }
+}
+
 fn read_run(reader: &mut Reader<'_>) -> RunSettings {
     let mut run = RunSettings::read(reader);
-    if !reader.is_given(&OutputFolder::directory) {
-        run.output.directory = paths::normalise(&reader.folder().join(&run.output.directory));
-    }
+    run.output.directory = beside_pipeline(reader, run.output.directory);
     rules::check_run(reader, &run);
     run
+}
+
+fn read_output_folder(reader: &mut Reader<'_>) -> OutputFolder {
+    let output: OutputFolder = Section::read(reader);
+    OutputFolder { directory: beside_pipeline(reader, output.directory) }
+}
+
+/// The output directory; one that is not given lies in the pipeline's folder.
+fn beside_pipeline(reader: &Reader<'_>, directory: PathBuf) -> PathBuf {
+    if reader.is_given(&OutputFolder::directory) {
+        directory
+    } else {
+        paths::normalise(&reader.folder().join(directory))
+    }
 }
 
 fn read_variant(reader: &mut Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {

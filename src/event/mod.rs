@@ -359,6 +359,13 @@ pub struct Watcher<'a> {
     pub cancellation: &'a CancellationToken,
 }
 
+impl Watcher<'_> {
+    /// Tells the listener what the user should know.
+    pub fn warn(&mut self, message: String) {
+        self.listener.on_event(&Event::Warning { message });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

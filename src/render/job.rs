@@ -62,8 +62,7 @@ pub fn paint(
         refuse_changed(profile, context.digests)?;
     }
     for note in content.source().notes.iter().chain(finish.warnings()) {
-        let message = format!("{}: {note}", job.content.display());
-        watcher.listener.on_event(&Event::Warning { message });
+        watcher.warn(format!("{}: {note}", job.content.display()));
     }
     let (mut climb, first) = Climb::start(job, content, &finish, checkpoints, watcher)?;
     for number in first..job.levels.len() {
@@ -140,7 +139,7 @@ impl<'a> Climb<'a> {
     ) -> Result<ControlFlow<Canvas>, RenderError> {
         let files = self.files(number)?;
         let files = files.as_deref();
-        let start = match self.level_start(number, files, context, watcher.cancellation) {
+        let start = match self.level_start(number, files, context, watcher) {
             Err(error) if error.is_cancelled() => {
                 return self.below.take().map(ControlFlow::Break).ok_or(error);
             }
@@ -189,15 +188,15 @@ impl<'a> Climb<'a> {
         number: usize,
         files: Option<&Path>,
         context: &RenderContext<'_>,
-        cancellation: &CancellationToken,
+        watcher: &mut Watcher<'_>,
     ) -> Result<Start, RenderError> {
         if let Some(start) = self.resumed.take() {
             return Ok(start);
         }
         let level = &self.job.levels[number];
         let canvas = match &self.below {
-            Some(below) => enlarged(below, number, level, files, cancellation)?,
-            None => Canvas::Memory(self.first_canvas(level, context)?),
+            Some(below) => enlarged(below, number, level, files, watcher.cancellation)?,
+            None => Canvas::Memory(self.first_canvas(level, context, watcher)?),
         };
         if let Some(below) = self.below.take()
             && self.progress.checkpoints.is_none()
@@ -212,13 +211,15 @@ impl<'a> Climb<'a> {
         &self,
         level: &Level,
         context: &RenderContext<'_>,
+        watcher: &mut Watcher<'_>,
     ) -> Result<candle_core::Tensor, RenderError> {
         let (start, size) = (&self.job.settings.start, (level.width, level.height));
-        let canvas =
-            starting_canvas(start, (self.content, &self.job.framing), size, context.limits)?;
+        let content = (self.content, &self.job.framing);
+        let (canvas, notes) = starting_canvas(start, content, size, context.limits)?;
         if let Some(picture) = start.picture() {
             refuse_changed(picture, context.digests)?;
         }
+        notes.into_iter().for_each(|note| watcher.warn(note));
         Ok(canvas)
     }
 

@@ -161,3 +161,30 @@ fn transparency_is_kept() {
     let result = image::open(folder.path(RESULT)).unwrap().into_rgba8();
     assert_eq!((result.get_pixel(4, 30)[3], result.get_pixel(90, 30)[3]), (0, 255));
 }
+
+#[test]
+fn what_a_decoder_has_to_say_is_shown_for_every_picture_that_is_read() {
+    let folder = Folder::new();
+    let whole =
+        std::fs::read(crate::folder::repository("tests/corpus/jpeg-J13-baseline-noeoi.jpg"));
+    let whole = whole.unwrap();
+    let note = |name: &str| format!("warning: {name}: its end marker is missing");
+    let names = ["content.jpg", "style.jpg", "start.jpg"];
+    names.iter().for_each(|name| drop(folder.write(name, &whole)));
+    let ran = folder
+        .run(&[
+            "input.content=content.jpg",
+            "style.image=style.jpg",
+            "start.from=image",
+            "start.image=start.jpg",
+            "output.long-side-px=160",
+            "pyramid.evaluations=[1, 1]",
+        ])
+        .exits(0);
+    for name in names {
+        let shown = ran.err.matches(&format!("{name}: its end marker is missing")).count();
+        assert_eq!(shown, 1, "{name}: {ran:#?}");
+    }
+    let score = ["score", "content.jpg", "--content", "photo.png", "--style", "style.jpg"];
+    folder.call(&score).exits(0).says(&[&note("content.jpg"), &note("style.jpg")]);
+}

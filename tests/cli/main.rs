@@ -12,6 +12,7 @@ mod exits;
 mod folder;
 mod identity;
 mod inputs;
+mod kills;
 mod limits;
 mod manual;
 mod names;

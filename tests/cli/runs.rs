@@ -22,19 +22,19 @@ fn three() -> Folder {
     folder
 }
 
-fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["run", "pipeline.toml"];
     more.iter().for_each(|key| all.extend(["--set", key]));
     all
 }
 
-fn pictures(folder: &Folder) -> Vec<(String, Vec<u8>)> {
+pub fn pictures(folder: &Folder) -> Vec<(String, Vec<u8>)> {
     let read =
         |name: String| (name.clone(), std::fs::read(folder.path("out").join(&name)).unwrap());
     folder.names("out").into_iter().map(read).collect()
 }
 
-fn run_directory(folder: &Folder) -> PathBuf {
+pub fn run_directory(folder: &Folder) -> PathBuf {
     impasto::journal::find(&folder.path("out")).expect("a run directory")
 }
 
@@ -162,6 +162,29 @@ fn a_second_run_is_told_who_works_and_a_dead_one_is_taken_over() {
         2
     );
     assert!(folder.call(&["status", "pipeline.toml"]).exits(0).out.contains("finished"));
+}
+
+#[test]
+fn the_status_of_a_pipeline_needs_nothing_but_its_output_directory() {
+    let folder = Folder::new();
+    folder.call(&["run", "pipeline.toml"]).exits(0);
+    std::fs::remove_file(folder.path("photo.png")).unwrap();
+    let sound = std::fs::read_to_string(folder.path("pipeline.toml")).unwrap();
+    let shows = |text: &str| {
+        folder.write("pipeline.toml", text);
+        let ran = folder.call(&["status", "pipeline.toml"]).exits(0);
+        assert!(ran.out.contains("finished") && ran.out.contains("96x64"), "{text}: {ran:?}");
+    };
+    shows(&sound);
+    shows(&sound.replace("evaluations = 4", "evaluations = \"many\"\nunknown = 1"));
+    shows(&sound.replace("threads = 1", "threads = = 1"));
+    shows(&format!("extends = \"nowhere.toml\"\n{sound}"));
+    // A pipeline that may say where it is in what cannot be read.
+    let unknown = sound.replace("directory = \"out\"\n", "");
+    folder.write("pipeline.toml", format!("extends = \"nowhere.toml\"\n{unknown}"));
+    folder.call(&["status", "pipeline.toml"]).exits(3).says(&["nowhere.toml"]);
+    folder.write("pipeline.toml", sound.replace("\"out\"", "7"));
+    folder.call(&["status", "pipeline.toml"]).exits(3).says(&["output.directory"]);
 }
 
 #[test]
@@ -316,6 +339,10 @@ fn a_collection_goes_on_past_failures_and_ends_with_a_table() {
         "{ran:?}"
     );
     assert!(line("fourth-painting.png").contains("not a picture"), "{ran:?}");
+    let status = folder.call(&["status", "out"]).exits(0);
+    assert!(status.out.contains("\nfinished with failures  "), "{status:?}");
+    let json = folder.call(&["status", "out", "--json"]).exits(0).out;
+    assert!(json.contains(r#""state": "finished-with-failures""#), "{json}");
     // Mended, the next run paints them alone.
     folder.write("second.png", &whole);
     folder.write("fourth.png", &whole);

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, repository};
 
 /// Commands that print, and need little time.
 const COMMANDS: [&[&str]; 7] = [
@@ -41,4 +41,45 @@ fn a_reader_of_standard_output_who_has_left_is_no_error() {
         assert_eq!(ran.status.code(), Some(0), "{command:?}: {said}");
         assert!(!said.contains("panicked"), "{command:?}: {said}");
     }
+}
+
+/// The keys of a JSON value and of its parts.
+fn keys(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::Array(items) => items.iter().flat_map(keys).collect(),
+        serde_json::Value::Object(fields) => fields
+            .iter()
+            // The loss is written as the run's plan has it.
+            .filter(|(key, _)| *key != "spec")
+            .flat_map(|(key, value)| [vec![key.clone()], keys(value)].concat())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_key_of_every_json_is_kebab_case() {
+    let folder = Folder::new();
+    let photograph = repository("samples/content/chelsea.png");
+    let photograph = photograph.to_str().unwrap();
+    let mut seen = 0;
+    for command in [
+        &["plan", "pipeline.toml", "--json"][..],
+        &["run", "pipeline.toml", "--json"],
+        &["status", "out", "--json"],
+        &["score", "photo.png", "--content", "photo.png", "--style", "painting.png", "--json"],
+        &["seams", photograph, "--core-px", "64", "--json"],
+        &["bench", "--size", "64", "--evaluations", "1", "--threads", "1", "--json"],
+    ] {
+        let out = folder.call(command).exits(0).out;
+        let values = serde_json::Deserializer::from_str(&out).into_iter::<serde_json::Value>();
+        for key in values.flat_map(|value| keys(&value.unwrap())) {
+            // Layers have names of their own.
+            let layer = key.starts_with("relu") || key.starts_with("conv");
+            assert!(layer || !key.contains(['_', ' ']), "`{key}` of {command:?}");
+            assert_eq!(key, key.to_lowercase(), "{command:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen} keys");
 }

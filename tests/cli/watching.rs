@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use impasto::event::Event;
 
-use crate::folder::{Folder, RESULT};
+use crate::folder::{Folder, RESULT, repository};
 
 fn events(lines: &str) -> Vec<Event> {
     lines
@@ -110,8 +110,18 @@ fn the_log_holds_the_losses_every_so_many_evaluations() {
 fn without_a_terminal_there_are_plain_lines() {
     let folder = Folder::new();
     let ran = folder.run(&[]).exits(0);
-    assert!(ran.err.contains("level 1/1 96x64  evaluation 4/4  content "), "{ran:?}");
+    assert!(ran.err.contains("evaluation 4/4  level 1/1 96x64  loss "), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('\r'), "{ran:?}");
+}
+
+#[test]
+fn what_goes_into_a_file_has_no_colours() {
+    let folder = Folder::new();
+    for arguments in [&["run", "pipeline.toml", "-vv"][..], &["plan", "photo.png"]] {
+        let ran = folder.process(arguments).env_remove("NO_COLOR").output().unwrap();
+        let said = [ran.stdout, ran.stderr].concat();
+        assert!(!said.is_empty() && !said.contains(&0x1b), "{}", String::from_utf8_lossy(&said));
+    }
 }
 
 #[test]
@@ -132,8 +142,11 @@ fn pictures_are_saved_on_the_way() {
 #[test]
 fn a_closed_pipe_is_no_fault() {
     let folder = Folder::new();
+    let photograph = repository("samples/content/chelsea.png");
+    let photograph = photograph.to_str().unwrap();
     for arguments in [
         &["weights", "info"][..],
+        &["seams", photograph, "--core-px", "64"],
         &["run", "pipeline.toml", "--json"],
         &["run", "pipeline.toml", "--set", "output.overwrite=true"],
     ] {

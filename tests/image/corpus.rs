@@ -114,7 +114,11 @@ const REFUSED: [(&str, &str, &str); 9] = [
     ("png-P08-cicp-pq.png", "this PNG has HDR brightness (PQ)", "ffmpeg"),
     ("tiff-T24-jpeg-ycbcr444.tif", "declared as luma and chroma (YCbCr) that cannot be", "tiffset"),
     ("tiff-T25-jpeg-ycbcr420-tiles.tif", "declared as luma and chroma (YCbCr)", "tiffset"),
-    ("tiff-T28-libtiff-jpeg-rgb.tif", "the TIFF file is damaged: a JPEG inside it", ""),
+    (
+        "tiff-T28-libtiff-jpeg-rgb.tif",
+        "all of its strips or tiles have 0 bytes",
+        "save the picture again",
+    ),
     ("tj-tf-jpeg-ycbcr444.tif", "declared as luma and chroma (YCbCr)", "tiffset"),
 ];
 

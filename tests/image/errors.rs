@@ -137,6 +137,13 @@ fn kinds_that_are_not_read_are_named_with_a_command_that_converts_them() {
     let mut bmp = encoded(&RgbImage::new(8, 8), ::image::ImageFormat::Bmp);
     bmp[30] = 4;
     said("a.bmp", &bmp, "JPEG compression", "magick");
+    let mut exr = std::io::Cursor::new(Vec::new());
+    let colours = ::image::DynamicImage::ImageRgb8(RgbImage::new(8, 8)).to_rgb32f();
+    colours.write_to(&mut exr, ::image::ImageFormat::OpenExr).unwrap();
+    let (mut exr, name) = (exr.into_inner(), b"compression\0compression\0");
+    let at = exr.windows(name.len()).position(|w| w == name).unwrap();
+    exr[at + name.len() + 4] = 99;
+    said("a.exr", &exr, "unknown compression method", "magick");
     let text = refused(&put(f, "a.pfm", b"PF\n4 4\n-1.0\n")).1;
     assert!(text.contains("PFM") && text.contains("ImageMagick"), "{text}");
 }

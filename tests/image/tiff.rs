@@ -16,6 +16,8 @@ struct Builder {
     tiled: bool,
     /// Whether the lengths of strips are stated.
     counts: bool,
+    /// Strips that are said to be nowhere and to have no bytes, after those that are there.
+    missing: usize,
 }
 
 impl Builder {
@@ -27,7 +29,15 @@ impl Builder {
             (262, 3, vec![photometric]),
             (277, 3, vec![samples as u64]),
         ];
-        Builder { big, big_endian, fields, chunks: Vec::new(), tiled: false, counts: true }
+        Builder {
+            big,
+            big_endian,
+            fields,
+            chunks: Vec::new(),
+            tiled: false,
+            counts: true,
+            missing: 0,
+        }
     }
 
     fn field(&mut self, tag: u16, kind: u16, values: &[u64]) -> &mut Self {
@@ -58,7 +68,10 @@ impl Builder {
             offsets.push(out.len() as u64);
             out.extend(chunk);
         }
-        let lengths: Vec<u64> = self.chunks.iter().map(|c| c.len() as u64).collect();
+        let mut lengths: Vec<u64> = self.chunks.iter().map(|c| c.len() as u64).collect();
+        for places in [&mut offsets, &mut lengths] {
+            places.resize(places.len() + self.missing, 0);
+        }
         let (at, count) = if self.tiled { (324, 325) } else { (273, 279) };
         let kind = if self.big { 16 } else { 4 };
         self.fields.push((at, kind, offsets));
@@ -385,6 +398,25 @@ fn what_is_not_read_is_said() {
     subsampled.field(530, 3, &[2, 2]);
     flat(&mut subsampled, 3);
     said("subsampled YCbCr", "tiff2rgba", subsampled);
+
+    // A JPEG of twelve bits a channel.
+    let mut deep = Builder::new(false, false, 2, 8, 3);
+    deep.field(259, 3, &[7]);
+    deep.chunks.push(std::fs::read("tests/corpus/F19-12bit.jpg").unwrap());
+    said("a JPEG inside it with 12 bits a channel", "tiffcp", deep);
+
+    // The second half was left out because it is black.
+    let mut sparse = Builder::new(false, false, 2, 8, 3);
+    sparse.field(278, 4, &[12]);
+    sparse.chunks.push(vec![100; SIZE.0 * 12 * 3]);
+    sparse.missing = 1;
+    said("1 of 2 strips or tiles without bytes", "gdal_translate", sparse);
+
+    // Nothing was ever written.
+    let mut empty = Builder::new(false, false, 2, 8, 3);
+    empty.missing = 1;
+    let error = decoded("e.tif", &empty.bytes()).unwrap_err();
+    assert!(error.to_string().contains("it holds no pixels"), "{error}");
 
     // A claim of 4 billion pixels in a few bytes.
     let mut bomb = Builder::new(false, false, 2, 16, 3);

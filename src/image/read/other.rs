@@ -146,7 +146,12 @@ fn failure(path: &Path, format: Format, error: ImageError) -> Error {
             if format == Format::Exr && reason.contains("does not contain") {
                 return unsupported(path, format, "other channels than RGB", CONVERT);
             }
-            malformed(reason)
+            // The image crate does not pass on that these two are no damage (EXR, WebP).
+            let unread = ["not supported: ", "Unsupported feature: "];
+            match unread.iter().find_map(|words| reason.strip_prefix(words)) {
+                Some(what) => unsupported(path, format, what, CONVERT),
+                None => malformed(reason),
+            }
         }
         other => malformed(other.to_string()),
     }

@@ -56,8 +56,8 @@ fn resize(planes: &[f32], from: (usize, usize), to: (usize, usize), light: Light
 }
 
 /// The canvas before the first evaluation: the base picture and noise, mixed by `noise-ratio` (0:
-/// no noise, 1: nothing else). A starting image shows what `framing` writes; its mirror image
-/// continues it in the guard band.
+/// no noise, 1: nothing else), and what the decoder of the starting image has to say. A starting
+/// image shows what `framing` writes; its mirror image continues it in the guard band.
 ///
 /// # Errors
 /// When the starting image cannot be read.
@@ -66,18 +66,20 @@ pub fn starting_canvas(
     (content, framing): (&ContentImage, &Framing),
     (width, height): (usize, usize),
     limits: &Limits,
-) -> Result<Tensor, RenderError> {
-    let base = match start.picture() {
+) -> Result<(Tensor, Vec<String>), RenderError> {
+    let (base, notes) = match start.picture() {
         Some(path) => {
             let picture = image::decode(path, limits)?;
+            let note = |note: &String| format!("{}: {note}", path.display());
+            let notes = picture.source.notes.iter().map(note).collect();
             let canvas = framing.canvas_over((picture.width as usize, picture.height as usize));
-            ContentImage::framed(picture, canvas).tensor(width, height)?
+            (ContentImage::framed(picture, canvas).tensor(width, height)?, notes)
         }
-        None => content.tensor(width, height)?,
+        None => (content.tensor(width, height)?, Vec::new()),
     };
     let ratio = if start.from == StartFrom::Noise { 1.0 } else { start.noise_ratio as f32 };
     if ratio == 0.0 {
-        return Ok(base);
+        return Ok((base, notes));
     }
     image::resize_on_trial((width, height))?;
     let noise = Noise::new(start.seed);
@@ -92,5 +94,5 @@ pub fn starting_canvas(
             ratio * grain + (1.0 - ratio) * value
         })
         .collect();
-    Ok(Tensor::from_vec(mixed, (3, height, width), &Device::Cpu)?)
+    Ok((Tensor::from_vec(mixed, (3, height, width), &Device::Cpu)?, notes))
 }

@@ -4,8 +4,8 @@
 //! stays in memory for the jobs of a run and on disk for later runs, under the SHA-256 of the
 //! image's file.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,6 +35,8 @@ pub struct TargetStore {
     targets: HashMap<Key, Arc<StyleTargets>>,
     /// What the style images have to stay like.
     digests: Digests,
+    /// The style images whose decoder's notes have been reported.
+    noted: HashSet<PathBuf>,
 }
 
 impl TargetStore {
@@ -108,9 +110,8 @@ impl TargetStore {
         let (targets, origin) = match self.targets.get(&key) {
             Some(targets) => (Arc::clone(targets), TargetOrigin::Shared),
             None => {
-                let digests = &self.digests;
                 let (targets, origin) =
-                    request.cached_or_computed(&directory, &key, size, digests, watcher)?;
+                    self.cached_or_computed(request, &directory, &key, size, watcher)?;
                 let targets = Arc::new(targets);
                 self.targets.insert(key, Arc::clone(&targets));
                 (targets, origin)
@@ -126,6 +127,48 @@ impl TargetStore {
         });
         Ok(targets)
     }
+
+    fn cached_or_computed(
+        &mut self,
+        request: &TargetRequest<'_>,
+        directory: &Path,
+        key: &Key,
+        size: (usize, usize),
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
+        let layers = request.layers;
+        match target_file::read(directory, key, layers) {
+            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
+            Lookup::Miss => {}
+            Lookup::Unusable(reason) => {
+                watcher.warn(format!("{reason}; the style's statistics are computed again"));
+            }
+        }
+        let TargetRequest { style, engine, network, limits, .. } = request;
+        let image = style.image.display();
+        let picture = engine.install(|| image::decode(&style.image, limits))?;
+        refuse_changed(&style.image, &self.digests)?;
+        if self.noted.insert(style.image.clone()) {
+            picture.source.notes.iter().for_each(|note| watcher.warn(format!("{image}: {note}")));
+        }
+        let mut core = STYLE_CORE;
+        let targets = engine.install(|| {
+            let pixels: &dyn Pixels = &ScaledPicture::new(&picture, size);
+            let workers = WorkerPool::single(Some(*network));
+            let workers = workers.watching(watcher.cancellation.clone());
+            targets_of(&pixels, size, &mut core, layers, workers)
+        })?;
+        if core < STYLE_CORE {
+            watcher.warn(format!(
+                "memory is short: the statistics of {image} were taken in tiles of {core} px"
+            ));
+        }
+        if let Err(reason) = target_file::write(directory, key, &targets) {
+            watcher
+                .warn(format!("the statistics of {image} are not kept for later runs: {reason}"));
+        }
+        Ok((targets, TargetOrigin::Computed))
+    }
 }
 
 /// What is asked of the store.
@@ -139,51 +182,6 @@ struct TargetRequest<'a> {
     engine: &'a Engine,
     network: &'a dyn Network,
     limits: &'a Limits,
-}
-
-impl TargetRequest<'_> {
-    fn cached_or_computed(
-        &self,
-        directory: &Path,
-        key: &Key,
-        size: (usize, usize),
-        digests: &Digests,
-        watcher: &mut Watcher<'_>,
-    ) -> Result<(StyleTargets, TargetOrigin), RenderError> {
-        let layers = self.layers;
-        match target_file::read(directory, key, layers) {
-            Lookup::Hit(targets) => return Ok((targets, TargetOrigin::Cached)),
-            Lookup::Miss => {}
-            Lookup::Unusable(reason) => {
-                let message = format!("{reason}; the style's statistics are computed again");
-                watcher.listener.on_event(&Event::Warning { message });
-            }
-        }
-        let mut core = STYLE_CORE;
-        let targets = self.engine.install(|| {
-            let picture = image::decode(&self.style.image, self.limits)?;
-            refuse_changed(&self.style.image, digests)?;
-            let pixels: &dyn Pixels = &ScaledPicture::new(&picture, size);
-            let workers = WorkerPool::single(Some(self.network));
-            let workers = workers.watching(watcher.cancellation.clone());
-            targets_of(&pixels, size, &mut core, layers, workers)
-        })?;
-        if core < STYLE_CORE {
-            let image = self.style.image.display();
-            let message = format!(
-                "memory is short: the statistics of {image} were taken in tiles of {core} px"
-            );
-            watcher.listener.on_event(&Event::Warning { message });
-        }
-        if let Err(reason) = target_file::write(directory, key, &targets) {
-            let message = format!(
-                "the statistics of {} are not kept for later runs: {reason}",
-                self.style.image.display()
-            );
-            watcher.listener.on_event(&Event::Warning { message });
-        }
-        Ok((targets, TargetOrigin::Computed))
-    }
 }
 
 /// The size at which a style image is swept: `long` px on its long side, and never too small for a

@@ -6,7 +6,7 @@ mod stream;
 use std::io::Read;
 use std::path::Path;
 
-use jpeg_decoder::{ColorTransform, Decoder};
+use jpeg_decoder::{ColorTransform, Decoder, UnsupportedFeature};
 
 use self::head::{Frame, Head};
 use self::stream::{BAITED, Stream};
@@ -79,6 +79,13 @@ fn readable(frame: &Frame) -> Result<(), (String, &'static str)> {
     }
 }
 
+/// What a stream's scans have that is not read.
+fn unreadable_scans(frame: &Frame, stream: &Stream) -> Option<&'static str> {
+    let several = frame.components.len() > 1;
+    let unread = several && !stream.alone.iter().all(|id| frame.is_read_alone(*id));
+    unread.then_some("scans of single components and sampling factors of 2 beside 4, or the like")
+}
+
 /// What the decoder makes of the frame's components, by the rules of libjpeg.
 fn transform(frame: &Frame, head: &Head) -> ColorTransform {
     let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
@@ -113,9 +120,7 @@ pub(super) fn pixels(source: &mut Source, header: &mut Header) -> Result<Assembl
     if !stream.complete {
         return Err(source.truncated());
     }
-    let several = frame.components.len() > 1;
-    if several && !stream.alone.iter().all(|id| frame.is_read_alone(*id)) {
-        let what = "scans of single components and sampling factors of 2 beside 4, or the like";
+    if let Some(what) = unreadable_scans(frame, &stream) {
         return Err(source.unsupported(what, DJPEG));
     }
     let pixels = decode(&stream.bytes, transform(frame, &head))
@@ -154,20 +159,31 @@ pub(super) struct Part {
     pub pixels: Vec<u8>,
 }
 
+/// Why a part of another picture is not decoded, in words.
+pub(super) enum PartError {
+    /// It has something that is not read.
+    Unsupported(String),
+    Damaged(String),
+}
+
 /// Decodes a part of a TIFF, with `tables` for all of its parts. Its samples are as they are stored,
 /// except that chroma of its own resolution, which is no RGB whatever the TIFF says, is made RGB
 /// with its luma where they are not wanted `as_stored`.
 ///
 /// # Errors
 ///
-/// Why not, in words.
-pub(super) fn decode_part(file: &[u8], tables: &[u8], as_stored: bool) -> Result<Part, String> {
-    let head = Head::read(&mut &*file).map_err(|e| e.to_string())?;
-    let frame = head.frame.ok_or("no frame header before its first scan")?;
-    readable(&frame).map_err(|(what, _)| format!("{what} is not read"))?;
+/// [`PartError::Unsupported`] for a kind of JPEG that is not read, [`PartError::Damaged`] otherwise.
+pub(super) fn decode_part(file: &[u8], tables: &[u8], as_stored: bool) -> Result<Part, PartError> {
+    let damaged = |reason: &str| PartError::Damaged(reason.to_owned());
+    let head = Head::read(&mut &*file).map_err(|e| PartError::Damaged(e.to_string()))?;
+    let frame = head.frame.ok_or_else(|| damaged("no frame header before its first scan"))?;
+    readable(&frame).map_err(|(what, _)| PartError::Unsupported(what))?;
     let stream = Stream::new(file, tables, frame.height);
     if !stream.complete {
-        return Err("it is cut short".to_owned());
+        return Err(damaged("it is cut short"));
+    }
+    if let Some(what) = unreadable_scans(&frame, &stream) {
+        return Err(PartError::Unsupported(what.to_owned()));
     }
     let (width, height) = (usize::from(frame.width), usize::from(frame.height));
     let samples = frame.components.len();
@@ -178,15 +194,16 @@ pub(super) fn decode_part(file: &[u8], tables: &[u8], as_stored: bool) -> Result
         _ => ColorTransform::CMYK,
     };
     let mut pixels = decode(&stream.bytes, transform).map_err(|e| match e {
-        jpeg_decoder::Error::Format(reason) if is_cut(&reason) => "it is cut short".to_owned(),
-        other => other.to_string(),
+        jpeg_decoder::Error::Format(reason) if is_cut(&reason) => damaged("it is cut short"),
+        jpeg_decoder::Error::Unsupported(feature) => PartError::Unsupported(words(&feature)),
+        other => PartError::Damaged(other.to_string()),
     })?;
     if samples == 4 {
         // The decoder takes them for what is left of the paper's white.
         pixels.iter_mut().for_each(|v| *v = 255 - *v);
     }
     if pixels.len() != width * height * samples {
-        return Err(format!("{} bytes were decoded", pixels.len()));
+        return Err(PartError::Damaged(format!("{} bytes were decoded", pixels.len())));
     }
     Ok(Part { width, height, samples, pixels })
 }
@@ -206,9 +223,24 @@ fn failure(path: &Path, format: Format, error: jpeg_decoder::Error) -> Error {
             Error::Truncated { path: path.to_path_buf(), format }
         }
         Malformed(detail) => Error::Malformed { path: path.to_path_buf(), format, detail },
-        Unsupported(feature) => unsupported(path, format, format!("{feature:?}"), DJPEG),
+        Unsupported(feature) => unsupported(path, format, words(&feature), DJPEG),
         Internal(error) => {
             Error::Malformed { path: path.to_path_buf(), format, detail: error.to_string() }
         }
+    }
+}
+
+/// What the decoder does not read.
+fn words(feature: &UnsupportedFeature) -> String {
+    match feature {
+        UnsupportedFeature::Hierarchical => "hierarchical compression".to_owned(),
+        UnsupportedFeature::ArithmeticEntropyCoding => "arithmetic coding".to_owned(),
+        UnsupportedFeature::SamplePrecision(bits) => format!("{bits} bits a channel"),
+        UnsupportedFeature::ComponentCount(count) => format!("{count} components"),
+        UnsupportedFeature::DNL => "its height behind its first scan".to_owned(),
+        UnsupportedFeature::SubsamplingRatio | UnsupportedFeature::NonIntegerSubsamplingRatio => {
+            "sampling factors that do not divide each other".to_owned()
+        }
+        UnsupportedFeature::ColorTransform(_) => "a colour transform of another kind".to_owned(),
     }
 }

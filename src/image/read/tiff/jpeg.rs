@@ -1,8 +1,8 @@
 //! Strips and tiles that are JPEGs (Adobe's TIFF technote 2).
 
-use super::super::jpeg::{Part, decode_part};
+use super::super::jpeg::{Part, PartError, decode_part};
 use super::Problem;
-use super::fields::Photometric;
+use super::fields::{Photometric, UNPACK};
 use super::layout::Layout;
 
 /// Decodes a strip or tile of `rows` rows into `to`, which has [`Layout::row_bytes`] for each.
@@ -14,8 +14,12 @@ pub(super) fn strip(
 ) -> Result<(), Problem> {
     let as_stored = layout.photometric == Photometric::LumaChroma;
     let Part { width, height, samples, pixels } =
-        decode_part(packed, &layout.jpeg_tables, as_stored)
-            .map_err(|reason| Problem::damaged(format!("a JPEG inside it: {reason}")))?;
+        decode_part(packed, &layout.jpeg_tables, as_stored).map_err(|error| match error {
+            PartError::Unsupported(what) => {
+                Problem::unsupported(format!("a JPEG inside it with {what}"), UNPACK)
+            }
+            PartError::Damaged(reason) => Problem::damaged(format!("a JPEG inside it: {reason}")),
+        })?;
     let (together, row_bytes) = (layout.together(), layout.row_bytes() as usize);
     if samples != together || height < rows as usize {
         let reason = format!("a JPEG inside it has {samples} components and {height} rows");

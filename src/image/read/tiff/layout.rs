@@ -12,6 +12,9 @@ use crate::image::ifd::{Directory, Reader};
 /// Bytes that the places of strips or tiles may take.
 const PLACES_BYTES: u64 = 64 << 20;
 
+/// A command that writes out strips and tiles that were left out because they are black.
+const FILL: &str = "write them out first, for example: gdal_translate {} picture.tif";
+
 /// How pixels are stored.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -180,6 +183,20 @@ impl Layout {
         if (offsets.len() as u64) < needed {
             let reason = format!("{} strips or tiles where {needed} are needed", offsets.len());
             return Err(Problem::damaged(reason));
+        }
+        // A writer that is stopped, or that leaves out what is black, states no place and no bytes.
+        let empty = |(offset, length): &(&u64, &u64)| **offset == 0 && **length == 0;
+        match offsets.iter().zip(&lengths).filter(empty).count() {
+            0 => {}
+            count if count == offsets.len() => {
+                return Err(Problem::damaged(
+                    "it holds no pixels: all of its strips or tiles have 0 bytes; save the picture again with the program that made it",
+                ));
+            }
+            count => {
+                let what = format!("{count} of {} strips or tiles without bytes", offsets.len());
+                return Err(Problem::unsupported(what, FILL));
+            }
         }
         let (file, whole) = (fields.reader.length(), self.row_bytes());
         let mut sorted = offsets.clone();
