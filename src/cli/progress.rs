@@ -208,6 +208,7 @@ mod tests {
             levels: 4,
             width,
             height,
+            canvas_pixels: width * height,
             evaluations: 300,
             tiles: 9,
         };
