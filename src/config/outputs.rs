@@ -15,7 +15,7 @@ use crate::files::NamedFile;
 pub struct OutputFile {
     /// Index into [`Config::variants`].
     pub variant: usize,
-    /// Index into that variant's [`content`](super::Input::content).
+    /// Index into the content images of that variant's `[input]`.
     pub content: usize,
     /// What `{index}` stands for in its name, from 1.
     pub number: usize,

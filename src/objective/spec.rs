@@ -16,7 +16,7 @@ pub enum StyleDistance {
     /// `1 / C^2` times it: neural-style divides its Gram matrices by `C H W` where others divide by
     /// `H W`.
     NeuralStyle,
-    /// The Gaussian Wasserstein distance: see [`super::GaussianTarget`].
+    /// The Gaussian Wasserstein distance (docs/looks.md), in units of the style's mean square.
     Wasserstein,
 }
 
