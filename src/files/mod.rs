@@ -7,7 +7,7 @@
 //! The order is always the same: a temporary file in the destination's own directory (so that the
 //! rename stays on one file system), the data, `fsync` of the file, the rename, `fsync` of the
 //! directory. A process that dies at any point leaves the old file or the new one under the final
-//! name, and at worst a hidden `.NAME.XXXXXX.tmp` beside it, which [`remove_leftovers`] removes.
+//! name, and at worst a hidden `.NAME.RANDOM.tmp` beside it, which [`remove_leftovers`] removes.
 
 mod atomic;
 mod digest;

@@ -122,7 +122,7 @@ pub fn longest_name(folder: &Path) -> usize {
     }
 }
 
-/// Length of the name that a file of this name has while it is written: `.NAME.XXXXXX.tmp`. It is in
+/// Length of the name that a file of this name has while it is written: `.NAME.RANDOM.tmp`. It is in
 /// bytes, or in UTF-16 units where those are more, which some file systems count (NTFS, HFS+ with
 /// accents apart from their letters).
 pub fn temporary_length(name: &OsStr) -> usize {
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(entry.file_name().len(), temporary_length(name));
         drop(file);
         let length =
-            |name: &str| temporary_length(OsStr::new(name)) - ".".len() - ".XXXXXX.tmp".len();
+            |name: &str| temporary_length(OsStr::new(name)) - ".".len() - ".random.tmp".len();
         assert_eq!(length("é画"), 5, "bytes");
         assert_eq!(length("\u{390}"), 3, "a letter and two accents, and two bytes");
         assert!((100..=255).contains(&longest_name(&root.path().join("not/there"))));

@@ -1,4 +1,4 @@
-//! Names of what is being written, `.NAME.XXXXXX.tmp` beside the final name, and what dead
+//! Names of what is being written, `.NAME.RANDOM.tmp` beside the final name, and what dead
 //! processes leave under such names.
 
 use std::collections::{BTreeMap, BTreeSet};

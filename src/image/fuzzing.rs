@@ -1,8 +1,26 @@
 //! What others wrote, given to the parsers of it one by one: for the fuzz targets alone.
 
+use std::path::Path;
+
 use super::colour::{Model, ToWorking};
 use super::exif::{self, Facts, Groups};
-use super::{OutputProfile, xmp};
+use super::{Limits, OutputProfile, decode_bytes, xmp};
+
+/// A picture file: a picture, or an error that names it in one line, never a panic and never more
+/// memory than is allowed.
+pub fn picture(bytes: &[u8]) {
+    match decode_bytes(Path::new("x"), bytes, &Limits::bytes(32 << 20)) {
+        Ok(picture) => {
+            assert_eq!(picture.pixels.len(), 3 * picture.width as usize * picture.height as usize);
+            assert!(picture.pixels.iter().all(|v| (0.0..=1.0).contains(v)));
+        }
+        Err(error) => {
+            let text = error.to_string();
+            assert!(text.starts_with('x') && text.lines().count() == 1, "{text}");
+            assert!(!text.contains("gave up"), "a decoder panicked");
+        }
+    }
+}
 
 /// Facts of a picture with and without the place.
 fn facts() -> [Facts; 2] {

@@ -42,6 +42,7 @@ impl StyleDistance {
 /// + variation_weight  * (sum |dx| + sum |dy|) of the canvas in 0..255
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Spec {
     /// Weight of the content term.
     pub content_weight: f64,

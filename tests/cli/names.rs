@@ -128,7 +128,7 @@ fn the_pipeline_inside_a_print_is_toml_whatever_the_name() {
 #[test]
 fn names_too_long_for_what_is_written_beside_them_are_reported_before_anything_begins() {
     let folder = Folder::new();
-    let at_most = 255 - ".XXXXXX.tmp".len() - ".".len() - ".preview.jpg".len() + ".png".len();
+    let at_most = 255 - ".random.tmp".len() - ".".len() - ".preview.jpg".len() + ".png".len();
     for (length, code) in [(at_most, 0), (at_most + 1, 3), (255, 3)] {
         let name = format!("output.name={}.png", "n".repeat(length - 4));
         let set = ["--set", &name, "--set", "output.long-side-px=192"];

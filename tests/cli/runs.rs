@@ -28,6 +28,18 @@ pub fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
+/// A run that writes JSON lines, and those lines as they come.
+fn started(
+    folder: &Folder,
+    arguments: &[&str],
+    stderr: Stdio,
+) -> (std::process::Child, impl Iterator<Item = String> + use<>) {
+    let mut process = folder.process(arguments);
+    let mut child = process.args(["--json"]).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    (child, lines)
+}
+
 pub fn pictures(folder: &Folder) -> Vec<(String, Vec<u8>)> {
     let read =
         |name: String| (name.clone(), std::fs::read(folder.path("out").join(&name)).unwrap());
@@ -106,14 +118,7 @@ fn killed_at_random_times_it_ends_with_the_same_bytes() {
 fn a_second_run_is_told_who_works_and_a_dead_one_is_taken_over() {
     let folder = Folder::new();
     let endless = arguments(&["pyramid.evaluations=1000000"]);
-    let mut child = folder
-        .process(&endless)
-        .args(["--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let (mut child, mut lines) = started(&folder, &endless, Stdio::null());
     lines.find(|line| line.contains(r#""evaluation":2"#)).expect("a second evaluation");
     let process = format!("process {}", child.id());
     folder.call(&endless).exits(7).one_line(&[&process]);
@@ -377,12 +382,14 @@ impl Mounted {
         let mounted = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(&place)
-            .stderr(Stdio::null())
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(place));
-        }
-        println!("skipped: no small file system can be mounted here (it takes root)");
+            .output();
+        let said = match mounted {
+            Ok(out) if out.status.success() => return Some(Self(place)),
+            Ok(out) => String::from_utf8_lossy(&out.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains("bad option"), "{said}");
+        println!("skipped: no small file system can be mounted here (it takes root): {said}");
         None
     }
 }
@@ -405,14 +412,7 @@ fn a_full_disk_is_told_and_the_run_goes_on_when_there_is_room() {
     };
     let folder = Folder::new();
     let Some(_mounted) = Mounted::new(&folder, "size=8m") else { return };
-    let mut child = folder
-        .process(&arguments(&keys))
-        .args(["--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let (child, mut lines) = started(&folder, &arguments(&keys), Stdio::piped());
     lines.find(|line| line.contains(r#""evaluation":3"#)).expect("a third evaluation");
     let drain = std::thread::spawn(move || lines.for_each(drop));
     let filler = folder.path("out/filler");
@@ -465,15 +465,8 @@ fn a_run_in_rounds_resumes_on_the_disk_that_held_it() {
     };
     let folder = Folder::new();
     // The plan: 512x341 px, canvases of 2 MiB and tiles that overlap.
-    let Some(_mounted) = Mounted::new(&folder, "14m") else { return };
-    let mut child = folder
-        .process(&arguments(&keys))
-        .args(["--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let Some(_mounted) = Mounted::new(&folder, "size=14m") else { return };
+    let (mut child, mut lines) = started(&folder, &arguments(&keys), Stdio::null());
     lines
         .find(|line| line.contains(r#""tile-finished""#) && line.contains(r#""round":2"#))
         .expect("a tile of the second round");

@@ -49,8 +49,6 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
         serde_json::Value::Array(items) => items.iter().flat_map(keys).collect(),
         serde_json::Value::Object(fields) => fields
             .iter()
-            // The loss is written as the run's plan has it.
-            .filter(|(key, _)| *key != "spec")
             .flat_map(|(key, value)| [vec![key.clone()], keys(value)].concat())
             .collect(),
         _ => Vec::new(),

@@ -61,6 +61,11 @@ fn in_octaves(spec: Spec) -> Spec {
     Spec { octaves: octaves.into(), ..spec }
 }
 
+/// The loss with one style tap, so that no tap sees the canvas itself.
+fn deep_alone(spec: Spec) -> Spec {
+    Spec { style_layers: [(Layer::parse("relu3_1").unwrap(), 1.0)].into(), ..spec }
+}
+
 struct Studio {
     network: Arc<dyn Network>,
     spec: Spec,
@@ -203,6 +208,8 @@ fn a_tile_starts_with_the_whole_images_loss_and_gradient() {
         (wasserstein(), false),
         (in_octaves(spec()), true),
         (in_octaves(wasserstein()), false),
+        (deep_alone(in_octaves(spec())), true),
+        (deep_alone(in_octaves(wasserstein())), false),
     ] {
         let studio = Studio::new(spec);
         let (_, _, loss, gradient) = studio.exact(0, 1);

@@ -75,6 +75,14 @@ fn errors(found: &Evaluation, wanted: &Evaluation) -> (f64, f64, f64) {
     (loss, relative_l2(&a, &b), f64::from(off / largest))
 }
 
+/// Errors of a small network in tiles of `core` px against one tile.
+fn tiled_against_whole(spec: &Spec, size: (usize, usize), core: usize) -> (f64, f64, f64) {
+    let weights = small_network(9, [3, 4, 5, 6, 6]);
+    let network = network(&weights, spec);
+    let whole = evaluate(&network, spec, size, size.0.max(size.1), None);
+    errors(&evaluate(&network, spec, size, core, None), &whole)
+}
+
 #[test]
 fn the_real_network_in_tiles_agrees_with_itself() {
     let weights = Weights::embedded().unwrap();
@@ -158,11 +166,7 @@ proptest! {
             pooling: if average { Pooling::Average } else { Pooling::Max },
             ..Spec::spst()
         };
-        let weights = small_network(9, [3, 4, 5, 6, 6]);
-        let network = network(&weights, &spec);
-        let whole = evaluate(&network, &spec, (width, height), width.max(height), None);
-        let tiled = evaluate(&network, &spec, (width, height), 16 * core, None);
-        let (loss, l2, _) = errors(&tiled, &whole);
+        let (loss, l2, _) = tiled_against_whole(&spec, (width, height), 16 * core);
         // A flipped ReLU or pooling choice in a picture this small weighs more than rounding.
         prop_assert!(loss <= 1e-5 && l2 <= 2e-3, "{loss:.1e}, {l2:.1e}");
     }
@@ -185,11 +189,7 @@ proptest! {
             octaves: halvings.collect(),
             ..if wasserstein { Spec::wasserstein() } else { Spec::spst() }
         };
-        let weights = small_network(9, [3, 4, 5, 6, 6]);
-        let network = network(&weights, &spec);
-        let whole = evaluate(&network, &spec, (width, height), width.max(height), None);
-        let tiled = evaluate(&network, &spec, (width, height), 16 * core, None);
-        let (loss, l2, _) = errors(&tiled, &whole);
+        let (loss, l2, _) = tiled_against_whole(&spec, (width, height), 16 * core);
         prop_assert!(loss <= 1e-5 && l2 <= 2e-3, "{loss:.1e}, {l2:.1e}");
     }
 }

@@ -99,12 +99,6 @@ impl<'a> WorkerPool<'a> {
         Self { cancellation, ..self }
     }
 
-    /// The same workers with nothing to compute, for losses that never ask a network.
-    pub(crate) fn without_networks(mut self) -> Self {
-        self.workers.iter_mut().for_each(|worker| worker.network = None);
-        self
-    }
-
     /// Whether `worker` is lost with this error of its device, so that others must do its work.
     pub(crate) fn lose(&self, worker: usize, error: &RenderError) -> bool {
         self.devices.lose(worker, error)

@@ -78,8 +78,6 @@ impl<'a> Evaluator<'a> {
         content: &Tensor,
         tiles: TilePlan,
     ) -> Result<Self, RenderError> {
-        // A loss without taps never asks a network.
-        let workers = if spec.deepest().is_some() { workers } else { workers.without_networks() };
         let (_, height, width) = content.dims3()?;
         let targets = targets.to_device(content.device())?;
         let mut octaves = Vec::new();
@@ -166,7 +164,6 @@ impl<'a> OctaveEvaluator<'a> {
         content: &Tensor,
         tiles: TilePlan,
     ) -> Result<Self, RenderError> {
-        let workers = if spec.deepest().is_some() { workers } else { workers.without_networks() };
         let (_, height, width) = content.dims3()?;
         let size = (width, height);
         let sweeps =

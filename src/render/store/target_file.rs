@@ -28,8 +28,7 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 pub struct Key(String);
 
 impl Key {
-    /// For the style image whose file has the SHA-256 `content`, looked at with `size` (width, height)
-    /// px. `computed_by` names the weights and the arithmetic.
+    /// For the style image whose file has the SHA-256 `content`, swept at `width` x `height` px. `computed_by` names the weights and the arithmetic.
     pub fn new(
         content: &str,
         (width, height): (usize, usize),
@@ -40,7 +39,7 @@ impl Key {
         let layers: Vec<String> = layers.iter().map(Layer::to_string).collect();
         let layers = layers.join(" ");
         Self(format!(
-            "painting {content}; {width}x{height} px; {layers}; {pooling} pooling; {computed_by}; algorithm {ALGORITHM}"
+            "style {content}; {width}x{height} px; {layers}; {pooling} pooling; {computed_by}; algorithm {ALGORITHM}"
         ))
     }
 

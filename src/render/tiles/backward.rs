@@ -31,7 +31,7 @@ impl TileSweeps<'_> {
         style: &[StyleGradient],
         contents: &BTreeMap<Layer, f64>,
     ) -> Result<Tensor, RenderError> {
-        if !self.workers.has_network() {
+        if !self.asks_networks() {
             let shape = (3, self.size.1, self.size.0);
             return Ok(Tensor::zeros(shape, DType::F32, &canvas.device())?);
         }

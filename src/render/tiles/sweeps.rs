@@ -86,6 +86,15 @@ impl<'a> TileSweeps<'a> {
         Self { contents, ..self }
     }
 
+    /// Whether any layer is looked at, by workers that have networks.
+    pub(super) fn asks_networks(&self) -> bool {
+        let contents = match &self.contents {
+            ContentTargets::Held(targets) => targets.is_empty(),
+            ContentTargets::Computed(layers, _) => layers.is_empty(),
+        };
+        self.workers.has_network() && !(contents && self.styles.is_empty())
+    }
+
     pub(crate) fn workers(&self) -> &WorkerPool<'a> {
         &self.workers
     }
@@ -185,7 +194,7 @@ impl<'a> TileSweeps<'a> {
         keep: usize,
     ) -> Result<(ImageSums, KeptPasses<'t>), RenderError> {
         let (mut sums, mut kept) = (SumsBuilder::on(canvas.device()), KeptPasses::default());
-        if !self.workers.has_network() {
+        if !self.asks_networks() {
             return Ok((sums.finish(), kept));
         }
         let grid = self.grid(core);
