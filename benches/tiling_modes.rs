@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor};
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
-use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, resized};
-use impasto::network::{Isa, Network, Precision, Request, Weights};
+use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, in_content_units, resized};
+use impasto::network::{Isa, Layer, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::{Lbfgs, Method};
 use impasto::plan::{RoundMode, Visits};
@@ -163,6 +163,14 @@ fn main() -> Result<(), Anything> {
         Some("wasserstein") => Spec::wasserstein(),
         Some(other) => return Err(format!("no preset {other}").into()),
     };
+    // As the setting does it.
+    let halved = |block: usize| match (option("octaves", 1), block) {
+        (3, 3) | (2, 4..) => 1,
+        (3, 4..) => 2,
+        _ => 0,
+    };
+    let octaves = Layer::all().map(|layer| (layer, halved(layer.block())));
+    let spec = Spec { octaves: octaves.filter(|(_, octave)| *octave > 0).collect(), ..spec };
     let side: usize = side.parse()?;
     let out = Path::new(out);
     let engine = Engine::new(
@@ -194,6 +202,9 @@ fn main() -> Result<(), Anything> {
         studio.engine.network(studio.spec.deepest().ok_or("no taps")?, studio.spec.pooling)?;
     let workers: WorkerPool<'_> =
         studio.engine.worker_pool(studio.spec.deepest(), studio.spec.pooling)?;
+    let spec = studio
+        .engine
+        .install(|| in_content_units(&studio.spec, &workers, &content, visits.core))?;
     let clock = Instant::now();
     let start = match mode.as_str() {
         "exact" => studio.exact(side, start, option("visit", 20))?,
@@ -203,7 +214,7 @@ fn main() -> Result<(), Anything> {
     let context = RoundContext {
         mode: if mode == "feathered" { RoundMode::Feathered } else { RoundMode::Blocks },
         workers: &workers,
-        spec: &studio.spec,
+        spec: &spec,
         targets: &targets,
         content: &content,
         visits,

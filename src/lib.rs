@@ -149,7 +149,9 @@ pub use render::{Engine, RenderError};
 #[doc(hidden)]
 pub mod internal {
     pub use crate::kernels::{buffer, convolve, gram, map, winograd};
-    pub use crate::render::rounds::context::{RoundContext, TileContext, TileObjective};
+    pub use crate::render::rounds::context::{
+        RoundContext, TileContext, TileObjective, in_content_units,
+    };
     pub use crate::render::rounds::run::{RoundState, Rounds, store as store_tile};
     pub use crate::render::rounds::visit::TileResult;
     pub use crate::render::store::canvas::resized;

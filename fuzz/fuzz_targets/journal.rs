@@ -9,10 +9,10 @@ use libfuzzer_sys::fuzz_target;
 
 /// What `run` and `status` ask of a journal.
 fn ask(mut replay: Replay) {
-    let joined = std::mem::take(&mut replay.joined);
-    replay.status.expect(&joined);
+    let added = std::mem::take(&mut replay.added);
+    replay.status.describe(&added);
     let status = &replay.status;
-    let _ = (status.work(), status.done(), status.speed(), status.left(), status.current());
+    let _ = (status.work(), status.done(), status.speed(), status.seconds_left(), status.current());
     serde_json::to_string(status).expect("a status can be shown as JSON");
 }
 

@@ -31,9 +31,9 @@ fuzz_target!(|bytes: &[u8]| {
     match config::load(&path, &[]) {
         Ok(config) => {
             let _ = config.outputs();
-            let _ = config.run.listing(config.directory());
+            let _ = config.run.listing(&config.home);
             for variant in &config.variants {
-                let _ = variant.settings.listing(config.directory());
+                let _ = variant.settings.listing(&config.home);
             }
         }
         Err(problems) => {

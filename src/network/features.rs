@@ -160,67 +160,6 @@ impl Features {
         Ok(self.square_sum()? / values.max(1) as f64)
     }
 
-    /// `matrix F + offset` at every cell: `[C, C]` and `[C]`, float32.
-    ///
-    /// # Errors
-    /// When the shapes do not fit, or the device fails.
-    pub fn transformed(&self, matrix: &Tensor, offset: &Tensor) -> Result<Self, NetworkError> {
-        let [channels, height, width] = self.shape();
-        let offset = offset.reshape((channels, 1))?;
-        let transform = |cells: &Tensor| matrix.matmul(cells)?.broadcast_add(&offset);
-        match &self.storage {
-            Storage::Planar(tensor) => {
-                let cells = tensor.reshape((channels, height * width))?;
-                let found = transform(&cells.to_dtype(DType::F32)?)?.to_dtype(tensor.dtype())?;
-                Ok(Self::from_tensor(self.layer, found.reshape((channels, height, width))?))
-            }
-            Storage::Blocked(map) => {
-                let mut found = self.blank(width, height)?;
-                // Row by row: a plain copy of the whole map would be as large as the map.
-                for row in 0..height {
-                    let at = Rect { left: 0, top: row, width, height: 1 };
-                    let part = Self::from_map(self.layer, map, at)?;
-                    let cells = part.to_planar()?;
-                    let cells = Tensor::from_vec(cells, (channels, width), &Device::Cpu)?;
-                    let cells = transform(&cells)?.flatten_all()?.to_vec1::<f32>()?;
-                    let shape = Shape { channels, height: 1, width };
-                    let row = Map::from_planar(&BufferCache::new(), shape, &cells)?;
-                    found.paste(&Self { layer: self.layer, storage: Storage::Blocked(row) }, at)?;
-                }
-                Ok(found)
-            }
-        }
-    }
-
-    /// Makes of these features their mean with `other`, which lie in the same place, by the weights
-    /// of both.
-    ///
-    /// # Errors
-    /// When they are of another layer, size or implementation, or the device fails.
-    pub fn average(
-        &mut self,
-        weight: f64,
-        other: &Features,
-        other_weight: f64,
-    ) -> Result<(), NetworkError> {
-        if self.layer != other.layer || self.shape() != other.shape() {
-            return Err(NetworkError::Mixed);
-        }
-        let part = other_weight / (weight + other_weight);
-        match (&mut self.storage, &other.storage) {
-            (Storage::Blocked(ours), Storage::Blocked(theirs)) => {
-                let part = part as f32;
-                let pairs = ours.data.iter_mut().zip(theirs.data.iter());
-                pairs.for_each(|(ours, theirs)| *ours += part * (*theirs - *ours));
-            }
-            (Storage::Planar(ours), Storage::Planar(theirs)) => {
-                *ours = ((&*ours * (1.0 - part))? + (theirs.to_device(ours.device())? * part)?)?;
-            }
-            _ => return Err(NetworkError::Mixed),
-        }
-        Ok(())
-    }
-
     /// The map of the CPU's kernels, if these are features of `layer` with `channels` that cover
     /// `rows` x `columns` cells from `origin`.
     pub(super) fn map(

@@ -11,11 +11,13 @@ mod image;
 mod octave;
 mod spec;
 mod style;
+mod transported;
 mod variation;
 mod wasserstein;
 
 pub use image::{ImageLoss, ImageSums, TapLoss, cell_weights, cells};
 pub use octave::{halved, size_at, spread};
 pub use spec::{Spec, StyleDistance};
-pub use style::{StyleGradient, StyleLoss, StyleTargets, TapStatistics};
+pub use style::{Means, StyleGradient, StyleLoss, StyleTargets, TapStatistics};
+pub use transported::TransportedStyle;
 pub use variation::{total_variation, variation_of_rows};

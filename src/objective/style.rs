@@ -15,6 +15,10 @@ use crate::network::{Layer, Moments, NetworkError};
 /// do not feel it.
 const VARIANCE_EPSILON: f64 = 1e-6;
 
+/// Means of `F F^T`, `[C, C]`, and of `F`, `[C]`, over some cells of a tap, float64, and how many
+/// cells these are.
+pub type Means = (Tensor, Tensor, f64);
+
 /// The statistics of an image at one tap, float64.
 #[derive(Clone, Debug)]
 pub struct TapStatistics {
@@ -35,7 +39,7 @@ impl TapStatistics {
     }
 
     /// As a Gaussian to compare canvases with.
-    fn gaussian(&self) -> candle_core::Result<&GaussianTarget> {
+    pub(super) fn gaussian(&self) -> candle_core::Result<&GaussianTarget> {
         if let Some(gaussian) = self.gaussian.get() {
             return Ok(gaussian);
         }
@@ -172,15 +176,6 @@ impl StyleTargets {
         Ok(compared.into_iter().filter_map(|(layer, found)| Some((layer, found?))).collect())
     }
 
-    /// The style's mean square at a tap: the unit of the Wasserstein distance. 1 where the style has
-    /// no features there.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn unit(&self, layer: Layer) -> Result<f64, NetworkError> {
-        self.taps.get(&layer).map_or(Ok(1.0), |target| Ok(target.gaussian()?.unit()))
-    }
-
     /// Value and gradient of the style terms at `layer`, given the canvas's statistics there;
     /// nothing where it is no tap. `cells` is the number of cells of the whole canvas; blocks of a
     /// canvas pass their own number.
@@ -208,7 +203,8 @@ impl StyleTargets {
                 distance
             }
             None => {
-                let distance = wasserstein_distance(style_weight, canvas, target, cells)?;
+                let (gaussian, moments) = (target.gaussian()?, (&canvas.gram, &canvas.mean));
+                let distance = wasserstein_distance(style_weight, moments, gaussian, cells)?;
                 loss.wasserstein = distance.loss;
                 distance
             }
@@ -228,10 +224,10 @@ impl StyleTargets {
 
 /// A style distance between the statistics of a canvas and a target at one tap, weighted, and its
 /// gradient `matrix F + offset` at each of the canvas's cells, float64. Distances add up.
-struct Distance {
-    loss: f64,
-    matrix: Tensor,
-    offset: Tensor,
+pub(super) struct Distance {
+    pub(super) loss: f64,
+    pub(super) matrix: Tensor,
+    pub(super) offset: Tensor,
 }
 
 /// `L = weight mean((G-A)^2)` has `dL/dF = 4 weight/(C^2 N) (G-A) F`, with `C` channels and `N`
@@ -270,17 +266,16 @@ fn deviation_distance(
     })
 }
 
-/// [`GaussianTarget`]'s distance. The linear algebra runs on the CPU, the results are on the canvas's
-/// device.
-fn wasserstein_distance(
+/// [`GaussianTarget`]'s distance from a canvas with these second moments, `[C, C]`, and means. The
+/// linear algebra runs on the CPU, the results are on the canvas's device.
+pub(super) fn wasserstein_distance(
     weight: f64,
-    canvas: &TapStatistics,
-    target: &TapStatistics,
+    (second_moments, mean): (&Tensor, &Tensor),
+    target: &GaussianTarget,
     cells: f64,
 ) -> candle_core::Result<Distance> {
-    let (device, channels) = (canvas.gram.device(), canvas.mean.elem_count());
-    let (second_moments, mean) = (host_values(&canvas.gram)?, host_values(&canvas.mean)?);
-    let found = target.gaussian()?.distance_from(&second_moments, &mean);
+    let (device, channels) = (second_moments.device(), mean.elem_count());
+    let found = target.distance_from(&host_values(second_moments)?, &host_values(mean)?);
     let step = weight / cells;
     let matrix = Tensor::from_vec(found.matrix, (channels, channels), &Device::Cpu)?;
     let offset = Tensor::from_vec(found.offset, channels, &Device::Cpu)?;
@@ -291,7 +286,7 @@ fn wasserstein_distance(
     })
 }
 
-fn host_values(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
+pub(super) fn host_values(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
     tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()
 }
 

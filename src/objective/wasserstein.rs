@@ -61,12 +61,41 @@ impl GaussianTarget {
         let channels = mean.len();
         let square = (0..channels).map(|i| second_moments[i * channels + i]).sum::<f64>();
         let unit = if square == 0.0 { 1.0 } else { square / channels as f64 };
+        let covariance = covariance(second_moments, mean, RELATIVE_EPSILON * unit);
+        Self::of(covariance, mean.to_vec(), unit)
+    }
+
+    /// Where the map `F -> matrix F + offset` carries a Gaussian with these second moments and
+    /// means, measured in the unit of `self`. `matrix` is `[C, C]`, row-major, `offset` `[C]`.
+    pub fn transported(
+        &self,
+        second_moments: &[f64],
+        mean: &[f64],
+        matrix: &[f64],
+        offset: &[f64],
+    ) -> Self {
+        let (channels, full) = (mean.len(), BlockStructure::Rectangular);
+        let there = matrix
+            .chunks(channels.max(1))
+            .zip(offset)
+            .map(|(row, offset)| row.iter().zip(mean).map(|(m, x)| m * x).sum::<f64>() + offset)
+            .collect();
+        let here = covariance(second_moments, mean, self.epsilon);
+        let map = MatRef::from_row_major_slice(matrix, channels, channels);
+        let (mut half, mut carried) =
+            (Mat::zeros(channels, channels), Mat::zeros(channels, channels));
+        multiply(half.as_mut(), full, (map, full), (here.as_ref(), full), 1.0);
+        multiply(carried.as_mut(), full, (half.as_ref(), full), (map.transpose(), full), 1.0);
+        Self::of(carried, there, self.unit)
+    }
+
+    /// With a covariance whose diagonal was added to.
+    fn of(covariance: Mat<f64>, mean: Vec<f64>, unit: f64) -> Self {
         let epsilon = RELATIVE_EPSILON * unit;
-        let covariance = covariance(second_moments, mean, epsilon);
-        let trace = (0..channels).map(|i| covariance[(i, i)]).sum();
+        let trace = (0..mean.len()).map(|i| covariance[(i, i)]).sum();
         let factor =
             root(covariance.as_ref()).or_else(|| root(raised(covariance, epsilon)?.as_ref()));
-        Self { mean: mean.to_vec(), factor, trace, epsilon, unit }
+        Self { mean, factor, trace, epsilon, unit }
     }
 
     /// Channels of the tap.
@@ -282,6 +311,44 @@ mod tests {
         let factor = target.factor.as_ref().expect("finite");
         let there = factor * factor.transpose();
         assert!((&carried - &there).norm_l2() < 1e-9 * there.norm_l2());
+    }
+
+    /// The canvas's cells in parts, each drawn to where the whole's transport carries it.
+    #[test]
+    fn the_distances_of_parts_to_their_shares_bound_that_of_the_whole() {
+        let (channels, cells) = (5, 60);
+        let (canvas, style) =
+            (Features::random(11, channels, cells), Features::random(12, channels, 50));
+        let (target, whole) = (style.target(), canvas.distance(&style.target()));
+        // `I - T`, and the offset of `F - T F`, from the gradient.
+        let scale = -(channels as f64) * target.unit() / 2.0;
+        let mut map: Vec<f64> = whole.matrix.iter().map(|m| m * scale).collect();
+        (0..channels).for_each(|i| map[i * channels + i] += 1.0);
+        let shift: Vec<f64> = whole.offset.iter().map(|o| o * scale).collect();
+        let part = |features: &Features, from: usize, to: usize| {
+            let rows = features.values.chunks(cells).flat_map(|row| row[from..to].to_vec());
+            Features { channels, values: rows.collect() }
+        };
+        let parts = [(0, 4), (4, 30), (30, 60)];
+        let shares = parts.map(|(from, to)| {
+            let (second, mean) = part(&canvas, from, to).moments();
+            target.transported(&second, &mean, &map, &shift)
+        });
+        let summed = |features: &Features| -> f64 {
+            let one = |(&(from, to), share): (&(usize, usize), &GaussianTarget)| {
+                part(features, from, to).distance(share).distance * (to - from) as f64
+            };
+            parts.iter().zip(&shares).map(one).sum::<f64>() / cells as f64
+        };
+        assert!((summed(&canvas) / whole.distance - 1.0).abs() < 1e-4);
+        for (seed, reach) in [(13, 0.1), (14, 1.0), (15, 10.0)] {
+            let noise = Noise::new(seed);
+            let at = canvas.values.iter().enumerate();
+            let values = at.map(|(i, v)| v + reach * f64::from(noise.normal(i as u64))).collect();
+            let moved = Features { channels, values };
+            let (bound, distance) = (summed(&moved), moved.distance(&target).distance);
+            assert!(distance < bound, "{reach}: {distance} and {bound}");
+        }
     }
 
     #[test]

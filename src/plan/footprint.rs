@@ -4,7 +4,7 @@ use super::machine::Machine;
 use super::memory::{OptimiserMemory, SweepMemory, VECTOR, fixed_bytes, map_bytes};
 use crate::config::{Settings, TilingMargins};
 use crate::network::Margins;
-use crate::objective::{Spec, StyleDistance, size_at};
+use crate::objective::{Spec, size_at};
 use crate::tiling::{Grid, Tile};
 
 /// What a way of computing a level takes, bytes.
@@ -162,11 +162,7 @@ impl<'a> Constraints<'a> {
         });
         let widest = widest.fold(0.0, f64::max);
         let held = |(region, costs): &((usize, usize), &OctaveCosts)| {
-            let spec = &costs.spec;
-            let by_cell = spec.style_distance == StyleDistance::Wasserstein;
-            let styles = if by_cell { spec.styles() } else { vec![] };
-            let taps = spec.contents().into_iter().chain(styles);
-            taps.map(map_bytes).sum::<f64>() * area(*region)
+            costs.spec.contents().into_iter().map(map_bytes).sum::<f64>() * area(*region)
         };
         let targets: f64 = regions.iter().map(held).sum();
         let optimiser = OptimiserMemory::new(widest, targets, history);

@@ -401,13 +401,15 @@ fn a_visit_without_memory_is_computed_in_pieces() {
 }
 
 #[test]
-fn blocks_lower_the_whole_images_loss() {
-    // By a bound every round goes part of the way, and this small network ends far from the style.
-    for (spec, part) in [(spec(), 0.1), (wasserstein(), 0.75)] {
+fn blocks_lower_the_whole_images_loss_as_exact_mode_does() {
+    // By the transport a tile takes the frozen cells around it into account, and around the small
+    // tiles of this test these are the most.
+    for (spec, least) in [(spec(), 0.99), (wasserstein(), 0.6), (in_octaves(wasserstein()), 0.35)] {
         let studio = Studio::new(spec);
-        let (_, _, before, _) = studio.exact(0, 1);
+        let (_, exact, before, _) = studio.exact(30, 10);
         let (_, after) = studio.run(RoundMode::Blocks, Visits { visit: 15, ..VISITS }, 1);
-        assert!(after < part * before, "{after} of {before}");
+        let (exact, after) = (before - exact, before - after);
+        assert!(after > least * exact, "{after} of {before}, exact mode {exact}");
     }
 }
 

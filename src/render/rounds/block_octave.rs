@@ -2,35 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use crate::geometry::{ALIGNMENT, Rect};
-use crate::network::{Layer, Margins, Network, NetworkError};
+use crate::network::{Layer, Margins, Moments, Network, NetworkError};
 use crate::objective::{
-    ImageLoss, ImageSums, Spec, StyleDistance, StyleTargets, TapStatistics, cell_weights, cells,
-    size_at,
+    ImageLoss, ImageSums, Means, Spec, StyleDistance, StyleTargets, cell_weights, size_at,
 };
 use crate::render::devices::worker_pool::WorkerPool;
 use crate::render::error::RenderError;
-use crate::render::rounds::cell_targets::CellTargets;
-use crate::render::rounds::context::{RoundContext, pixels_on};
+use crate::render::rounds::context::{RoundContext, TileContext, pixels_on};
+use crate::render::rounds::tile_style::TileStyle;
 use crate::render::tiles::halving::with_halving;
 use crate::render::tiles::source::{HalvedSource, PixelSource};
 use crate::render::tiles::sweeps::{ContentTargets, TileSweeps};
-use crate::tiling::Pixels;
-
-/// A deviation extrapolated below this part of its value in the whole image is held there: a
-/// variance that the extrapolation would make negative has no root.
-const LEAST_DEVIATION: f64 = 0.1;
-
-/// What the region has at the snapshot, or at another point.
-#[derive(Clone)]
-struct RegionTerms {
-    /// Means of `F F^T` and of `F` over the region's cells, and how many these are.
-    means: BTreeMap<Layer, (Tensor, Tensor, f64)>,
-    /// The terms that are sums over cells, as parts of the whole image's.
-    by_cell: f64,
-}
 
 /// The part of a tile that sees the canvas halved some times.
 pub(super) struct BlockOctave<'a> {
@@ -41,26 +26,25 @@ pub(super) struct BlockOctave<'a> {
     region: Rect,
     /// The region's tiles: one, or more where the memory does not hold it.
     sweeps: TileSweeps<'a>,
-    /// The whole image's statistics and the style's, where the network computes and the rest of the
-    /// picture is to move along.
-    statistics: BTreeMap<Layer, TapStatistics>,
-    targets: StyleTargets,
+    targets: &'a StyleTargets,
+    /// The whole image's loss at the snapshot.
+    whole: &'a ImageLoss,
     /// How often the tile's own change counts.
     share: f64,
-    /// By tap with a target for every cell, what a cell's squared difference weighs in the whole
-    /// image's loss.
+    /// By content tap, what a cell's squared difference weighs in the tile's loss.
     weights: BTreeMap<Layer, f64>,
-    /// What the region has at the snapshot, seen in the first evaluation.
-    reference: Option<RegionTerms>,
+    /// The style terms, made when the region's statistics at the snapshot are known: by the first
+    /// evaluation.
+    style: Option<TileStyle>,
+    /// The octave's terms at the snapshot.
+    before: Option<f64>,
     core: usize,
 }
 
 /// An octave's part of a tile's loss.
 pub(super) struct OctaveLoss {
-    /// The terms that are sums over cells: what they are more than at the snapshot.
-    pub(super) by_cell: f64,
-    /// The extrapolated terms.
-    pub(super) extrapolated: f64,
+    /// What its terms are more than at the snapshot.
+    pub(super) change: f64,
     /// At the octave's region.
     pub(super) gradient: Tensor,
 }
@@ -69,58 +53,52 @@ impl<'a> BlockOctave<'a> {
     /// The part `spec` of the loss of the pixels of `area` at `snapshot`, seen halved `octave`
     /// times.
     pub(super) fn new(
-        context: &RoundContext<'_>,
+        context: &'a RoundContext<'a>,
         network: Option<&'a dyn Network>,
         (octave, spec): (usize, &Spec),
-        snapshot: &dyn Pixels,
         area: Rect,
-        whole: &ImageLoss,
+        whole: &'a ImageLoss,
     ) -> Result<Self, RenderError> {
         let size = size_at(context.size(), octave);
         let area_here = area.at_octave(octave);
-        let region = surroundings(area_here, context.context.reach(spec), size);
-        let free = area_here.relative_to(&region);
-        let bounded = spec.style_distance == StyleDistance::Wasserstein;
-        let (workers, margins) = (WorkerPool::single(network), Margins::exact(spec.taps()));
-        let moving = if bounded { vec![] } else { spec.styles() };
-        let sweeps = TileSweeps::new(workers, (region.width, region.height), moving, margins);
-        let sweeps = sweeps.with_free(free);
-        let pixels = |source: &dyn Pixels| {
-            let pixels = HalvedSource::new(&source, context.size(), octave).region(region)?;
-            pixels_on(network, pixels)
+        let (region, counted) = match spec.style_distance {
+            // What changes is extrapolated, and whatever does not change cancels.
+            StyleDistance::Gatys | StyleDistance::NeuralStyle => {
+                let region = surroundings(area_here, context.context.reach(spec), size);
+                (region, region)
+            }
+            // Cells near the region's border see zeros beside them. The whole image's transport
+            // never saw such cells and carries them out of all bounds.
+            StyleDistance::Wasserstein => {
+                let around =
+                    |context: TileContext| surroundings(area_here, context.reach(spec), size);
+                (around(TileContext::Gradient), around(TileContext::Features))
+            }
         };
-        let (content, canvas) = (pixels(context.content)?, pixels(snapshot)?);
-        let device = content.device();
-        let mut core = region.width.max(region.height);
-        let CellTargets { features, weights } =
-            with_halving(&mut core, sweeps.workers(), |core| {
-                let contents = CellTargets {
-                    features: sweeps.content_features(&content, &spec.contents(), core)?,
-                    weights: cell_weights(spec, size),
-                };
-                if !bounded {
-                    return Ok(contents);
-                }
-                let here = sweeps.content_features(&canvas, &spec.styles(), core)?;
-                contents.with_style((spec, context.targets), size, whole, &here, device)
-            })?;
-        let own = |layer: &Layer| !bounded && spec.style_layers.contains_key(layer);
-        let statistics = whole
-            .statistics
-            .iter()
-            .filter(|(layer, _)| own(layer))
-            .map(|(layer, statistics)| Ok((*layer, statistics.to_device(device)?)))
-            .collect::<Result<_, NetworkError>>()?;
+        let free = area_here.relative_to(&region);
+        let (workers, margins) = (WorkerPool::single(network), Margins::exact(spec.taps()));
+        let (width, height) = (region.width, region.height);
+        let sweeps = TileSweeps::new(workers, (width, height), spec.styles(), margins);
+        let sweeps = sweeps.with_free(free).with_counted(counted.relative_to(&region));
+        let content = HalvedSource::new(&context.content, context.size(), octave);
+        let content = pixels_on(network, content.region(region)?)?;
+        let mut core = width.max(height);
+        let contents = with_halving(&mut core, sweeps.workers(), |core| {
+            sweeps.content_features(&content, &spec.contents(), core)
+        })?;
+        let share = context.growth(area);
+        let weights = cell_weights(spec, size).into_iter();
         Ok(Self {
             spec: spec.clone(),
             size,
             region,
-            statistics,
-            targets: context.targets.to_device(device)?,
-            share: if bounded { 1.0 } else { context.share(area) },
-            sweeps: sweeps.with_contents(ContentTargets::Held(features)),
-            weights,
-            reference: None,
+            sweeps: sweeps.with_contents(ContentTargets::Held(contents)),
+            targets: context.targets,
+            whole,
+            share,
+            weights: weights.map(|(layer, weight)| (layer, share * weight)).collect(),
+            style: None,
+            before: None,
             core,
         })
     }
@@ -137,79 +115,37 @@ impl<'a> BlockOctave<'a> {
 
     /// The loss at the region's `pixels`.
     pub(super) fn evaluate(&mut self, pixels: &Tensor) -> Result<OctaveLoss, RenderError> {
+        let Self { spec, size, sweeps, targets, whole, share, weights, style, .. } = self;
         let mut core = self.core;
-        let found =
-            with_halving(&mut core, self.sweeps.workers(), |core| self.losses(pixels, core));
+        let found = with_halving(&mut core, sweeps.workers(), |core| {
+            let (sums, kept) = sweeps.statistics(pixels, core, 0)?;
+            let here = means(&sums)?;
+            let style = match style {
+                Some(style) => style,
+                None => {
+                    let (part, canvas) = ((&*spec, *targets), (*size, *share));
+                    style.insert(TileStyle::new(part, canvas, whole, here.clone())?)
+                }
+            };
+            let (style_loss, gradients) = style.compare(spec, *size, &here)?;
+            let weighted = |(layer, sum): (&Layer, &f64)| weights.get(layer).map(|w| w * sum);
+            let content: f64 = sums.distances.iter().filter_map(weighted).sum();
+            let gradient = sweeps.gradient(pixels, core, kept, &gradients, weights)?;
+            Ok((content + style_loss, gradient))
+        });
         self.core = core;
-        let (loss, here) = found?;
-        self.reference.get_or_insert(here);
-        Ok(loss)
+        let (loss, gradient) = found?;
+        Ok(OctaveLoss { change: loss - *self.before.get_or_insert(loss), gradient })
     }
+}
 
-    /// The tap's statistics if the whole canvas had moved as the tile did.
-    fn extrapolated(
-        &self,
-        layer: Layer,
-        (gram, mean, count): &(Tensor, Tensor, f64),
-        reference: &RegionTerms,
-    ) -> Result<Option<TapStatistics>, NetworkError> {
-        let (Some(whole), Some(before)) =
-            (self.statistics.get(&layer), reference.means.get(&layer))
-        else {
-            return Ok(None);
-        };
-        let factor = self.share * count / cells(layer, self.size);
-        let gram = (&whole.gram + ((gram - &before.0)? * factor)?)?;
-        let mean = (&whole.mean + ((mean - &before.1)? * factor)?)?;
-        let channels = mean.elem_count();
-        let index = Tensor::from_vec(
-            (0..channels as u32).collect::<Vec<_>>(),
-            (channels, 1),
-            gram.device(),
-        )?;
-        let variance = (gram.gather(&index, D::Minus1)?.squeeze(1)? - mean.sqr()?)?;
-        let least = (whole.deviation.sqr()? * (LEAST_DEVIATION * LEAST_DEVIATION))?;
-        // At the snapshot itself the deviation is the whole image's, its epsilon included.
-        let epsilon = (whole.deviation.sqr()?
-            - (whole.gram.gather(&index, D::Minus1)?.squeeze(1)? - whole.mean.sqr()?)?)?;
-        let deviation = (variance + epsilon)?.maximum(&least)?.sqrt()?;
-        Ok(Some(TapStatistics::new(gram, mean, deviation)))
-    }
-
-    fn terms(&self, sums: &ImageSums) -> Result<RegionTerms, NetworkError> {
-        let mut means = BTreeMap::new();
-        for (layer, moments) in &sums.moments {
-            let (gram, mean) = moments.means()?;
-            means.insert(*layer, (gram, mean, moments.cells() as f64));
-        }
-        let weighted = |(layer, sum): (&Layer, &f64)| self.weights.get(layer).map(|w| w * sum);
-        Ok(RegionTerms { means, by_cell: sums.distances.iter().filter_map(weighted).sum() })
-    }
-
-    fn losses(
-        &self,
-        pixels: &Tensor,
-        core: usize,
-    ) -> Result<(OctaveLoss, RegionTerms), RenderError> {
-        let (sums, kept) = self.sweeps.statistics(pixels, core, 0)?;
-        let here = self.terms(&sums)?;
-        let reference = self.reference.as_ref().unwrap_or(&here);
-        let by_cell = self.share * (here.by_cell - reference.by_cell);
-        let (mut extrapolated, mut style) = (0.0, Vec::new());
-        for (layer, means) in &here.means {
-            let Some(statistics) = self.extrapolated(*layer, means, reference)? else { continue };
-            let cells = cells(*layer, self.size) / self.share;
-            let found = self.targets.compare(&self.spec, *layer, &statistics, cells)?;
-            if let Some((value, gradient)) = found {
-                extrapolated += value.total();
-                style.push(gradient);
-            }
-        }
-        let weights: BTreeMap<Layer, f64> =
-            self.weights.iter().map(|(layer, weight)| (*layer, self.share * weight)).collect();
-        let gradient = self.sweeps.gradient(pixels, core, kept, &style, &weights)?;
-        Ok((OctaveLoss { by_cell, extrapolated, gradient }, here))
-    }
+/// The means of the sums at every style tap.
+fn means(sums: &ImageSums) -> Result<BTreeMap<Layer, Means>, NetworkError> {
+    let means = |(layer, moments): (&Layer, &Moments)| {
+        let (second_moments, mean) = moments.means()?;
+        Ok((*layer, (second_moments, mean, moments.cells() as f64)))
+    };
+    sums.moments.iter().map(means).collect()
 }
 
 /// `area` and its context, beginning on multiples of the tiles' alignment as poolings need it.

@@ -17,22 +17,32 @@
 //! in the tile's inside and costs less.
 //!
 //! The Wasserstein distance is not extrapolated: a covariance grown so far is no covariance. It has
-//! an upper bound that is a sum over cells instead. With the transport map `T0` from the snapshot's
-//! Gaussian to the style's, the pairing of every cell with its transported self is one coupling of
-//! both, so that with `n` cells and `C` channels
+//! an upper bound that is a sum over tiles instead. With the transport map `T0` from the snapshot's
+//! Gaussian to the style's, a tile with means `mu_t` and covariance `Sigma_t` at the snapshot is drawn
+//! to its own share of the style,
 //!
 //! ```text
-//! d2(F) <= 1/(n C) sum_i |F_i - t_i|^2        t_i = mu* + T0 (F0_i - mu0)
+//! mu_t* = mu* + T0 (mu_t - mu0)        Sigma_t* = T0 Sigma_t T0
 //! ```
 //!
-//! with equal values and equal gradients at the snapshot. A tile minimises its own cells' part, and
-//! nothing of it grows with `k`.
+//! at the Wasserstein distance `d_t` between its own Gaussian and that one. The shares are together
+//! the style, and pairing each tile with its share is one pairing of the whole with the style, so
+//! that with `n_t` of the `n` cells in tile `t`
+//!
+//! ```text
+//! d2 <= sum_t n_t/n d_t2
+//! ```
+//!
+//! with equal values and equal gradients at the snapshot ([`TransportedStyle`]). Nothing of it grows
+//! with `k`.
+//!
+//! [`TransportedStyle`]: crate::objective::TransportedStyle
 
 use candle_core::Tensor;
 
 use crate::geometry::Rect;
 use crate::network::Network;
-use crate::objective::{ImageLoss, StyleDistance, halved, spread, total_variation};
+use crate::objective::{ImageLoss, halved, spread, total_variation};
 use crate::render::error::RenderError;
 use crate::render::rounds::block_octave::BlockOctave;
 use crate::render::rounds::context::{RoundContext, TileObjective, pixels_for};
@@ -42,7 +52,7 @@ use crate::tiling::Pixels;
 /// A tile's view of the whole image's loss. The first point evaluated must be the snapshot.
 pub(super) struct BlockObjective<'a> {
     octaves: Vec<BlockOctave<'a>>,
-    /// What of the loss at the snapshot a tile's terms are added to.
+    /// The whole image's loss at the snapshot.
     base: f64,
     /// The weight of the variation, grown where the rest is to move along.
     variation_weight: f64,
@@ -66,23 +76,20 @@ impl<'a> BlockObjective<'a> {
         whole: &'a ImageLoss,
     ) -> Result<Self, RenderError> {
         let spec = context.spec;
-        let bounded = spec.style_distance == StyleDistance::Wasserstein;
         let octaves = spec.by_octave();
         let octaves: Vec<BlockOctave<'a>> = octaves
             .iter()
             .enumerate()
-            .map(|part| BlockOctave::new(context, network, part, snapshot, area, whole))
+            .map(|part| BlockOctave::new(context, network, part, area, whole))
             .collect::<Result<_, _>>()?;
         let seen = |(octave, part): (usize, &BlockOctave<'_>)| {
             enlarged(part.region(), octave, context.size())
         };
         let region = octaves.iter().enumerate().map(seen).fold(area, |all, part| all.hull(&part));
-        let losses = whole.losses();
-        let share = if bounded { 1.0 } else { context.share(area) };
         Ok(Self {
             octaves,
-            base: if bounded { losses.total } else { losses.content + losses.variation },
-            variation_weight: spec.variation_weight * share,
+            base: whole.losses().total,
+            variation_weight: spec.variation_weight * context.growth(area),
             variation: None,
             region,
             surroundings: pixels_for(network, snapshot, region)?,
@@ -117,7 +124,7 @@ impl TileObjective for BlockObjective<'_> {
             let Rect { width: w, height: h, .. } = part.region();
             let (x, y) = (part.region().left - left, part.region().top - top);
             let found = part.evaluate(&canvas.narrow(1, y, h)?.narrow(2, x, w)?.contiguous()?)?;
-            loss += found.by_cell + found.extrapolated;
+            loss += found.change;
             let own = found.gradient.pad_with_zeros(1, y, height - y - h)?.pad_with_zeros(
                 2,
                 x,

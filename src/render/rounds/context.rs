@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 
 use crate::geometry::Rect;
 use crate::network::{Margins, Network, NetworkError};
-use crate::objective::{ImageLoss, Spec, StyleTargets, size_at, variation_of_rows};
+use crate::objective::{ImageLoss, Spec, StyleDistance, StyleTargets, size_at, variation_of_rows};
 use crate::optimise::Method;
 use crate::plan::{RoundMode, Visits};
 use crate::render::devices::worker_pool::WorkerPool;
@@ -93,6 +93,15 @@ impl RoundContext<'_> {
         (width * height) as f64 / area.area() as f64
     }
 
+    /// How often the change of some pixels counts in blocks mode: as often as if the rest moved along,
+    /// where the style terms are extrapolated.
+    pub(crate) fn growth(&self, area: Rect) -> f64 {
+        match self.spec.style_distance {
+            StyleDistance::Wasserstein => 1.0,
+            _ => self.share(area),
+        }
+    }
+
     /// The statistics and losses of the whole canvas.
     ///
     /// # Errors
@@ -136,7 +145,7 @@ impl RoundContext<'_> {
 ///
 /// # Errors
 /// When the content cannot be read, the device fails, or the workers are to stop.
-pub(crate) fn in_content_units(
+pub fn in_content_units(
     spec: &Spec,
     workers: &WorkerPool<'_>,
     content: &dyn Pixels,

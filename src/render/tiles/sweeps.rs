@@ -40,6 +40,8 @@ pub(crate) struct TileSweeps<'a> {
     bitwise: bool,
     /// The pixels whose gradient is wanted.
     free: Rect,
+    /// The pixels whose cells count.
+    counted: Rect,
 }
 
 /// The last tiles' forward sweeps, each with the worker that holds it.
@@ -62,6 +64,7 @@ impl<'a> TileSweeps<'a> {
             margin: margins.gradient,
             bitwise: margins.bitwise,
             free: Rect::whole(size.0, size.1),
+            counted: Rect::whole(size.0, size.1),
         }
     }
 
@@ -79,6 +82,11 @@ impl<'a> TileSweeps<'a> {
     /// Limits the gradient to some pixels: elsewhere it is zero or unspecified.
     pub(crate) fn with_free(self, free: Rect) -> Self {
         Self { free, ..self }
+    }
+
+    /// Limits the sums to the cells of some pixels, whose corner is a multiple of 16 px.
+    pub(crate) fn with_counted(self, counted: Rect) -> Self {
+        Self { counted, ..self }
     }
 
     /// Compares the content taps with `contents`.
@@ -210,7 +218,7 @@ impl<'a> TileSweeps<'a> {
         };
         self.workers.each(Queue::Shared(grid.count()), work, |index, (tile, pass)| {
             kept.0.extend(pass);
-            sums.add(grid.tile(index).core, tile)?;
+            sums.add(self.counted_of(&grid.tile(index)), tile)?;
             Ok(())
         })?;
         Ok((sums.finish(), kept))
@@ -234,6 +242,12 @@ impl<'a> TileSweeps<'a> {
         tile.region(self.margin, self.size.0, self.size.1)
     }
 
+    /// The part of a tile's core whose cells count.
+    fn counted_of(&self, tile: &Tile) -> Rect {
+        let counted = tile.core.intersection(&self.counted);
+        if counted.area() == 0 { Rect { width: 0, height: 0, ..tile.core } } else { counted }
+    }
+
     /// What both sweeps ask of a tile: so what is kept changes no bit.
     pub(super) fn request(&self, tile: &Tile, region: &Rect) -> Request {
         let free = tile.core.intersection(&self.free);
@@ -246,7 +260,7 @@ impl<'a> TileSweeps<'a> {
             features,
             gradient: Some(gradient),
             bitwise: self.bitwise,
-            ..Request::over(tile.core.relative_to(region))
+            ..Request::over(self.counted_of(tile).relative_to(region))
         }
     }
 
@@ -282,10 +296,11 @@ impl<'a> TileSweeps<'a> {
             let sums = pass.content_distance(layer, target, origin)?;
             Ok((layer, sums.into_iter().map(|sum| sum / channels).collect()))
         };
+        let counted = self.counted_of(tile);
         let distances = match &self.contents {
             ContentTargets::Held(targets) => targets
                 .values()
-                .map(|target| distance(target, first_cell(&tile.core, target.layer())))
+                .map(|target| distance(target, first_cell(&counted, target.layer())))
                 .collect::<Result<_, NetworkError>>()?,
             ContentTargets::Computed(layers, _) if layers.is_empty() => vec![],
             ContentTargets::Computed(layers, content) => self
