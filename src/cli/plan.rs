@@ -51,6 +51,8 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
     let mut document = json!({ "pipeline": pipeline, "jobs": jobs });
     for (value, job) in document["jobs"].as_array_mut().into_iter().flatten().zip(&plan.jobs) {
         value["estimate"] = serde_json::to_value(Estimate::of_job(job, speed)).map_err(internal)?;
+        value["warnings"] = json!(job.warnings());
+        value["small-scans"] = serde_json::to_value(&job.small_scans).map_err(internal)?;
     }
     let mut estimate = serde_json::to_value(Estimate::of_plan(plan, speed)).map_err(internal)?;
     estimate.as_object_mut().and_then(|estimate| estimate.remove("levels"));

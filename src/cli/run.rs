@@ -195,13 +195,15 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Reports settings that have no effect, and what folders and globs hold that is not painted.
+/// Reports settings that have no effect, what folders and globs hold that is not painted, and
+/// paintings that are too small.
 pub(super) fn warn(config: &Config, plan: &Plan) {
     config.notes.iter().for_each(|note| complain!("warning: {note}"));
     for warning in &config.warnings {
         complain!("{:?}", miette::Report::new(warning.clone()));
     }
     plan.warnings().iter().for_each(|words| complain!("warning: {words}"));
+    plan.small_scans().iter().for_each(|words| complain!("warning: {words}"));
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {
