@@ -8,6 +8,7 @@ use super::run::{nothing_planned, report_unplanned, warn};
 use super::say::{complain, say};
 use super::{Exit, Failure, devices};
 use crate::batch;
+use crate::config::{Config, GRID_SIDE};
 use crate::files::path_text;
 use crate::format::{bytes, duration};
 use crate::plan::{Estimate, Execution, Job, JobRecord, Level, Plan, Speed};
@@ -30,7 +31,7 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     if arguments.json {
         say!("{:#}", document(&plan, &speed)?);
     } else {
-        print(&plan, &speed);
+        print(&plan, &config, &speed);
     }
     let obstacles = batch::obstacles(&config, &plan, false)?.into_iter().map(Failure::from);
     let exits: Vec<Exit> =
@@ -63,7 +64,7 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
 }
 
 /// Jobs with levels alike are shown once.
-fn print(plan: &Plan, speed: &Speed) {
+fn print(plan: &Plan, config: &Config, speed: &Speed) {
     let mut groups: Vec<(&Job, Vec<&Job>)> = Vec::new();
     for job in &plan.jobs {
         match groups
@@ -99,6 +100,9 @@ fn print(plan: &Plan, speed: &Speed) {
         format!("{} pictures", plan.jobs.len())
     };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
+    if let Some(words) = grid(config) {
+        say!("grid    {words}");
+    }
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
     say!("memory  {} at most; there are {}", bytes(whole.memory_bytes), plan.memory);
     say!(
@@ -106,6 +110,22 @@ fn print(plan: &Plan, speed: &Speed) {
         bytes(whole.disk.total()),
         bytes(whole.disk.finished_bytes)
     );
+}
+
+/// What a grid makes of each photograph, in words; nothing without a grid.
+fn grid(config: &Config) -> Option<String> {
+    let keys: Vec<&str> = config.grid.iter().map(|axis| axis.key.as_str()).collect();
+    let counts: Vec<String> =
+        config.grid.iter().map(|axis| axis.values.len().to_string()).collect();
+    let default = config.variants.iter().any(|variant| variant.has_grid_size);
+    let size = match default {
+        true => {
+            format!(", {} px on the long side; output.long-side-px sets another size", GRID_SIDE.0)
+        }
+        false => String::new(),
+    };
+    let words = format!("{}: {} pictures of each photograph", keys.join(" x "), counts.join(" x "));
+    (!keys.is_empty()).then_some(words + &size)
 }
 
 /// How many pictures of a kind are named.

@@ -146,7 +146,7 @@ impl<'a> Check<'a> {
                 format!("the {first} of {one} and the {second} of {other} would both be `{shown}`")
             }
         };
-        let help = "tell them apart in `output.name` by {content}, {extension}, {style}, {variant} or {index}";
+        let help = "tell them apart in `output.name` by {content}, {extension}, {style}, {variant}, {grid} or {index}";
         Problem::new(message).help(help).at(origin, "not unique")
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::companions::{partial_path, preview_path, pyramid_folder, pyramid_path, stem};
 use super::name::NameParts;
-use super::settings::{Output, ViewerTiles};
+use super::settings::{Output, PictureParts, ViewerTiles};
 use super::{Config, Variant};
 use crate::files::NamedFile;
 
@@ -59,6 +59,11 @@ impl Config {
 }
 
 impl Variant {
+    /// What beside content and style its name is made of.
+    pub(super) fn parts(&self) -> PictureParts {
+        PictureParts { variant: self.variant.is_some(), grid: self.cell.is_some() }
+    }
+
     /// What `{style}` stands for: the stems of the styles' files, joined by `+`.
     pub fn style_name(&self) -> OsString {
         let stems: Vec<_> = self.settings.styles.iter().map(|style| stem(&style.image)).collect();
@@ -67,12 +72,13 @@ impl Variant {
 
     /// Where the picture of a content image goes.
     fn output(&self, directory: &Path, content: &Path, number: usize) -> PathBuf {
-        let template = self.settings.name_template(self.name.is_some());
+        let template = self.settings.name_template(self.parts());
         let name = template.fill(&NameParts {
             content: stem(content),
             extension: content.extension().unwrap_or_default(),
             style: &self.style_name(),
-            variant: self.name.as_deref().unwrap_or_default(),
+            variant: self.variant.as_deref().unwrap_or_default(),
+            grid: self.cell.as_ref().map_or("", |cell| &cell.name),
             index: number,
         });
         super::paths::normalise(&directory.join(name))

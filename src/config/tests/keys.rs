@@ -141,7 +141,10 @@ fn what_is_left_out_has_its_default() {
     let settings = &config.variants[0].settings;
     assert_eq!(config.variants[0].name, None);
     assert!(config.run.output.directory.ends_with("renders"));
-    assert_eq!(settings.name_template(false).to_string(), "{content}-{style}.png");
+    assert_eq!(
+        config.variants[0].settings.name_template(config.variants[0].parts()).to_string(),
+        "{content}-{style}.png"
+    );
     assert_eq!(settings.output.print_size(), Size::Scale(1.0));
     assert_eq!(settings.output.quality, 92);
     assert!(settings.output.dither);

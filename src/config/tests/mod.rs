@@ -1,6 +1,7 @@
 //! Tests over whole pipelines: here merging, variants, overrides and names; in the files beside this
 //! one every key by itself, keys together, and the reference in docs/.
 
+mod grid;
 mod keys;
 mod reference;
 mod rules;
