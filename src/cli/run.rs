@@ -12,7 +12,7 @@ use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
-use super::{budget, devices, signals, table};
+use super::{budget, devices, sheet, signals, table};
 use crate::batch::{self, Collection, JobError, PrepareOptions, Summary};
 use crate::config::{Config, OutputFile};
 use crate::event::CancellationToken;
@@ -50,7 +50,9 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     };
     let mut collection = batch::prepare(&config, plan, weights.sha256(), options)?;
     if collection.pending().is_empty() {
-        return Ok(nothing_left(&collection, unplanned.len(), arguments));
+        let exit = nothing_left(&collection, unplanned.len(), arguments);
+        let sheet = sheet::write(&config, &mut collection, false, &limits, arguments);
+        return Ok(if exit == Exit::Done { sheet } else { exit });
     }
     let mut engine = devices.engine(weights)?;
 
@@ -77,8 +79,14 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     );
     drop(listeners);
     let stopped_by_hand = cancellation.is_cancelled();
-    let end = End { summary, status: collection.status(), unplanned, home: config.home };
-    Ok(end.report(arguments, stopped_by_hand))
+    let is_over = summary.fatal.is_none() && !summary.interrupted;
+    let end = End { summary, status: collection.status(), unplanned, home: config.home.clone() };
+    let exit = end.report(arguments, stopped_by_hand);
+    let sheet = match is_over {
+        true => sheet::write(&config, &mut collection, true, &limits, arguments),
+        false => Exit::Done,
+    };
+    Ok(if exit == Exit::Done { sheet } else { exit })
 }
 
 /// How a run ended.

@@ -155,10 +155,12 @@ pub fn load_after(
     overrides::apply(&mut tree, &of_pictures, &mut problems);
     let (pictures, grid) = variants::split(&mut tree, &overrides, &mut problems);
     let home = Home::of(path);
-    let run = {
+    let (run, sheet) = {
         let mut tree = tree.clone();
         overrides::apply(&mut tree, &overrides, &mut problems);
-        read_run(&mut Reader::new(&tree, &main, &home, incomplete, &mut problems))
+        let mut reader = Reader::new(&tree, &main, &home, incomplete, &mut problems);
+        let run = read_run(&mut reader);
+        (run, reader.node(&OutputFolder::contact_sheet).map(|node| node.origin.clone()))
     };
     let past = past(path, &run.output.directory);
     let output = canonical(&run.output.directory);
@@ -185,7 +187,7 @@ pub fn load_after(
     let grid = grid.axes();
     let config = Config { file, home, run, variants: parts, grid, warnings, notes, past };
     if problems.is_empty() && syntax.is_empty() {
-        output_check::check(&config, &files, &origins, &mut problems);
+        output_check::check(&config, &files, &origins, sheet.as_ref(), &mut problems);
     }
     if problems.is_empty() && syntax.is_empty() {
         Ok(config)
@@ -227,7 +229,7 @@ fn read_run(reader: &mut Reader<'_>) -> RunSettings {
 
 fn read_output_folder(reader: &mut Reader<'_>) -> OutputFolder {
     let output: OutputFolder = Section::read(reader);
-    OutputFolder { directory: beside_pipeline(reader, output.directory) }
+    OutputFolder { directory: beside_pipeline(reader, output.directory), ..output }
 }
 
 /// The output directory; one that is not given lies in the pipeline's folder.

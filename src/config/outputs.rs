@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::companions::{partial_path, preview_path, pyramid_folder, pyramid_path, stem};
+use super::companions::{
+    contact_sheet_paths, partial_path, preview_path, pyramid_folder, pyramid_path, stem,
+};
 use super::name::NameParts;
 use super::settings::{Output, PictureParts, ViewerTiles};
 use super::{Config, Variant};
@@ -39,6 +41,14 @@ impl Config {
             }));
         }
         outputs
+    }
+
+    /// Where the contact sheets go; none if the pipeline asks for none.
+    pub fn contact_sheets(&self) -> Vec<PathBuf> {
+        match self.run.output.contact_sheet {
+            true => contact_sheet_paths(&self.file, &self.run.output.directory),
+            false => vec![],
+        }
     }
 
     /// What `{index}` stands for, by content: a content image keeps the number that it has in the

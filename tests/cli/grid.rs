@@ -44,6 +44,88 @@ fn every_combination_of_a_grid_is_painted_and_a_longer_list_adds_to_it() {
     folder.call(&["run", "grid.toml"]).exits(0).says(&[]);
 }
 
+/// Where a sheet shows a picture that is not scaled: left and top.
+fn find(sheet: &image::RgbImage, picture: &image::RgbImage) -> Option<(u32, u32)> {
+    let (width, height) = picture.dimensions();
+    let right = sheet.width() - width;
+    let places = (0..=sheet.height() - height).flat_map(|y| (0..=right).map(move |x| (x, y)));
+    let shows = |(x, y): &(u32, u32)| {
+        picture.enumerate_pixels().all(|(i, j, pixel)| sheet.get_pixel(x + i, y + j) == pixel)
+    };
+    places.into_iter().find(shows)
+}
+
+#[test]
+fn a_contact_sheet_shows_every_picture_and_follows_the_run() {
+    let folder = folder();
+    folder.write("grid.toml", format!("output.contact-sheet = true\n{GRID}"));
+    let ran = folder.call(&["run", "grid.toml"]).exits(0);
+    assert!(ran.out.contains("contact sheet: out/grid.contact-sheet.png, out/grid"), "{ran:?}");
+    let sheets = ["grid.contact-sheet.jpg", "grid.contact-sheet.png"];
+    assert_eq!(folder.names("out")[..2], sheets);
+    let read = |name: &str| image::open(folder.path(&format!("out/{name}"))).expect("it").to_rgb8();
+    let (jpeg, png) = (read(sheets[0]), read(sheets[1]));
+    assert_eq!(jpeg.dimensions(), png.dimensions());
+    // Rows of the first key, columns of the second.
+    let places: Vec<_> =
+        CELLS.iter().map(|name| find(&png, &read(name)).expect("a picture")).collect();
+    let [a, b, c, d] = places[..] else { panic!("four pictures") };
+    assert!(a.1 == b.1 && c.1 == d.1 && a.0 == c.0 && b.0 == d.0, "{places:?}");
+    assert!(a.0 + 96 < b.0 && a.1 + 64 < c.1, "{places:?}");
+    let height = png.height();
+    // Nothing new: the sheet stays as it is; a longer list makes it larger.
+    let bytes = || std::fs::read(folder.path("out/grid.contact-sheet.png")).expect("it");
+    let before = bytes();
+    let again = folder.call(&["run", "grid.toml"]).exits(0);
+    assert!(!again.out.contains("contact sheet"), "{again:?}");
+    let longer = GRID.replace("[1, 1e6]", "[1, 1e3, 1e6]");
+    folder.write("grid.toml", format!("output.contact-sheet = true\n{longer}"));
+    folder.call(&["run", "grid.toml"]).exits(0).says(&[]);
+    assert_ne!(bytes(), before);
+    assert!(read(sheets[1]).height() > height);
+    // One that was deleted is written again.
+    std::fs::remove_file(folder.path("out/grid.contact-sheet.jpg")).expect("removed");
+    let again = folder.call(&["run", "grid.toml"]).exits(0);
+    assert!(again.out.contains("contact sheet: "), "{again:?}");
+}
+
+#[test]
+fn a_picture_that_failed_has_its_place_on_the_sheet() {
+    let folder = Folder::new();
+    folder.write("bad.png", &std::fs::read(folder.path("photo.png")).expect("it")[..700]);
+    let text = "extends = 'pipeline.toml'\noutput.contact-sheet = true\npyramid.evaluations = 2\nbatch.retries = 0\n";
+    folder.write("all.toml", format!("{text}input.content = ['photo.png', 'bad.png']"));
+    folder.call(&["run", "all.toml"]).exits(5);
+    let sheet = image::open(folder.path("out/all.contact-sheet.png")).expect("a sheet").to_rgb8();
+    let empty = image::Rgb([234, 230, 222]);
+    let count = sheet.pixels().filter(|pixel| **pixel == empty).count();
+    assert!(count > 96 * 64 / 2, "{count}");
+}
+
+#[test]
+fn a_contact_sheet_takes_the_place_of_nothing() {
+    let folder = folder();
+    let sheet = "output.contact-sheet = true\n";
+    folder.write("grid.toml", format!("{sheet}{GRID}"));
+    folder.write("out/grid.contact-sheet.jpg", "somebody's");
+    folder.call(&["plan", "grid.toml"]).exits(3).says(&["grid.contact-sheet.jpg already exists"]);
+    folder.call(&["run", "grid.toml"]).exits(3).says(&["grid.contact-sheet.jpg already exists"]);
+    assert_eq!(folder.names("out"), ["grid.contact-sheet.jpg"]);
+    std::fs::remove_file(folder.path("out/grid.contact-sheet.jpg")).expect("removed");
+    // Another picture of the run, and a photograph.
+    let name = "output.name = '{content}.contact-sheet.png'\n";
+    std::fs::copy(folder.path("photo.png"), folder.path("one.png")).expect("copied");
+    let base = "extends = 'pipeline.toml'\ninput.content = 'one.png'\n";
+    folder.write("one.toml", format!("{sheet}{name}{base}"));
+    let words = ["the contact sheet and the picture of `one.png` would both be"];
+    folder.call(&["run", "one.toml"]).exits(3).says(&words);
+    std::fs::copy(folder.path("photo.png"), folder.path("one.contact-sheet.png")).expect("copied");
+    let base = "extends = 'pipeline.toml'\ninput.content = 'one.contact-sheet.png'\n";
+    folder.write("one.toml", format!("{sheet}output.directory = '.'\n{base}"));
+    let words = ["the contact sheet would take the place of the input"];
+    folder.call(&["run", "one.toml"]).exits(3).says(&words);
+}
+
 #[test]
 fn a_grid_without_a_size_says_which_one_it_takes() {
     let folder = folder();

@@ -18,6 +18,10 @@ settings! {
         /// Where finished pictures go. The folder is made when it is needed.
         directory: PathBuf = PathBuf::from("renders") => "`renders` beside the pipeline",
             Destination, Folder;
+        /// Whether a contact sheet shows all pictures of the run, in rows and columns headed by what
+        /// they differ in: `PIPELINE.contact-sheet.png` and `.jpg` in the output directory. See
+        /// docs/looks.md.
+        contact_sheet: bool = false, Nothing;
     }
 }
 

@@ -17,6 +17,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("style.weight", "2", "2.0", "0"),
     ("style.scale", "0.05", "0.05", "20.1"),
     ("output.directory", "'out'", "\"out\"", "'style.png'"),
+    ("output.contact-sheet", "true", "true", "'yes'"),
     ("output.name", "'x-{content}.tiff'", "\"x-{content}.tiff\"", "'{photo}.png'"),
     ("output.long-side-px", "4096", "4096", "15"),
     ("output.width-mm", "300", "300.0", "-1"),
