@@ -4,11 +4,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, report_unplanned, warn};
+use super::run::{load, nothing_planned, report_unplanned, warn, warn_of_small_scans};
 use super::say::{complain, say};
 use super::{Exit, Failure, devices};
 use crate::batch;
-use crate::config::{Config, GRID_SIDE};
+use crate::config::{Config, GRID_SIDE, look_of};
 use crate::files::path_text;
 use crate::format::{bytes, duration};
 use crate::plan::{Estimate, Execution, Job, JobRecord, Level, Plan, Speed};
@@ -16,11 +16,12 @@ use crate::render::calibrate;
 
 /// `impasto plan`.
 pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
-    let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
+    let config = load(&arguments.pipeline, &arguments.overrides, arguments.like.as_deref())?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
     warn(&config, &plan);
+    warn_of_small_scans(&plan.jobs);
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
@@ -32,6 +33,9 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
         say!("{:#}", document(&plan, &speed)?);
     } else {
         print(&plan, &config, &speed);
+        if let Some(like) = &arguments.like {
+            say!("look    {}: {}", path_text(like), look(&plan));
+        }
     }
     let obstacles = batch::obstacles(&config, &plan, false)?.into_iter().map(Failure::from);
     let exits: Vec<Exit> =
@@ -110,6 +114,14 @@ fn print(plan: &Plan, config: &Config, speed: &Speed) {
         bytes(whole.disk.total()),
         bytes(whole.disk.finished_bytes)
     );
+}
+
+/// The settings that a picture's look gave to the first job, in words.
+fn look(plan: &Plan) -> String {
+    let settings = plan.jobs.first().map(|job| job.settings.listing(&job.home));
+    let settings = settings.unwrap_or_default();
+    let words = look_of(&settings).map(|setting| format!("{} = {}", setting.key, setting.value));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// What a grid makes of each photograph, in words; nothing without a grid.

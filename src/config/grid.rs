@@ -36,7 +36,7 @@ pub struct Axis {
 
 /// One combination of a grid's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GridCell {
+pub struct Combination {
     /// What `{grid}` stands for.
     pub name: String,
     /// The number of each axis's value, from 0.
@@ -113,11 +113,11 @@ impl Grid {
 
     /// The combinations, the last key's values next to each other, each with what it sets; a single
     /// one that sets nothing if there is no grid. No more than `most`.
-    pub(crate) fn cells(
+    pub(crate) fn combinations(
         &self,
         most: usize,
         problems: &mut Vec<Problem>,
-    ) -> Vec<(Option<GridCell>, Vec<Override>)> {
+    ) -> Vec<(Option<Combination>, Vec<Override>)> {
         let counts: Vec<usize> = self.axes.iter().map(|axis| axis.values.len()).collect();
         let count = counts.iter().try_fold(1usize, |product, count| product.checked_mul(*count));
         if let Some(origin) = &self.origin
@@ -139,7 +139,7 @@ impl Grid {
                 let set = self.axes.iter().zip(&at).map(|(axis, at)| axis.set(*at)).collect();
                 let parts: Vec<&str> =
                     names.iter().zip(&at).map(|(names, at)| names[*at].as_str()).collect();
-                (Some(GridCell { name: parts.join("_"), at }), set)
+                (Some(Combination { name: parts.join("_"), at }), set)
             })
             .collect()
     }

@@ -2,8 +2,8 @@
 //!
 //! The path of a setting: the text of a file, parsed with the place of every value (`source`,
 //! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` and each
-//! combination of the `[grid]` laid over it (`variants`, `grid`), and `--set key=value` over that
-//! (`overrides`); unknown keys reported (`unknown`);
+//! combination of the `[grid]` laid over it (`variants`, `grid`), between the two the look of a
+//! picture (`like`), and `--set key=value` over that (`overrides`); unknown keys reported (`unknown`);
 //! every key read by its row (`table`, `reader`, `values`, `settings`); combinations checked
 //! (`rules`). Nothing is created on disk.
 //!
@@ -31,6 +31,7 @@ mod companions;
 mod content;
 mod glob;
 mod grid;
+mod like;
 mod listing;
 mod load;
 mod name;
@@ -62,7 +63,8 @@ pub use companions::{
     PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
     pyramid_path,
 };
-pub use grid::{Axis, GRID_SIDE, GridCell};
+pub use grid::{Axis, Combination, GRID_SIDE};
+pub use like::{Like, look_of};
 pub use listing::{ListedSetting, json_of};
 pub use name::{BadName, NameParts, NameTemplate};
 pub use outputs::{JobFile, OutputFile, written_files};
@@ -75,6 +77,7 @@ pub use values::OrAuto;
 
 use crate::files::{Home, canonical};
 use content::Exclusion;
+use like::Recipe;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
@@ -112,7 +115,7 @@ pub struct Variant {
     /// Name that `{variant}` stands for.
     pub variant: Option<String>,
     /// The combination of the grid.
-    pub cell: Option<GridCell>,
+    pub combination: Option<Combination>,
     /// Whether the pipeline says no size, and its pictures have that of grids ([`GRID_SIDE`]).
     pub has_grid_size: bool,
     /// The photographs.
@@ -131,10 +134,11 @@ pub struct Variant {
 /// All problems of the pipeline. What cannot be known because a text is missing or could not be
 /// parsed is not reported.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
-    load_after(path, overrides, &|_, _| PastRuns::default())
+    load_after(path, overrides, None, &|_, _| PastRuns::default())
 }
 
-/// [`load`], with what `past` says of earlier runs of a pipeline into an output directory.
+/// [`load`], with the look of a finished picture, and with what `past` says of earlier runs of a
+/// pipeline into an output directory.
 ///
 /// # Errors
 ///
@@ -142,6 +146,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
 pub fn load_after(
     path: &Path,
     overrides: &[String],
+    like: Option<&Like>,
     past: &dyn Fn(&Path, &Path) -> PastRuns,
 ) -> Result<Config, Problems> {
     let mut loader = Loader::default();
@@ -150,6 +155,7 @@ pub fn load_after(
         return Err(Problems::new(name, loader.problems));
     };
     let overrides = overrides::read(&mut loader, overrides);
+    let look = like.map(|like| Recipe::read(&mut loader, like));
     let Loader { mut problems, syntax, incomplete, files, .. } = loader;
     let (of_pictures, overrides) = overrides::split(overrides);
     overrides::apply(&mut tree, &of_pictures, &mut problems);
@@ -166,15 +172,18 @@ pub fn load_after(
     let output = canonical(&run.output.directory);
     let exclusion = Exclusion { output: &output, written: &past.written };
     let (mut parts, mut origins, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    for variants::PictureTable { variant, cell, table, set } in pictures {
+    for variants::PictureTable { variant, combination, table, set } in pictures {
         let mut merged = tree.clone();
         tree::merge(&mut merged, table, &SIZE_KEYS);
+        if let Some(look) = &look {
+            look.apply(&mut merged, &mut problems, &mut notes);
+        }
         overrides::apply(&mut merged, &set, &mut problems);
         overrides::apply(&mut merged, &overrides, &mut problems);
         unknown::check(&merged, &mut problems);
         let reader = Reader::new(&merged, &main, &home, incomplete, &mut problems);
         let mut reader = reader.excluding(exclusion);
-        parts.push(read_variant(&mut reader, &run, variant, cell));
+        parts.push(read_variant(&mut reader, &run, variant, combination));
         notes.append(&mut reader.notes);
         origins.push(name_origin(&merged, &main));
     }
@@ -245,21 +254,22 @@ fn read_variant(
     reader: &mut Reader<'_>,
     run: &RunSettings,
     variant: Option<String>,
-    cell: Option<GridCell>,
+    combination: Option<Combination>,
 ) -> Variant {
     let (input, mut settings) = (Input::read(reader), Settings::read(reader));
-    let parts = PictureParts { variant: variant.is_some(), grid: cell.is_some() };
+    let parts = PictureParts { variant: variant.is_some(), grid: combination.is_some() };
     rules::check_picture(reader, run, &settings, parts);
     let has_size = SIZE_KEYS.concat().iter().any(|key| reader.is_given(key));
-    let has_grid_size = cell.is_some() && !has_size;
+    let has_grid_size = combination.is_some() && !has_size;
     if has_grid_size {
         settings.output.long_side_px = Some(GRID_SIDE);
     }
     settings.complete();
-    let names = [variant.as_deref(), cell.as_ref().map(|cell| cell.name.as_str())];
+    let names =
+        [variant.as_deref(), combination.as_ref().map(|combination| combination.name.as_str())];
     let names: Vec<&str> = names.into_iter().flatten().collect();
     let name = (!names.is_empty()).then(|| names.join(" "));
-    Variant { name, variant, cell, has_grid_size, input, settings }
+    Variant { name, variant, combination, has_grid_size, input, settings }
 }
 
 /// What decides the names of a variant's pictures: the template, else the content.

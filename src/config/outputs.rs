@@ -71,7 +71,7 @@ impl Config {
 impl Variant {
     /// What beside content and style its name is made of.
     pub(super) fn parts(&self) -> PictureParts {
-        PictureParts { variant: self.variant.is_some(), grid: self.cell.is_some() }
+        PictureParts { variant: self.variant.is_some(), grid: self.combination.is_some() }
     }
 
     /// What `{style}` stands for: the stems of the styles' files, joined by `+`.
@@ -88,7 +88,7 @@ impl Variant {
             extension: content.extension().unwrap_or_default(),
             style: &self.style_name(),
             variant: self.variant.as_deref().unwrap_or_default(),
-            grid: self.cell.as_ref().map_or("", |cell| &cell.name),
+            grid: self.combination.as_ref().map_or("", |combination| &combination.name),
             index: number,
         });
         super::paths::normalise(&directory.join(name))

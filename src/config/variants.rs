@@ -1,7 +1,7 @@
 //! `[[variant]]`: tables that each override keys for a picture of their own, and their product with
 //! the combinations of a `[grid]`.
 
-use super::grid::{Grid, GridCell};
+use super::grid::{Combination, Grid};
 use super::overrides::Override;
 use super::problem::Problem;
 use super::settings::is_of_run;
@@ -31,7 +31,7 @@ pub(crate) struct PictureTable {
     /// The variant's name.
     pub(crate) variant: Option<String>,
     /// The combination.
-    pub(crate) cell: Option<GridCell>,
+    pub(crate) combination: Option<Combination>,
     /// The keys that the variant overrides.
     pub(crate) table: Table,
     /// The keys that the combination sets over them.
@@ -58,10 +58,10 @@ pub(crate) fn split(
     let most = MOST_VARIANTS / variants.len();
     let mut pictures = Vec::new();
     for VariantTable { name, table } in variants {
-        let cells = grid.cells(most, problems).into_iter();
-        pictures.extend(cells.map(|(cell, set)| PictureTable {
+        let combinations = grid.combinations(most, problems).into_iter();
+        pictures.extend(combinations.map(|(combination, set)| PictureTable {
             variant: name.clone(),
-            cell,
+            combination,
             table: table.clone(),
             set,
         }));

@@ -42,7 +42,7 @@ pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use record::JobRecord;
-pub use scans::SmallScan;
+pub use scans::{SmallScan, small_scans};
 pub use sources::{Source, Sources};
 pub use spec::{Schedule, resolve_spec};
 pub use speed::Speed;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::levels::Level;
-use super::{Framing, Job, Plan, Source};
+use super::{Framing, Job, Source};
 use crate::config::Style;
 use crate::files::name_text;
 use crate::objective::{Spec, size_at};
@@ -100,21 +100,18 @@ impl Job {
     }
 }
 
-impl Plan {
-    /// The scans that are too small for a print, in words: a line for each painting, with the print
-    /// for which it is enlarged most.
-    pub fn small_scans(&self) -> Vec<String> {
-        let mut worst: BTreeMap<&Path, (f64, String)> = BTreeMap::new();
-        for (job, scan) in
-            self.jobs.iter().flat_map(|job| job.small_scans.iter().map(move |scan| (job, scan)))
-        {
-            let most = worst.get(scan.image.as_path()).map_or(0.0, |(most, _)| *most);
-            if scan.enlarged > most {
-                worst.insert(&scan.image, (scan.enlarged, scan.words(&job.name)));
-            }
+/// The scans that are too small for the prints of `jobs`, in words: a line for each painting, with the
+/// print for which it is enlarged most.
+pub fn small_scans(jobs: &[Job]) -> Vec<String> {
+    let mut worst: BTreeMap<&Path, (f64, String)> = BTreeMap::new();
+    let scans = jobs.iter().flat_map(|job| job.small_scans.iter().map(move |scan| (job, scan)));
+    for (job, scan) in scans {
+        let most = worst.get(scan.image.as_path()).map_or(0.0, |(most, _)| *most);
+        if scan.enlarged > most {
+            worst.insert(&scan.image, (scan.enlarged, scan.words(&job.name)));
         }
-        worst.into_values().map(|(_, words)| words).collect()
     }
+    worst.into_values().map(|(_, words)| words).collect()
 }
 
 #[cfg(test)]

@@ -135,3 +135,65 @@ fn a_grid_without_a_size_says_which_one_it_takes() {
     assert!(plan.out.contains("512x341 px"), "{plan:?}");
     assert!(plan.out.contains("512 px on the long side; output.long-side-px sets"), "{plan:?}");
 }
+
+/// A pipeline of the print's size, after the same painting.
+const PRINT: &str = r#"
+extends = "pipeline.toml"
+output = { long-side-px = 128, name = "print.tiff" }
+pyramid.evaluations = 2
+"#;
+
+#[test]
+fn the_look_of_a_chosen_picture_comes_to_the_print() {
+    let folder = folder();
+    folder.write("print.toml", PRINT);
+    let grid = folder.call(&["run", "grid.toml"]).exits(0);
+    let cell = format!("out/{}", CELLS[0]);
+    let words = format!("impasto run print.toml --like {cell}");
+    assert!(grid.out.contains(&words), "{grid:?}");
+    let cell = format!("out/{}", CELLS[2]);
+    let plan = folder.call(&["plan", "print.toml", "--like", &cell]).exits(0);
+    for part in
+        ["print.tiff", "128x85 px", "objective.content-weight = 1000000.0", "style.0.scale = 0.5"]
+    {
+        assert!(plan.out.contains(part), "no `{part}` in {plan:?}");
+    }
+    let settings = |like: &str| {
+        let plan = folder.call(&["plan", "print.toml", "--json", "--like", like]).exits(0);
+        let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("JSON");
+        plan["jobs"][0]["settings"].clone()
+    };
+    let found = settings(&cell);
+    assert_eq!(found["objective"]["content-weight"], 1e6, "{found:#}");
+    assert_eq!(found["objective"]["style-layers"]["relu2_1"], 1.0, "{found:#}");
+    assert_eq!(
+        (&found["style"][0]["scale"], &found["output"]["long-side-px"]),
+        (&0.5.into(), &128.into())
+    );
+    assert_eq!(found["pyramid"]["evaluations"], serde_json::json!([2]));
+    folder.call(&["run", "print.toml", "--like", &cell]).exits(0);
+    assert_eq!(folder.size("out/print.tiff"), (128, 85));
+    // The print has the look too, and the run is the one that began with it.
+    assert_eq!(settings("out/print.tiff"), found);
+    let again = folder.call(&["run", "print.toml", "--like", &cell]).exits(0);
+    assert!(again.out.contains("nothing to do"), "{again:?}");
+    folder.call(&["run", "print.toml"]).exits(6).says(&["content-weight"]);
+}
+
+#[test]
+fn a_picture_without_a_look_is_refused_with_the_reason() {
+    let folder = folder();
+    folder.write("print.toml", PRINT);
+    let run = |like: &str| folder.call(&["run", "print.toml", "--like", like]);
+    run("painting.png").exits(4).says(&["painting.png holds no recipe", "output.metadata"]);
+    run("none.png").exits(4).says(&["none.png"]);
+    run("print.toml").exits(4).says(&["print.toml"]);
+    // Of a later version, whose keys are not known here.
+    let file = std::fs::File::create(folder.path("later.png")).expect("a file");
+    let mut encoder = png::Encoder::new(file, 1, 1);
+    let recipe = "# impasto 99.0.0: x\nobjective.preset = \"gatys\"\nobjective.swirl = 3\n";
+    encoder.add_itxt_chunk("Comment".into(), recipe.into()).expect("a text");
+    encoder.write_header().expect("a head").write_image_data(&[7]).expect("a pixel");
+    run("later.png").exits(3).says(&["no key `swirl`", "99.0.0"]);
+    assert!(!folder.path("out").exists());
+}

@@ -134,6 +134,10 @@ fn a_scan_too_small_for_the_print_is_told_once_with_what_would_do() {
     assert_eq!(plan.err.matches("enlarged").count(), 1, "{plan:?}");
     let run = folder.run(&[size, "pyramid.evaluations=2"]).exits(0).says(&words);
     assert_eq!(run.err.matches("enlarged").count(), 1, "{run:?}");
+    // What is painted already is worth no word.
+    let again = ["run", "pipeline.toml", "--set", size, "--set", "pyramid.evaluations=2"];
+    let again = folder.call(&again).exits(0);
+    assert!(again.out.contains("nothing to do") && again.err.is_empty(), "{again:?}");
     // Two pictures after one painting have one line.
     std::fs::copy(folder.path("photo.png"), folder.path("photo2.png")).expect("copied");
     let two = ["plan", "pipeline.toml", "--set", size, "--set", "input.content=photo*.png"];

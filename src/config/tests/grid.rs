@@ -31,7 +31,10 @@ fn every_combination_becomes_a_picture() {
     assert_eq!(settings[0].output.print_size(), Size::Scale(0.5), "its own size stays");
     let axes: Vec<_> = config.grid.iter().map(|axis| axis.key.as_str()).collect();
     assert_eq!(axes, ["style.scale", "objective.preset", "objective.content-weight"]);
-    assert_eq!(config.variants[2].cell.as_ref().map(|cell| cell.at.clone()), Some(vec![1, 0, 0]));
+    assert_eq!(
+        config.variants[2].combination.as_ref().map(|combination| combination.at.clone()),
+        Some(vec![1, 0, 0])
+    );
 }
 
 #[test]
@@ -64,30 +67,34 @@ fn a_grid_whose_pipeline_says_no_size_is_small() {
 #[test]
 fn names_of_combinations_are_short_and_never_alike() {
     let folder = Folder::new();
-    let cells = |grid: &str| {
+    let combinations = |grid: &str| {
         let config = folder.good(&format!("{BASE}[grid]\n{grid}"), &[]);
-        let cell = |variant: &Variant| variant.cell.as_ref().expect("a cell").name.clone();
-        config.variants.iter().map(cell).collect::<Vec<_>>()
+        let name = |variant: &Variant| variant.combination.as_ref().expect("one").name.clone();
+        config.variants.iter().map(name).collect::<Vec<_>>()
     };
     folder.write("more/Étude 画.png", PICTURE);
     folder.write("more/style.png", PICTURE);
     assert_eq!(
-        cells("style.image = ['style.png', 'more/Étude 画.png']"),
+        combinations("style.image = ['style.png', 'more/Étude 画.png']"),
         ["image-style", "image-Étude-画"]
     );
     // Names that would be the same are numbered.
-    assert_eq!(cells("style.image = ['style.png', 'more/style.png']"), ["image-1", "image-2"]);
     assert_eq!(
-        cells("objective.style-layers = [['relu1_1', 'relu2_1'], { relu3_1 = 2 }]"),
+        combinations("style.image = ['style.png', 'more/style.png']"),
+        ["image-1", "image-2"]
+    );
+    assert_eq!(
+        combinations("objective.style-layers = [['relu1_1', 'relu2_1'], { relu3_1 = 2 }]"),
         ["style-layers-relu1_1+relu2_1", "style-layers-relu3_1=2"]
     );
     assert_eq!(
-        cells("output.scale = [0.5]\nstyle.scale = [2]\nobjective.content-weight = [1e-5, 0.25]")
-            [0],
+        combinations(
+            "output.scale = [0.5]\nstyle.scale = [2]\nobjective.content-weight = [1e-5, 0.25]"
+        )[0],
         "output.scale-0.5_style.scale-2_content-weight-1e-5"
     );
     let long = "objective.style-layers = [['relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'], ['relu1_1', 'relu2_1', 'relu3_1', 'relu4_1']]";
-    assert_eq!(cells(long), ["style-layers-1", "style-layers-2"]);
+    assert_eq!(combinations(long), ["style-layers-1", "style-layers-2"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod grid;
 mod keys;
+mod like;
 mod reference;
 mod rules;
 

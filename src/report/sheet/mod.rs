@@ -79,7 +79,9 @@ impl Sheet {
             let photograph = photographs.iter().position(|(id, _)| id == content);
             let named = variants.iter().position(|name| Some(name) == variant.variant.as_ref());
             let own = [photograph.unwrap_or(0), named.unwrap_or(0)];
-            own.into_iter().chain(variant.cell.iter().flat_map(|cell| cell.at.clone())).collect()
+            own.into_iter()
+                .chain(variant.combination.iter().flat_map(|combination| combination.at.clone()))
+                .collect()
         };
         let photograph = Dimension {
             key: "photograph".into(),
