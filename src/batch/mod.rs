@@ -17,7 +17,7 @@ mod write_behind;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Config, OrAuto, OutputFile, Problems, ProfileSource, Variant};
+use crate::config::{self, Config, Like, OrAuto, OutputFile, Problems, ProfileSource, Variant};
 use crate::event::{Losses, Watcher};
 use crate::files::Digests;
 use crate::image::{self, Limits};
@@ -63,7 +63,19 @@ pub struct FailedJob {
 /// # Errors
 /// All problems of the pipeline.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
-    config::load_after(path, overrides, &past_runs)
+    load_like(path, overrides, None)
+}
+
+/// [`load`], with the look of a finished picture laid over the pipeline.
+///
+/// # Errors
+/// As [`load`], and what of the picture's recipe is not known.
+pub fn load_like(
+    path: &Path,
+    overrides: &[String],
+    like: Option<&Like>,
+) -> Result<Config, Problems> {
+    config::load_after(path, overrides, like, &past_runs)
 }
 
 /// Why one output of a configuration cannot be planned.

@@ -78,11 +78,12 @@ pub fn obstacles(
         }
     };
     if jobs.is_empty() {
-        return Ok(vec![]);
+        return Ok(refuse_existing_sheets(config).err().into_iter().collect());
     }
     let written = past_runs(&config.file, output).written;
     let checks = [
         refuse_existing(&jobs, &plan.run, &written),
+        refuse_existing_sheets(config),
         files::check_writable(output).map_err(PrepareError::from),
         refuse_small_disk(output, &jobs, used),
     ];
@@ -112,6 +113,26 @@ pub(super) fn refuse_existing(
             if !overwrite && !is_own {
                 existing.push(path);
             }
+        }
+    }
+    if existing.is_empty() { Ok(()) } else { Err(PrepareError::Exists(existing)) }
+}
+
+/// Refuses files in the place of the contact sheets that no run has written.
+///
+/// # Errors
+/// [`PrepareError::Exists`]; a folder in the place of a sheet.
+pub(super) fn refuse_existing_sheets(config: &Config) -> Result<(), PrepareError> {
+    let written = || past_runs(&config.file, &config.run.output.directory).written;
+    let overwrite = config.variants.iter().all(|variant| variant.settings.output.overwrite);
+    let mut existing = Vec::new();
+    for path in config.contact_sheets() {
+        let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+        if found.is_dir() {
+            return Err(files::Error::Directory { path }.into());
+        }
+        if !overwrite && !path.file_name().is_some_and(|name| written().contains(name)) {
+            existing.push(path);
         }
     }
     if existing.is_empty() { Ok(()) } else { Err(PrepareError::Exists(existing)) }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::job_match::JobMatch;
-use super::obstacles::{PrepareError, job_files, refuse_existing, refuse_small_disk, used_space};
+use super::obstacles::{
+    PrepareError, job_files, refuse_existing, refuse_existing_sheets, refuse_small_disk, used_space,
+};
 use super::scheduler::{Extent, Scheduler};
 use super::{FailedJob, Summary};
 use crate::config::Config;
-use crate::event::Watcher;
+use crate::event::{Event, Watcher};
 use crate::files::{self, Digests};
 use crate::image::{self, Limits};
 use crate::journal::{
@@ -59,6 +61,7 @@ pub fn prepare(
 ) -> Result<Collection, PrepareError> {
     let output = &config.run.output.directory;
     let name = RunName::new(&config.file, output);
+    refuse_existing_sheets(config)?;
     let mut digests = Digests::default();
     let (jobs, unreadable) = read_content(plan.jobs, &mut digests, options.on_read.take());
     let now = Fingerprint::take(config, jobs.iter().map(|job| &job.content), weights, &mut digests)
@@ -233,6 +236,14 @@ impl Collection {
     /// The run directory.
     pub fn directory(&self) -> &Path {
         self.run.directory()
+    }
+
+    /// Records something that happens beside the jobs.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn record(&mut self, event: &Event) -> Result<(), JournalError> {
+        self.run.record(event)
     }
 
     /// Does what is left to do, as far as it gets.

@@ -85,6 +85,10 @@ pub struct RunArguments {
     /// Override a key: `--set output.long-side-px=1024`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Take the look of a picture that impasto painted, such as a grid's: losses, strokes, start,
+    /// from the recipe inside it. What is painted, how large and where to stays the pipeline's.
+    #[arg(long, value_name = "PICTURE")]
+    pub like: Option<PathBuf>,
     /// Begin a new run beside those that are there instead of resuming; nothing is deleted.
     #[arg(long)]
     pub restart: bool,
@@ -111,6 +115,10 @@ pub struct PlanArguments {
     /// Override a key: `--set output.long-side-px=1024`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Take the look of a picture that impasto painted, such as a grid's: losses, strokes, start,
+    /// from the recipe inside it. What is painted, how large and where to stays the pipeline's.
+    #[arg(long, value_name = "PICTURE")]
+    pub like: Option<PathBuf>,
     /// Print the plan as JSON.
     #[arg(long)]
     pub json: bool,

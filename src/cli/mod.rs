@@ -17,6 +17,7 @@ mod run;
 mod say;
 mod score;
 mod seams;
+mod sheet;
 mod signals;
 mod starter;
 mod status;

@@ -4,10 +4,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::args::PlanArguments;
-use super::run::{nothing_planned, report_unplanned, warn};
+use super::run::{load, nothing_planned, report_unplanned, warn, warn_of_small_scans};
 use super::say::{complain, say};
 use super::{Exit, Failure, devices};
 use crate::batch;
+use crate::config::{Config, GRID_SIDE, look_of};
 use crate::files::path_text;
 use crate::format::{bytes, duration};
 use crate::plan::{Estimate, Execution, Job, JobRecord, Level, Plan, Speed};
@@ -15,11 +16,12 @@ use crate::render::calibrate;
 
 /// `impasto plan`.
 pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
-    let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
+    let config = load(&arguments.pipeline, &arguments.overrides, arguments.like.as_deref())?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
     warn(&config, &plan);
+    warn_of_small_scans(&plan.jobs);
     report_unplanned(&unplanned);
     if plan.jobs.is_empty() {
         return Ok(nothing_planned(&unplanned));
@@ -30,7 +32,10 @@ pub fn plan(arguments: &PlanArguments) -> Result<Exit, Failure> {
     if arguments.json {
         say!("{:#}", document(&plan, &speed)?);
     } else {
-        print(&plan, &speed);
+        print(&plan, &config, &speed);
+        if let Some(like) = &arguments.like {
+            say!("look    {}: {}", path_text(like), look(&plan));
+        }
     }
     let obstacles = batch::obstacles(&config, &plan, false)?.into_iter().map(Failure::from);
     let exits: Vec<Exit> =
@@ -51,6 +56,8 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
     let mut document = json!({ "pipeline": pipeline, "jobs": jobs });
     for (value, job) in document["jobs"].as_array_mut().into_iter().flatten().zip(&plan.jobs) {
         value["estimate"] = serde_json::to_value(Estimate::of_job(job, speed)).map_err(internal)?;
+        value["warnings"] = json!(job.warnings());
+        value["small-scans"] = serde_json::to_value(&job.small_scans).map_err(internal)?;
     }
     let mut estimate = serde_json::to_value(Estimate::of_plan(plan, speed)).map_err(internal)?;
     estimate.as_object_mut().and_then(|estimate| estimate.remove("levels"));
@@ -61,7 +68,7 @@ fn document(plan: &Plan, speed: &Speed) -> Result<Value, Failure> {
 }
 
 /// Jobs with levels alike are shown once.
-fn print(plan: &Plan, speed: &Speed) {
+fn print(plan: &Plan, config: &Config, speed: &Speed) {
     let mut groups: Vec<(&Job, Vec<&Job>)> = Vec::new();
     for job in &plan.jobs {
         match groups
@@ -97,6 +104,9 @@ fn print(plan: &Plan, speed: &Speed) {
         format!("{} pictures", plan.jobs.len())
     };
     say!("{pictures}, {:.1} megapixel-evaluations", plan.work());
+    if let Some(words) = grid(config) {
+        say!("grid    {words}");
+    }
     say!("time    about {} on this machine as it is now", duration(whole.seconds));
     say!("memory  {} at most; there are {}", bytes(whole.memory_bytes), plan.memory);
     say!(
@@ -104,6 +114,30 @@ fn print(plan: &Plan, speed: &Speed) {
         bytes(whole.disk.total()),
         bytes(whole.disk.finished_bytes)
     );
+}
+
+/// The settings that a picture's look gave to the first job, in words.
+fn look(plan: &Plan) -> String {
+    let settings = plan.jobs.first().map(|job| job.settings.listing(&job.home));
+    let settings = settings.unwrap_or_default();
+    let words = look_of(&settings).map(|setting| format!("{} = {}", setting.key, setting.value));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// What a grid makes of each photograph, in words; nothing without a grid.
+fn grid(config: &Config) -> Option<String> {
+    let keys: Vec<&str> = config.grid.iter().map(|axis| axis.key.as_str()).collect();
+    let counts: Vec<String> =
+        config.grid.iter().map(|axis| axis.values.len().to_string()).collect();
+    let default = config.variants.iter().any(|variant| variant.has_grid_size);
+    let size = match default {
+        true => {
+            format!(", {} px on the long side; output.long-side-px sets another size", GRID_SIDE.0)
+        }
+        false => String::new(),
+    };
+    let words = format!("{}: {} pictures of each photograph", keys.join(" x "), counts.join(" x "));
+    (!keys.is_empty()).then_some(words + &size)
 }
 
 /// How many pictures of a kind are named.

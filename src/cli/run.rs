@@ -2,33 +2,35 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 use super::args::RunArguments;
+use super::paths::near;
 use super::progress::{Bar, Bars, Lines};
 use super::say::{complain, say};
 use super::watch::{JsonLines, LossLog};
 use super::{Exit, Failure};
-use super::{budget, devices, signals, table};
+use super::{budget, devices, sheet, signals, table};
 use crate::batch::{self, Collection, JobError, PrepareOptions, Summary};
-use crate::config::{Config, OutputFile};
+use crate::config::{Config, Like, MetadataFrom, OutputFile, Variant};
 use crate::event::CancellationToken;
 use crate::event::Listeners;
 use crate::event::Watcher;
 use crate::files::{Home, name_text};
-use crate::image::Limits;
+use crate::image::{self, Limits};
 use crate::journal::{Locking, RunStatus};
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Job, Plan, PlanError, small_scans};
 
 /// Reading the content images is reported when it takes longer than this, and again as often.
 const READING: Duration = Duration::from_secs(2);
 
 /// `impasto run`.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
-    let config = batch::load(&arguments.pipeline, &arguments.overrides)?;
+    let config = load(&arguments.pipeline, &arguments.overrides, arguments.like.as_deref())?;
     let devices = devices::choose(&config)?;
     devices.check()?;
     let (plan, unplanned) = batch::plan_on(&config, devices.for_plan());
@@ -50,7 +52,12 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     };
     let mut collection = batch::prepare(&config, plan, weights.sha256(), options)?;
     if collection.pending().is_empty() {
-        return Ok(nothing_left(&collection, unplanned.len(), arguments));
+        let exit = nothing_left(&collection, unplanned.len(), arguments);
+        let sheet = sheet::write(&config, &mut collection, false, &limits, arguments);
+        return Ok(if exit == Exit::Done { sheet } else { exit });
+    }
+    if !arguments.quiet {
+        warn_of_small_scans(collection.pending());
     }
     let mut engine = devices.engine(weights)?;
 
@@ -77,8 +84,46 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     );
     drop(listeners);
     let stopped_by_hand = cancellation.is_cancelled();
-    let end = End { summary, status: collection.status(), unplanned, home: config.home };
-    Ok(end.report(arguments, stopped_by_hand))
+    let is_over = summary.fatal.is_none() && !summary.interrupted;
+    let end = End { summary, status: collection.status(), unplanned, home: config.home.clone() };
+    let chosen = end.summary.finished.first().map(|(path, _)| path.clone());
+    let exit = end.report(arguments, stopped_by_hand);
+    let sheet = match is_over {
+        true => sheet::write(&config, &mut collection, true, &limits, arguments),
+        false => Exit::Done,
+    };
+    if let Some(picture) = chosen.filter(|_| is_over && !arguments.quiet && !arguments.json) {
+        show_way_to_print(&config, &picture);
+    }
+    Ok(if exit == Exit::Done { sheet } else { exit })
+}
+
+/// Says how the look of one picture of a grid comes to the print.
+fn show_way_to_print(config: &Config, picture: &Path) {
+    let has_recipe = |variant: &Variant| variant.settings.output.metadata != MetadataFrom::None;
+    if !config.grid.is_empty() && config.variants.iter().all(has_recipe) {
+        let picture = quoted(&near(picture));
+        say!("the look of one of them for a print: impasto run print.toml --like {picture}");
+        say!(
+            "(print.toml is a pipeline with the print's size; `impasto plan` with --like shows it before)"
+        );
+    }
+}
+
+/// Reads a pipeline, with the look of the picture `like` if there is one.
+pub(super) fn load(
+    pipeline: &Path,
+    overrides: &[String],
+    like: Option<&Path>,
+) -> Result<Config, Failure> {
+    let like = like.map(|picture| match image::recipe(picture)? {
+        Some(recipe) => Ok(Like { picture: picture.into(), recipe }),
+        None => Err(Failure::Input(format!(
+            "{} holds no recipe: only pictures that impasto has written have one, and not with output.metadata = \"none\"",
+            picture.display()
+        ))),
+    });
+    Ok(batch::load_like(pipeline, overrides, like.transpose()?.as_ref())?)
 }
 
 /// How a run ended.
@@ -181,6 +226,9 @@ fn resume_command(arguments: &RunArguments) -> String {
     let mut words =
         vec!["impasto".to_string(), "run".into(), quoted(&arguments.pipeline.to_string_lossy())];
     words.extend(arguments.overrides.iter().flat_map(|pair| ["--set".to_string(), quoted(pair)]));
+    words.extend(
+        arguments.like.iter().flat_map(|like| ["--like".into(), quoted(&like.to_string_lossy())]),
+    );
     words.extend(arguments.no_lock.then(|| "--no-lock".to_string()));
     words.join(" ")
 }
@@ -202,6 +250,11 @@ pub(super) fn warn(config: &Config, plan: &Plan) {
         complain!("{:?}", miette::Report::new(warning.clone()));
     }
     plan.warnings().iter().for_each(|words| complain!("warning: {words}"));
+}
+
+/// Reports paintings whose scans are too small for the pictures of `jobs`.
+pub(super) fn warn_of_small_scans(jobs: &[Job]) {
+    small_scans(jobs).iter().for_each(|words| complain!("warning: {words}"));
 }
 
 pub(super) fn report_unplanned(unplanned: &[(OutputFile, JobError)]) {

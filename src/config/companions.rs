@@ -37,6 +37,18 @@ pub fn pyramid_folder(output: &Path) -> PathBuf {
     output.with_file_name(name)
 }
 
+/// `PIPELINE.contact-sheet.png` and `PIPELINE.contact-sheet.jpg` in the output directory: all
+/// pictures of a pipeline's run.
+pub(super) fn contact_sheet_paths(pipeline: &Path, directory: &Path) -> Vec<PathBuf> {
+    let path = |extension: &str| {
+        let mut name = stem(pipeline).to_os_string();
+        name.push(".contact-sheet.");
+        name.push(extension);
+        super::paths::normalise(&directory.join(name))
+    };
+    ["png", "jpg"].map(path).into()
+}
+
 fn beside(output: &Path, word: &str) -> PathBuf {
     let mut extension = OsString::from(word);
     extension.push(".");

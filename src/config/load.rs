@@ -122,7 +122,7 @@ impl Loader {
 
     /// The tree of one text. Every syntax error becomes a problem; what could be understood is
     /// kept, so that it is checked too.
-    fn parse(&mut self, source: &Arc<Source>) -> Table {
+    pub(crate) fn parse(&mut self, source: &Arc<Source>) -> Table {
         let (document, errors) = DeTable::parse_recoverable(source.text());
         for error in errors {
             self.incomplete = true;

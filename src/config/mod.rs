@@ -1,8 +1,9 @@
 //! Pipeline files: from TOML to checked settings, with every problem reported at once.
 //!
 //! The path of a setting: the text of a file, parsed with the place of every value (`source`,
-//! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` laid over it
-//! (`variants`), and `--set key=value` over that (`overrides`); unknown keys reported (`unknown`);
+//! `tree`); merged over the files that it `extends` (`load`); with each `[[variant]]` and each
+//! combination of the `[grid]` laid over it (`variants`, `grid`), between the two the look of a
+//! picture (`like`), and `--set key=value` over that (`overrides`); unknown keys reported (`unknown`);
 //! every key read by its row (`table`, `reader`, `values`, `settings`); combinations checked
 //! (`rules`). Nothing is created on disk.
 //!
@@ -29,6 +30,8 @@ mod choice;
 mod companions;
 mod content;
 mod glob;
+mod grid;
+mod like;
 mod listing;
 mod load;
 mod name;
@@ -60,6 +63,8 @@ pub use companions::{
     PastRuns, WrittenNames, intermediate_path, partial_path, preview_path, pyramid_folder,
     pyramid_path,
 };
+pub use grid::{Axis, Combination, GRID_SIDE};
+pub use like::{Like, look_of};
 pub use listing::{ListedSetting, json_of};
 pub use name::{BadName, NameParts, NameTemplate};
 pub use outputs::{JobFile, OutputFile, written_files};
@@ -72,6 +77,7 @@ pub use values::OrAuto;
 
 use crate::files::{Home, canonical};
 use content::Exclusion;
+use like::Recipe;
 use load::Loader;
 use reader::Reader;
 use source::{Origin, Source};
@@ -87,8 +93,11 @@ pub struct Config {
     pub home: Home,
     /// What all pictures share.
     pub run: RunSettings,
-    /// Its variants in the order of the file; one without a name if the file has none.
+    /// Its variants in the order of the file, each in all combinations of the grid; one without a
+    /// name if the file has none.
     pub variants: Vec<Variant>,
+    /// The keys of its grid; empty if it has none.
+    pub grid: Vec<Axis>,
     /// Settings that are sound and have no effect.
     pub warnings: Vec<Problem>,
     /// What folders and globs hold that is left out and may be missed, a line each.
@@ -100,9 +109,15 @@ pub struct Config {
 /// Photographs, and how each of them becomes a picture.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// Name that `{variant}` stands for; unlike those of all other variants, whatever the case of
-    /// its letters.
+    /// Its name in the run: those of variant and grid. Unlike those of all others, whatever the case
+    /// of its letters.
     pub name: Option<String>,
+    /// Name that `{variant}` stands for.
+    pub variant: Option<String>,
+    /// The combination of the grid.
+    pub combination: Option<Combination>,
+    /// Whether the pipeline says no size, and its pictures have that of grids ([`GRID_SIDE`]).
+    pub has_grid_size: bool,
     /// The photographs.
     pub input: Input,
     /// How each of them becomes a picture.
@@ -119,10 +134,11 @@ pub struct Variant {
 /// All problems of the pipeline. What cannot be known because a text is missing or could not be
 /// parsed is not reported.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
-    load_after(path, overrides, &|_, _| PastRuns::default())
+    load_after(path, overrides, None, &|_, _| PastRuns::default())
 }
 
-/// [`load`], with what `past` says of earlier runs of a pipeline into an output directory.
+/// [`load`], with the look of a finished picture, and with what `past` says of earlier runs of a
+/// pipeline into an output directory.
 ///
 /// # Errors
 ///
@@ -130,6 +146,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Config, Problems> {
 pub fn load_after(
     path: &Path,
     overrides: &[String],
+    like: Option<&Like>,
     past: &dyn Fn(&Path, &Path) -> PastRuns,
 ) -> Result<Config, Problems> {
     let mut loader = Loader::default();
@@ -138,27 +155,35 @@ pub fn load_after(
         return Err(Problems::new(name, loader.problems));
     };
     let overrides = overrides::read(&mut loader, overrides);
+    let look = like.map(|like| Recipe::read(&mut loader, like));
     let Loader { mut problems, syntax, incomplete, files, .. } = loader;
-    overrides::apply(&mut tree, &overrides, true, &mut problems);
-    let variants = variants::split(&mut tree, &mut problems);
+    let (of_pictures, overrides) = overrides::split(overrides);
+    overrides::apply(&mut tree, &of_pictures, &mut problems);
+    let (pictures, grid) = variants::split(&mut tree, &overrides, &mut problems);
     let home = Home::of(path);
-    let run = {
+    let (run, sheet) = {
         let mut tree = tree.clone();
-        overrides::apply(&mut tree, &overrides, false, &mut problems);
-        read_run(&mut Reader::new(&tree, &main, &home, incomplete, &mut problems))
+        overrides::apply(&mut tree, &overrides, &mut problems);
+        let mut reader = Reader::new(&tree, &main, &home, incomplete, &mut problems);
+        let run = read_run(&mut reader);
+        (run, reader.node(&OutputFolder::contact_sheet).map(|node| node.origin.clone()))
     };
     let past = past(path, &run.output.directory);
     let output = canonical(&run.output.directory);
     let exclusion = Exclusion { output: &output, written: &past.written };
     let (mut parts, mut origins, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    for variants::VariantTable { name, table } in variants {
+    for variants::PictureTable { variant, combination, table, set } in pictures {
         let mut merged = tree.clone();
         tree::merge(&mut merged, table, &SIZE_KEYS);
-        overrides::apply(&mut merged, &overrides, false, &mut problems);
+        if let Some(look) = &look {
+            look.apply(&mut merged, &mut problems, &mut notes);
+        }
+        overrides::apply(&mut merged, &set, &mut problems);
+        overrides::apply(&mut merged, &overrides, &mut problems);
         unknown::check(&merged, &mut problems);
         let reader = Reader::new(&merged, &main, &home, incomplete, &mut problems);
         let mut reader = reader.excluding(exclusion);
-        parts.push(read_variant(&mut reader, &run, name));
+        parts.push(read_variant(&mut reader, &run, variant, combination));
         notes.append(&mut reader.notes);
         origins.push(name_origin(&merged, &main));
     }
@@ -168,9 +193,10 @@ pub fn load_after(
         problems.into_iter().partition(Problem::is_warning);
     let warnings = problem::in_order(warnings);
     let file = path.to_owned();
-    let config = Config { file, home, run, variants: parts, warnings, notes, past };
+    let grid = grid.axes();
+    let config = Config { file, home, run, variants: parts, grid, warnings, notes, past };
     if problems.is_empty() && syntax.is_empty() {
-        output_check::check(&config, &files, &origins, &mut problems);
+        output_check::check(&config, &files, &origins, sheet.as_ref(), &mut problems);
     }
     if problems.is_empty() && syntax.is_empty() {
         Ok(config)
@@ -212,7 +238,7 @@ fn read_run(reader: &mut Reader<'_>) -> RunSettings {
 
 fn read_output_folder(reader: &mut Reader<'_>) -> OutputFolder {
     let output: OutputFolder = Section::read(reader);
-    OutputFolder { directory: beside_pipeline(reader, output.directory) }
+    OutputFolder { directory: beside_pipeline(reader, output.directory), ..output }
 }
 
 /// The output directory; one that is not given lies in the pipeline's folder.
@@ -224,11 +250,26 @@ fn beside_pipeline(reader: &Reader<'_>, directory: PathBuf) -> PathBuf {
     }
 }
 
-fn read_variant(reader: &mut Reader<'_>, run: &RunSettings, name: Option<String>) -> Variant {
+fn read_variant(
+    reader: &mut Reader<'_>,
+    run: &RunSettings,
+    variant: Option<String>,
+    combination: Option<Combination>,
+) -> Variant {
     let (input, mut settings) = (Input::read(reader), Settings::read(reader));
-    rules::check_picture(reader, run, &settings, name.is_some());
+    let parts = PictureParts { variant: variant.is_some(), grid: combination.is_some() };
+    rules::check_picture(reader, run, &settings, parts);
+    let has_size = SIZE_KEYS.concat().iter().any(|key| reader.is_given(key));
+    let has_grid_size = combination.is_some() && !has_size;
+    if has_grid_size {
+        settings.output.long_side_px = Some(GRID_SIDE);
+    }
     settings.complete();
-    Variant { name, input, settings }
+    let names =
+        [variant.as_deref(), combination.as_ref().map(|combination| combination.name.as_str())];
+    let names: Vec<&str> = names.into_iter().flatten().collect();
+    let name = (!names.is_empty()).then(|| names.join(" "));
+    Variant { name, variant, combination, has_grid_size, input, settings }
 }
 
 /// What decides the names of a variant's pictures: the template, else the content.

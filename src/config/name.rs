@@ -16,14 +16,16 @@ enum Placeholder {
     Extension,
     Style,
     Variant,
+    Grid,
     Index,
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 5] = [
+const PLACEHOLDERS: [(&str, Placeholder); 6] = [
     ("content", Placeholder::Content),
     ("extension", Placeholder::Extension),
     ("style", Placeholder::Style),
     ("variant", Placeholder::Variant),
+    ("grid", Placeholder::Grid),
     ("index", Placeholder::Index),
 ];
 
@@ -52,6 +54,8 @@ pub struct NameParts<'a> {
     pub style: &'a OsStr,
     /// Name of the variant; empty if it has none.
     pub variant: &'a str,
+    /// Name of the combination of the grid; empty if there is none.
+    pub grid: &'a str,
     /// Number of the content image, counted from 1; written with at least four digits.
     pub index: usize,
 }
@@ -111,7 +115,7 @@ impl NameTemplate {
     }
 
     /// The template of a pipeline that names none: as many placeholders as its pictures need to have different names.
-    pub(super) fn standard(styled: bool, variant: bool) -> NameTemplate {
+    pub(super) fn standard(styled: bool, variant: bool, grid: bool) -> NameTemplate {
         let text = |text: &str| TemplatePart::Text(text.to_owned());
         let mut parts = vec![TemplatePart::Fill(Placeholder::Content)];
         if styled {
@@ -119,6 +123,9 @@ impl NameTemplate {
         }
         if variant {
             parts.extend([text("-"), TemplatePart::Fill(Placeholder::Variant)]);
+        }
+        if grid {
+            parts.extend([text("-"), TemplatePart::Fill(Placeholder::Grid)]);
         }
         parts.push(text(".png"));
         NameTemplate { parts, format: OutputFormat::Png }
@@ -132,6 +139,11 @@ impl NameTemplate {
     /// Whether `{variant}` is in the name.
     pub(super) fn uses_variant(&self) -> bool {
         self.parts.contains(&TemplatePart::Fill(Placeholder::Variant))
+    }
+
+    /// Whether `{grid}` is in the name.
+    pub(super) fn uses_grid(&self) -> bool {
+        self.parts.contains(&TemplatePart::Fill(Placeholder::Grid))
     }
 
     /// The format that the extension chooses.
@@ -149,6 +161,7 @@ impl NameTemplate {
                 TemplatePart::Fill(Placeholder::Extension) => filled.push(names.extension),
                 TemplatePart::Fill(Placeholder::Style) => filled.push(names.style),
                 TemplatePart::Fill(Placeholder::Variant) => filled.push(names.variant),
+                TemplatePart::Fill(Placeholder::Grid) => filled.push(names.grid),
                 TemplatePart::Fill(Placeholder::Index) => {
                     filled.push(format!("{:04}", names.index))
                 }
@@ -160,7 +173,7 @@ impl NameTemplate {
 
 impl SettingValue for NameTemplate {
     fn describe(_: Accepts) -> String {
-        "a file name that ends in `.png`, `.tiff`, `.tif`, `.jpg` or `.jpeg`, with `{content}`, `{extension}`, `{style}`, `{variant}` and `{index}`"
+        "a file name that ends in `.png`, `.tiff`, `.tif`, `.jpg` or `.jpeg`, with `{content}`, `{extension}`, `{style}`, `{variant}`, `{grid}` and `{index}`"
             .to_owned()
     }
 
@@ -210,6 +223,7 @@ mod tests {
             extension: OsStr::new("JPG"),
             style: OsStr::new("night"),
             variant: "soft",
+            grid: "look-bold",
             index: 7,
         }
     }
@@ -240,11 +254,13 @@ mod tests {
     #[test]
     fn standard_names_tell_apart_what_there_is() {
         assert_eq!(
-            NameTemplate::standard(true, true).to_string(),
-            "{content}-{style}-{variant}.png"
+            NameTemplate::standard(true, true, true).to_string(),
+            "{content}-{style}-{variant}-{grid}.png"
         );
-        assert_eq!(NameTemplate::standard(true, false).to_string(), "{content}-{style}.png");
-        assert_eq!(NameTemplate::standard(false, false).fill(&names()), "cat.png");
+        let standard = |styled, grid| NameTemplate::standard(styled, false, grid);
+        assert_eq!(standard(true, false).to_string(), "{content}-{style}.png");
+        assert_eq!(standard(false, false).fill(&names()), "cat.png");
+        assert_eq!(standard(true, true).fill(&names()), "cat-night-look-bold.png");
     }
 
     #[test]

@@ -20,11 +20,12 @@ use crate::image;
 const SHOWN: usize = 5;
 
 /// Reports every picture that may not be written under its name. `sources` are the pipeline's own
-/// files, `origins` what decides the names of each variant.
+/// files, `origins` what decides the names of each variant, `sheet` what asks for contact sheets.
 pub(super) fn check(
     config: &Config,
     sources: &[PathBuf],
     origins: &[Origin],
+    sheet: Option<&Origin>,
     problems: &mut Vec<Problem>,
 ) {
     let outputs = config.outputs();
@@ -36,6 +37,7 @@ pub(super) fn check(
         })
         .collect();
     found.extend(check.intermediates(origins));
+    problems.extend(sheet.and_then(|origin| check.sheets(origin)));
     let count = found.len();
     problems.extend(found.into_iter().take(SHOWN).map(|(_, problem)| problem));
     if count > SHOWN {
@@ -146,8 +148,34 @@ impl<'a> Check<'a> {
                 format!("the {first} of {one} and the {second} of {other} would both be `{shown}`")
             }
         };
-        let help = "tell them apart in `output.name` by {content}, {extension}, {style}, {variant} or {index}";
+        let help = "tell them apart in `output.name` by {content}, {extension}, {style}, {variant}, {grid} or {index}";
         Problem::new(message).help(help).at(origin, "not unique")
+    }
+
+    /// What is wrong with the names of the contact sheets.
+    fn sheets(&mut self, origin: &Origin) -> Option<Problem> {
+        for path in self.config.contact_sheets() {
+            let (key, shown) = (self.keys.of(&path), path.display());
+            let original = self.originals.replaced_by(JobFile::Picture, &path, &key);
+            let message = if let Some(original) = original {
+                format!(
+                    "the contact sheet would take the place of the input `{}`",
+                    original.display()
+                )
+            } else if let Some((other, kind)) = self.claims.get(&key) {
+                format!(
+                    "the contact sheet and the {kind} of {} would both be `{shown}`",
+                    self.describe(*other)
+                )
+            } else if path.file_name().is_some_and(|name| temporary_length(name) > self.longest) {
+                format!("the name of the contact sheet is too long: `{shown}`")
+            } else {
+                continue;
+            };
+            let help = "the sheet is called as the pipeline's file; rename one of the two, or choose another `output.directory`";
+            return Some(Problem::new(message).help(help).at(origin, "the contact sheet"));
+        }
+        None
     }
 
     /// A picture in words: its content image and its variant.

@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::companions::{partial_path, preview_path, pyramid_folder, pyramid_path, stem};
+use super::companions::{
+    contact_sheet_paths, partial_path, preview_path, pyramid_folder, pyramid_path, stem,
+};
 use super::name::NameParts;
-use super::settings::{Output, ViewerTiles};
+use super::settings::{Output, PictureParts, ViewerTiles};
 use super::{Config, Variant};
 use crate::files::NamedFile;
 
@@ -41,6 +43,14 @@ impl Config {
         outputs
     }
 
+    /// Where the contact sheets go; none if the pipeline asks for none.
+    pub fn contact_sheets(&self) -> Vec<PathBuf> {
+        match self.run.output.contact_sheet {
+            true => contact_sheet_paths(&self.file, &self.run.output.directory),
+            false => vec![],
+        }
+    }
+
     /// What `{index}` stands for, by content: a content image keeps the number that it has in the
     /// pipeline's newest run, so that what is added later changes no name; the others follow.
     fn numbers(&self, variant: &Variant) -> Vec<usize> {
@@ -59,6 +69,11 @@ impl Config {
 }
 
 impl Variant {
+    /// What beside content and style its name is made of.
+    pub(super) fn parts(&self) -> PictureParts {
+        PictureParts { variant: self.variant.is_some(), grid: self.combination.is_some() }
+    }
+
     /// What `{style}` stands for: the stems of the styles' files, joined by `+`.
     pub fn style_name(&self) -> OsString {
         let stems: Vec<_> = self.settings.styles.iter().map(|style| stem(&style.image)).collect();
@@ -67,12 +82,13 @@ impl Variant {
 
     /// Where the picture of a content image goes.
     fn output(&self, directory: &Path, content: &Path, number: usize) -> PathBuf {
-        let template = self.settings.name_template(self.name.is_some());
+        let template = self.settings.name_template(self.parts());
         let name = template.fill(&NameParts {
             content: stem(content),
             extension: content.extension().unwrap_or_default(),
             style: &self.style_name(),
-            variant: self.name.as_deref().unwrap_or_default(),
+            variant: self.variant.as_deref().unwrap_or_default(),
+            grid: self.combination.as_ref().map_or("", |combination| &combination.name),
             index: number,
         });
         super::paths::normalise(&directory.join(name))

@@ -15,8 +15,20 @@ use super::tree::{self, Node, Table, Value};
 
 /// One override: the parts of its key, and its value.
 pub(crate) struct Override {
-    parts: Vec<String>,
-    node: Node,
+    pub(crate) parts: Vec<String>,
+    pub(crate) node: Node,
+}
+
+impl Override {
+    /// Whether it is for the tree before its variants and its grid are split off.
+    fn is_of_pictures(&self) -> bool {
+        matches!(self.parts[0].as_str(), "variant" | "grid")
+    }
+}
+
+/// The overrides of `variant.*` and `grid.*`, and the others.
+pub(crate) fn split(overrides: Vec<Override>) -> (Vec<Override>, Vec<Override>) {
+    overrides.into_iter().partition(Override::is_of_pictures)
 }
 
 /// Reads the arguments of `--set`. They make one text, a line each, in which problems are shown;
@@ -67,20 +79,12 @@ fn read_value(source: &Arc<Source>, text: &str, span: Range<usize>, key: Origin)
     }
 }
 
-/// Lays the overrides on the tree. Those of `variant.*` are for the tree before its variants are
-/// split off.
-pub(crate) fn apply(
-    tree: &mut Table,
-    overrides: &[Override],
-    of_variants: bool,
-    problems: &mut Vec<Problem>,
-) {
-    let ours: Vec<_> =
-        overrides.iter().filter(|one| (one.parts[0] == "variant") == of_variants).collect();
+/// Lays the overrides on the tree.
+pub(crate) fn apply(tree: &mut Table, overrides: &[Override], problems: &mut Vec<Problem>) {
     tree::drop_other_groups(tree, &SIZE_KEYS, |key| {
-        ours.iter().any(|one| one.parts == [key.table, &key.name()])
+        overrides.iter().any(|one| one.parts == [key.table, &key.name()])
     });
-    for one in ours {
+    for one in overrides {
         if let Err(problem) = set(tree, &one.parts, &one.node) {
             problems.push(problem);
         }

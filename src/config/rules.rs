@@ -31,15 +31,15 @@ pub(crate) fn check_run(reader: &mut Reader<'_>, run: &RunSettings) {
     }
 }
 
-/// Checks the settings of a picture, of a `[[variant]]` or not, in a run of `run`.
+/// Checks the settings of a picture in a run of `run`.
 pub(crate) fn check_picture(
     reader: &mut Reader<'_>,
     run: &RunSettings,
     settings: &Settings,
-    is_variant: bool,
+    parts: PictureParts,
 ) {
     check_style(reader, settings);
-    check_name(reader, settings, is_variant);
+    check_name(reader, settings, parts);
     check_size(reader);
     check_objective(reader, &settings.objective);
     check_distance(reader, &settings.objective);
@@ -47,7 +47,7 @@ pub(crate) fn check_picture(
     check_start(reader, &settings.start);
     check_mode(reader, settings);
     check_bitwise(reader, &run.compute, &settings.tiling);
-    warn_of_output(reader, &settings.output, &settings.name_template(is_variant));
+    warn_of_output(reader, &settings.output, &settings.name_template(parts));
     warn_of_method(reader, settings);
 }
 
@@ -59,7 +59,7 @@ fn check_style(reader: &mut Reader<'_>, settings: &Settings) {
 }
 
 /// Placeholders stand for what there is.
-fn check_name(reader: &mut Reader<'_>, settings: &Settings, is_variant: bool) {
+fn check_name(reader: &mut Reader<'_>, settings: &Settings, parts: PictureParts) {
     let output = &settings.output;
     let Some(name) = &output.name else { return };
     let origin = reader.node(&Output::name).map(|node| &node.origin);
@@ -68,9 +68,13 @@ fn check_name(reader: &mut Reader<'_>, settings: &Settings, is_variant: bool) {
         let message = "the name has {style}, but there is no style";
         reader.reject(&Output::name, origin, message, "leave `{style}` out");
     }
-    if name.uses_variant() && !is_variant {
+    if name.uses_variant() && !parts.variant {
         let message = "the name has {variant}, but there is no [[variant]]";
         reader.reject(&Output::name, origin, message, "leave `{variant}` out");
+    }
+    if name.uses_grid() && !parts.grid {
+        let message = "the name has {grid}, but there is no [grid]";
+        reader.reject(&Output::name, origin, message, "leave `{grid}` out");
     }
     if name.format() == OutputFormat::Jpeg && output.bit_depth == 16 {
         let problem = Problem::new("a JPEG has 8 bits a channel, and `output.bit-depth` is 16")

@@ -126,8 +126,8 @@ pub(crate) fn read_table(source: &Arc<Source>, offset: usize, table: &DeTable<'_
     nodes
 }
 
-/// Lays `over` on `under`: tables merge key by key, everything else replaces, a key's value as a
-/// whole. `exclusive` are groups of keys of which a later group drops the earlier groups.
+/// Lays `over` on `under`: tables merge key by key, and so do the tables in a grid; everything else
+/// replaces, a key's value as a whole. `exclusive` are groups of keys of which a later group drops the earlier groups.
 pub(crate) fn merge(under: &mut Table, over: Table, exclusive: &[&[&Key]]) {
     drop_other_groups(under, exclusive, |key| {
         over.get(key.table).and_then(Node::table).is_some_and(|t| t.contains_key(&key.name()))
@@ -139,7 +139,7 @@ pub(crate) fn merge(under: &mut Table, over: Table, exclusive: &[&[&Key]]) {
                 Node { value: Value::Table(above), key: above_key, origin: above_origin },
             ) => {
                 (*key, *origin) = (above_key, above_origin);
-                below.extend(above);
+                if name == "grid" { merge(below, above, &[]) } else { below.extend(above) }
             }
             (_, node) => {
                 under.insert(name, node);

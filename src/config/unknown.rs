@@ -55,7 +55,7 @@ fn check_keys(name: &str, table: &Table, problems: &mut Vec<Problem>) {
 
 fn unknown_table(name: &str, node: &Node, tables: &[TableKeys]) -> Problem {
     let names: Vec<_> = tables.iter().map(|table| table.name).collect();
-    let words = names.iter().copied().chain(["variant", "extends"]);
+    let words = names.iter().copied().chain(["variant", "grid", "extends"]);
     let label = match (nearest(name, words).filter(|near| near != name), table_with(name)) {
         (_, Some(table)) => format!("belongs in {}", table.header()),
         (Some(near), None) => format!("did you mean `{near}`?"),
@@ -63,7 +63,7 @@ fn unknown_table(name: &str, node: &Node, tables: &[TableKeys]) -> Problem {
     };
     let what = if node.table().is_some() { "table" } else { "key" };
     Problem::new(format!("there is no {what} `{}`", shorten(name)))
-        .help(format!("tables: {}, variant; and the key extends", names.join(", ")))
+        .help(format!("tables: {}, variant, grid; and the key extends", names.join(", ")))
         .at(&node.key, label)
 }
 

@@ -1,11 +1,15 @@
-//! `[[variant]]`: tables that each override keys for a picture of their own.
+//! `[[variant]]`: tables that each override keys for a picture of their own, and their product with
+//! the combinations of a `[grid]`.
 
+use super::grid::{Combination, Grid};
+use super::overrides::Override;
 use super::problem::Problem;
 use super::settings::is_of_run;
+use super::source::Origin;
 use super::text::shorten;
 use super::tree::{Node, Table, Value};
 
-/// The most variants of one pipeline.
+/// The most variants of one pipeline, the combinations of its grid counted.
 const MOST_VARIANTS: usize = 1000;
 
 /// The longest name, in bytes: it becomes part of a file's name.
@@ -16,13 +20,64 @@ const NAME_HELP: &str = "`name` is part of file names: up to 80 bytes, none of `
 const FORM_HELP: &str = "write [[variant]] once for each";
 
 /// A variant before its settings are read: the keys that it overrides.
-pub(crate) struct VariantTable {
-    pub(crate) name: Option<String>,
-    pub(crate) table: Table,
+struct VariantTable {
+    name: Option<String>,
+    table: Table,
 }
 
-/// Takes the variants out of the tree; one without a name and without keys if there is none.
-pub(crate) fn split(tree: &mut Table, problems: &mut Vec<Problem>) -> Vec<VariantTable> {
+/// What makes a picture of its own of every photograph: a variant, a combination of the grid, or
+/// both.
+pub(crate) struct PictureTable {
+    /// The variant's name.
+    pub(crate) variant: Option<String>,
+    /// The combination.
+    pub(crate) combination: Option<Combination>,
+    /// The keys that the variant overrides.
+    pub(crate) table: Table,
+    /// The keys that the combination sets over them.
+    pub(crate) set: Vec<Override>,
+}
+
+/// Takes variants and grid out of the tree; one picture without a name and without keys if there is
+/// none. `overrides` are those of the command line.
+pub(crate) fn split(
+    tree: &mut Table,
+    overrides: &[Override],
+    problems: &mut Vec<Problem>,
+) -> (Vec<PictureTable>, Grid) {
+    let variants = split_variants(tree, problems);
+    let grid = Grid::split(tree, problems);
+    let of_command_line = |parts: &[String]| {
+        overrides.iter().find(|one| one.parts == parts).map(|one| one.node.key.clone())
+    };
+    grid.refuse_others("the command line", of_command_line, problems);
+    for VariantTable { name, table } in &variants {
+        let what = format!("the variant `{}`", name.as_deref().unwrap_or_default());
+        grid.refuse_others(&what, |parts| key_at(table, parts), problems);
+    }
+    let most = MOST_VARIANTS / variants.len();
+    let mut pictures = Vec::new();
+    for VariantTable { name, table } in variants {
+        let combinations = grid.combinations(most, problems).into_iter();
+        pictures.extend(combinations.map(|(combination, set)| PictureTable {
+            variant: name.clone(),
+            combination,
+            table: table.clone(),
+            set,
+        }));
+    }
+    (pictures, grid)
+}
+
+/// Where a table has the key that `parts` leads to.
+fn key_at(table: &Table, parts: &[String]) -> Option<Origin> {
+    let (first, rest) = parts.split_first()?;
+    let node = table.get(first)?;
+    if rest.is_empty() { Some(node.key.clone()) } else { key_at(node.table()?, rest) }
+}
+
+/// The variants; one without a name and without keys if there is none.
+fn split_variants(tree: &mut Table, problems: &mut Vec<Problem>) -> Vec<VariantTable> {
     let unnamed = || vec![VariantTable { name: None, table: Table::new() }];
     let Some(node) = tree.remove("variant") else {
         return unnamed();
@@ -59,10 +114,10 @@ fn read(item: Node, before: &[VariantTable], problems: &mut Vec<Problem>) -> Opt
         problems.push(problem.help(FORM_HELP).at(&origin, "not a table"));
         return None;
     };
-    for top in ["extends", "variant"] {
+    for top in ["extends", "variant", "grid"] {
         if let Some(node) = table.remove(top) {
             let problem = Problem::new(format!("a variant has no key `{top}`"))
-                .help("`extends` and [[variant]] stand at the top of a file");
+                .help("`extends`, [[variant]] and [grid] stand at the top of a file");
             problems.push(problem.at(&node.key, "not in a variant"));
         }
     }

@@ -246,6 +246,11 @@ pub enum Event {
         /// The file.
         path: FileId,
     },
+    /// The contact sheet of the run is about to be written.
+    ContactSheet {
+        /// The file.
+        path: FileId,
+    },
     /// One picture is finished.
     JobFinished {
         /// The job's number.
@@ -310,6 +315,7 @@ impl Event {
             Event::RunStarted { .. }
             | Event::Targets { .. }
             | Event::DeviceLost { .. }
+            | Event::ContactSheet { .. }
             | Event::Warning { .. } => None,
         }
     }

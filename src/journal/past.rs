@@ -81,7 +81,7 @@ impl Run {
             written.add_job(&output);
         }
         for event in &self.events {
-            if let Some("writing" | "saved" | "job-finished" | "interrupted") =
+            if let Some("writing" | "saved" | "job-finished" | "interrupted" | "contact-sheet") =
                 event["event"].as_str()
             {
                 let path = event.get("path").and_then(|path| FileId::deserialize(path).ok());

@@ -275,6 +275,7 @@ impl RunStatus {
             | Event::DeviceLost { .. }
             | Event::Targets { .. }
             | Event::Saved { .. }
+            | Event::ContactSheet { .. }
             | Event::Warning { .. } => {}
         }
     }

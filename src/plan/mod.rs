@@ -16,6 +16,7 @@ mod machine;
 mod memory;
 mod octave_work;
 mod record;
+mod scans;
 mod sources;
 mod spec;
 mod speed;
@@ -41,6 +42,7 @@ pub use levels::{Execution, Level, RoundMode, Visits, levels};
 pub use machine::{Gpus, Machine};
 use memory::Pictures;
 pub use record::JobRecord;
+pub use scans::{SmallScan, small_scans};
 pub use sources::{Source, Sources};
 pub use spec::{Schedule, resolve_spec};
 pub use speed::Speed;
@@ -93,6 +95,8 @@ pub struct Job {
     pub levels: Vec<Level>,
     /// The most bytes of memory that reading the content image takes.
     pub reading_bytes: u64,
+    /// The paintings whose scans are too small for the picture.
+    pub small_scans: Vec<SmallScan>,
     /// How the content image becomes the picture.
     pub settings: Settings,
 }
@@ -253,6 +257,7 @@ pub fn plan_job(
     // With a border the content image stands beside the larger one that it is mirrored into.
     let copies = if framing.bleed + framing.guard > 0 { 2 } else { 1 };
     let reading_bytes = sources.content.decode_bytes.max(copies * pictures.held());
+    let small_scans = SmallScan::among(&settings.styles, &sources.styles, &framing, &spec, &levels);
     Ok(Job {
         index,
         name,
@@ -266,6 +271,7 @@ pub fn plan_job(
         spec,
         levels,
         reading_bytes,
+        small_scans,
         settings,
     })
 }

@@ -1,6 +1,7 @@
 //! How a picture was made, in words that go into its file: a pipeline that makes it again.
 
 use crate::config::{Effect, Input, ListedSetting, NameTemplate, RunSettings, quote};
+use crate::image::RECIPE_HEAD;
 use crate::plan::{Execution, Job, Level};
 
 /// A pipeline as TOML: every setting of the job and its run that affects the picture, files by their
@@ -15,7 +16,7 @@ pub fn recipe(job: &Job, run: &RunSettings, weights: &str) -> String {
     let levels: Vec<String> = job.levels.iter().map(|level| describe(job, level)).collect();
     let (version, preset) = (env!("CARGO_PKG_VERSION"), job.settings.objective.preset);
     let mut text = format!(
-        "# impasto {version}: {pipeline}{variant}, preset {preset}, {}\n# weights sha256 {weights}\n# levels: {}\n",
+        "{RECIPE_HEAD}{version}: {pipeline}{variant}, preset {preset}, {}\n# weights sha256 {weights}\n# levels: {}\n",
         job.framing,
         levels.join("; ")
     );

@@ -1,3 +1,4 @@
 //! What finished pictures show, in numbers.
 
 pub mod seams;
+pub mod sheet;

@@ -10,6 +10,7 @@ mod changes;
 mod collections;
 mod exits;
 mod folder;
+mod grid;
 mod identity;
 mod inputs;
 mod kills;

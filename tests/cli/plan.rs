@@ -41,13 +41,13 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
 #[test]
 fn what_has_no_effect_on_a_level_is_said_once_before_the_work() {
     let folder = Folder::new();
-    let two_levels = ["output.long-side-px=192", "pyramid.evaluations=[2, 1]"];
+    let two_levels = ["output.long-side-px=192", "style.scale=0.5", "pyramid.evaluations=[2, 1]"];
     let plan = |keys: &[&str]| {
         let keys = keys.iter().flat_map(|key| ["--set", key]);
         folder.call(&["plan", "pipeline.toml"].into_iter().chain(keys).collect::<Vec<_>>())
     };
     let warnings = |text: &str| text.matches("warning: ").count();
-    let plain = plan(&two_levels[..1]).exits(0);
+    let plain = plan(&two_levels[..2]).exits(0);
     assert_eq!(warnings(&plain.err), 0, "{plain:?}");
     let single = plan(&two_levels).exits(0).says(&["a level with 1 evaluation stays as it starts"]);
     assert_eq!(warnings(&single.err), 1, "{single:?}");
@@ -122,4 +122,41 @@ fn what_does_not_fit_is_refused_with_what_would() {
     plan(&[exact[0], exact[1], &format!("compute.memory-gib={:.2}", enough - 0.02)]).exits(3);
     plan(&[exact[0], exact[1], "compute.memory-gib=0.3", &format!("output.long-side-px={side}")])
         .exits(0);
+}
+
+#[test]
+fn a_scan_too_small_for_the_print_is_told_once_with_what_would_do() {
+    let folder = Folder::new();
+    let size = "output.long-side-px=192";
+    let words =
+        ["warning: painting.png: its scan of 80x64 px is enlarged 2.", "style scale of 0.4"];
+    let plan = folder.call(&["plan", "pipeline.toml", "--set", size]).exits(0).says(&words);
+    assert_eq!(plan.err.matches("enlarged").count(), 1, "{plan:?}");
+    let run = folder.run(&[size, "pyramid.evaluations=2"]).exits(0).says(&words);
+    assert_eq!(run.err.matches("enlarged").count(), 1, "{run:?}");
+    // What is painted already is worth no word.
+    let again = ["run", "pipeline.toml", "--set", size, "--set", "pyramid.evaluations=2"];
+    let again = folder.call(&again).exits(0);
+    assert!(again.out.contains("nothing to do") && again.err.is_empty(), "{again:?}");
+    // Two pictures after one painting have one line.
+    std::fs::copy(folder.path("photo.png"), folder.path("photo2.png")).expect("copied");
+    let two = ["plan", "pipeline.toml", "--set", size, "--set", "input.content=photo*.png"];
+    let two = folder.call(&two).exits(0);
+    assert_eq!(two.err.matches("enlarged").count(), 1, "{two:?}");
+    let json = folder.call(&["plan", "pipeline.toml", "--json", "--set", size]).exits(0);
+    let document: Value = serde_json::from_str(&json.out).expect("JSON");
+    let job = &document["jobs"][0];
+    assert!(job["warnings"][0].as_str().is_some_and(|words| words.contains("enlarged")), "{job:#}");
+    let scan = &job["small-scans"][0];
+    assert_eq!(
+        (&scan["style"], &scan["width"], &scan["height"]),
+        (&0.into(), &80.into(), &64.into())
+    );
+    assert!(
+        scan["enlarged"].as_f64() > Some(2.3) && scan["scan-long-side-px"].as_u64() > Some(191)
+    );
+    // A scan that is a little smaller than the print is as good.
+    let json = folder.call(&["plan", "pipeline.toml", "--json"]).exits(0);
+    let document: Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(document["jobs"][0]["small-scans"], Value::Array(vec![]));
 }

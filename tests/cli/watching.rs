@@ -22,6 +22,7 @@ fn json_lines_hold_the_losses_of_every_evaluation() {
         .run(&[
             "--json",
             "output.long-side-px=192",
+            "style.scale=0.5",
             "pyramid.evaluations=[4, 3]",
             "objective.variation-weight=0.01",
         ])

@@ -196,3 +196,23 @@ fn damaged_exif_is_harmless() {
         }
     }
 }
+
+#[test]
+fn recipes_are_found_again_in_every_format() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text =
+        format!("# impasto 0.1.0: x, ü\nstyle.image = \"a.png\" {}\n", "# long ".repeat(12_000));
+    for format in OutputFormat::ALL.iter().copied() {
+        let path = folder.path().join(format!("x.{}", format.word()));
+        let mut encoding = Encoding::new(format);
+        let write = |encoding: &Encoding| {
+            encode_picture(&path, (2, 2), &[0.5; 12], None, encoding, Overwrite::Allow)
+        };
+        write(&encoding).expect("written");
+        assert_eq!(impasto::image::recipe(&path).expect("a picture"), None, "{format:?}");
+        encoding.recipe.clone_from(&text);
+        write(&encoding).expect("written");
+        let found = impasto::image::recipe(&path).expect("a picture").expect("a recipe");
+        assert_eq!(found.trim_end(), text.trim_end(), "{format:?}");
+    }
+}

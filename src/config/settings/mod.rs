@@ -68,16 +68,26 @@ tables! {
     }
 }
 
+/// What a picture is one of, beside its photograph.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PictureParts {
+    /// Of a `[[variant]]`.
+    pub(super) variant: bool,
+    /// Of a `[grid]`.
+    pub(super) grid: bool,
+}
+
 impl Settings {
     /// Whether there is a style, or there has to be one.
     pub(super) fn has_style(&self) -> bool {
         !self.styles.is_empty() || self.objective.needs_style()
     }
 
-    /// The names of the pictures, in a `[[variant]]` or not; if none is given, one with the
-    /// placeholders that these settings need.
-    pub fn name_template(&self, is_variant: bool) -> NameTemplate {
-        let standard = || NameTemplate::standard(self.has_style(), is_variant);
+    /// The names of the pictures; if none is given, one with the placeholders that these settings
+    /// and the `parts` need.
+    pub(super) fn name_template(&self, parts: PictureParts) -> NameTemplate {
+        let PictureParts { variant, grid } = parts;
+        let standard = || NameTemplate::standard(self.has_style(), variant, grid);
         self.output.name.clone().unwrap_or_else(standard)
     }
 

@@ -18,6 +18,10 @@ settings! {
         /// Where finished pictures go. The folder is made when it is needed.
         directory: PathBuf = PathBuf::from("renders") => "`renders` beside the pipeline",
             Destination, Folder;
+        /// Whether a contact sheet shows all pictures of the run, in rows and columns headed by what
+        /// they differ in: `PIPELINE.contact-sheet.png` and `.jpg` in the output directory. See
+        /// docs/looks.md.
+        contact_sheet: bool = false, Nothing;
     }
 }
 
@@ -69,10 +73,10 @@ settings! {
     /// `[output]`: how large finished pictures are and in what format.
     Output = "output" {
         /// Name of each picture. `{content}` and `{style}` are the files' names without extension,
-        /// `{extension}` is the photograph's extension, `{variant}` the variant's name, `{index}` the
-        /// photograph's number. The extension of the name itself chooses the format. Names must
+        /// `{extension}` is the photograph's extension, `{variant}` the variant's name, `{grid}` the
+        /// values of a grid, `{index}` the photograph's number. The extension of the name itself chooses the format. Names must
         /// differ in more than the case of letters.
-        name: Option<NameTemplate> = None => "`{content}-{style}.png`; with variants `{content}-{style}-{variant}.png`",
+        name: Option<NameTemplate> = None => "`{content}-{style}.png`, and `-{variant}` or `-{grid}` before `.png` where there are any",
             Destination;
         /// Longer side in pixels.
         long_side_px: Option<Px> = None, Pixels, Whole(16, 200_000);
@@ -83,7 +87,7 @@ settings! {
         /// A sheet of paper, turned as the photograph is.
         size: Option<Paper> = None, Pixels;
         /// Factor on the photograph's own pixels.
-        scale: Option<f64> = None => "`1.0`, if no other key says the size", Pixels, Number(0.01, 100.0);
+        scale: Option<f64> = None => "`1.0`, if no other key says the size; with a `[grid]`, `long-side-px = 512`", Pixels, Number(0.01, 100.0);
         /// Pixels per inch. With a size in pixels it says how large the print is, and is written
         /// into the file.
         dpi: Option<Dpi> = None => "300 for sizes on paper and with `bleed-mm`", Pixels, Number(1.0, 10_000.0);

@@ -17,6 +17,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("style.weight", "2", "2.0", "0"),
     ("style.scale", "0.05", "0.05", "20.1"),
     ("output.directory", "'out'", "\"out\"", "'style.png'"),
+    ("output.contact-sheet", "true", "true", "'yes'"),
     ("output.name", "'x-{content}.tiff'", "\"x-{content}.tiff\"", "'{photo}.png'"),
     ("output.long-side-px", "4096", "4096", "15"),
     ("output.width-mm", "300", "300.0", "-1"),
@@ -141,7 +142,10 @@ fn what_is_left_out_has_its_default() {
     let settings = &config.variants[0].settings;
     assert_eq!(config.variants[0].name, None);
     assert!(config.run.output.directory.ends_with("renders"));
-    assert_eq!(settings.name_template(false).to_string(), "{content}-{style}.png");
+    assert_eq!(
+        config.variants[0].settings.name_template(config.variants[0].parts()).to_string(),
+        "{content}-{style}.png"
+    );
     assert_eq!(settings.output.print_size(), Size::Scale(1.0));
     assert_eq!(settings.output.quality, 92);
     assert!(settings.output.dither);

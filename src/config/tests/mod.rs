@@ -1,7 +1,9 @@
 //! Tests over whole pipelines: here merging, variants, overrides and names; in the files beside this
 //! one every key by itself, keys together, and the reference in docs/.
 
+mod grid;
 mod keys;
+mod like;
 mod reference;
 mod rules;
 

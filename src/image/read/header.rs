@@ -25,6 +25,8 @@ pub(super) struct Header {
     pub srgb: bool,
     pub exif: Option<Vec<u8>>,
     pub xmp: Option<Vec<u8>>,
+    /// The comment: PNG's text of that keyword, JPEG's comment segments, TIFF's description.
+    pub comment: Option<Vec<u8>>,
     /// Stored horizontal and vertical dots per inch.
     pub dpi: Option<(f64, f64)>,
     pub orientation: Orientation,
@@ -52,6 +54,7 @@ impl Header {
             srgb: false,
             exif: None,
             xmp: None,
+            comment: None,
             dpi: None,
             orientation: Orientation::UPRIGHT,
             decoder_bytes: 0,

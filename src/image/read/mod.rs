@@ -16,6 +16,7 @@ use std::path::Path;
 pub use guard::silence_decoder_panics;
 use header::Header;
 
+use super::write::RECIPE_HEAD;
 use super::{Error, Format, Limits, Picture, Probe, SourceInfo};
 use crate::memory;
 
@@ -177,6 +178,26 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
     let mut source = Source::open(path)?;
     let guarded = guard::run(path, source.format, || source.header())?;
     Ok(guarded.probe())
+}
+
+/// The recipe that impasto wrote into a picture: a pipeline that makes it again. Nothing if there is
+/// none.
+///
+/// # Errors
+///
+/// As [`probe`].
+pub fn recipe(path: &Path) -> Result<Option<String>, Error> {
+    let mut source = Source::open(path)?;
+    let header = guard::run(path, source.format, || source.header())?;
+    Ok(header.comment.and_then(|comment| recipe_in(&comment)))
+}
+
+/// The recipe in a comment: what stands before it is a caption or the program's name.
+fn recipe_in(comment: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(comment).ok()?.trim_end_matches('\0');
+    let starts = text.match_indices(RECIPE_HEAD).map(|(at, _)| at);
+    let mut starts = starts.filter(|at| *at == 0 || text[..*at].ends_with('\n'));
+    starts.next().map(|at| text[at..].to_owned())
 }
 
 /// Decodes a picture: orientation applied, colours converted to sRGB by its embedded profile or what

@@ -27,6 +27,9 @@ use quantise::Quantiser;
 /// What made a picture, in the words that go into its file.
 pub(crate) const SOFTWARE: &str = concat!("impasto ", env!("CARGO_PKG_VERSION"));
 
+/// What a recipe begins with (see [`Encoding::recipe`]), by which it is found again.
+pub(crate) const RECIPE_HEAD: &str = "# impasto ";
+
 /// Pixels converted at once: enough for every thread, few beside the canvas.
 const BAND_PIXELS: usize = 1 << 18;
 

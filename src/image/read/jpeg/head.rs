@@ -90,6 +90,8 @@ pub(super) struct Head {
     pub adobe: Option<u8>,
     pub exif: Option<Vec<u8>>,
     pub xmp: Option<Vec<u8>>,
+    /// All comment segments.
+    pub comment: Option<Vec<u8>>,
     /// Number, count and bytes of the profile's pieces.
     icc: Vec<(u8, u8, Vec<u8>)>,
 }
@@ -141,6 +143,7 @@ impl Head {
             0xe2 if body.starts_with(b"ICC_PROFILE\0") && body.len() > 14 => {
                 self.icc.push((body[12], body[13], body[14..].to_vec()));
             }
+            0xfe => self.comment.get_or_insert_default().extend_from_slice(body),
             0xee if body.starts_with(b"Adobe") && body.len() >= 12 => self.adobe = Some(body[11]),
             _ => {}
         }

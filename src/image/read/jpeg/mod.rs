@@ -48,6 +48,7 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     }
     header.exif = head.exif.as_deref().and_then(exif::blob);
     header.xmp = head.xmp;
+    header.comment = head.comment;
     header.dpi = head.jfif_dpi;
     // The file twice; the planes and the interleaved bytes; for progressive files every coefficient
     // as 16 bits.

@@ -12,6 +12,9 @@ const CHUNK_BYTES: u64 = 16 << 20;
 /// The keyword of XMP's text.
 const XMP: &[u8] = b"XML:com.adobe.xmp";
 
+/// The keyword of the comment.
+const COMMENT: &[u8] = b"Comment";
+
 /// What the chunks of a PNG say.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Chunks {
@@ -22,6 +25,7 @@ pub(super) struct Chunks {
     pub icc: Option<Vec<u8>>,
     pub exif: Option<Vec<u8>>,
     pub xmp: Option<Vec<u8>>,
+    pub comment: Option<Vec<u8>>,
     /// Code points: primaries, transfer function, matrix.
     pub code_points: Option<[u8; 3]>,
     /// White, red, green, blue.
@@ -112,10 +116,14 @@ impl Chunks {
         }
     }
 
-    /// XMP, and profiles that ImageMagick and others write as hexadecimal text.
+    /// XMP, the comment, and profiles that ImageMagick and others write as hexadecimal text.
     fn take_text(&mut self, keyword: &[u8], text: Vec<u8>) {
         if keyword == XMP {
             self.xmp = Some(text);
+            return;
+        }
+        if keyword == COMMENT {
+            self.comment = Some(text);
             return;
         }
         let Some(name) = keyword.strip_prefix(b"Raw profile type ") else { return };
@@ -180,7 +188,7 @@ fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
 fn text<'a>(kind: &[u8; 4], body: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
     let rest = after_zero(body)?;
     let keyword = &body[..body.len() - rest.len() - 1];
-    if keyword != XMP && !keyword.starts_with(b"Raw profile type ") {
+    if keyword != XMP && keyword != COMMENT && !keyword.starts_with(b"Raw profile type ") {
         return None;
     }
     let text = match kind {

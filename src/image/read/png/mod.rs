@@ -66,6 +66,7 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
 fn colours(source: &Source, header: &mut Header, chunks: Chunks) -> Result<(), Error> {
     let grey = header.colour == ColourKind::Grey;
     (header.exif, header.xmp, header.notes) = (chunks.exif, chunks.xmp, chunks.notes);
+    header.comment = chunks.comment;
     if let Some([primaries, transfer, matrix]) = chunks.code_points {
         match described::code_points(primaries, transfer, grey) {
             CodePoints::Hdr(curve) => {

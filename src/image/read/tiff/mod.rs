@@ -109,6 +109,7 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     };
     header.icc = directory.find(PROFILE).and_then(|e| reader.bytes(&e, TAG_BYTES));
     header.xmp = bytes(&mut reader, XMP);
+    header.comment = bytes(&mut reader, tag::IMAGE_DESCRIPTION);
     let orientation = find(tag::ORIENTATION).and_then(|e| reader.first_number(&e)).unwrap_or(1);
     header.orientation = Orientation::from_exif(u32::try_from(orientation).unwrap_or(1));
     header.dpi = exif::resolution(&mut reader, &directory);
