@@ -21,6 +21,7 @@ use crate::event::Watcher;
 use crate::files::{Home, name_text};
 use crate::image::Limits;
 use crate::journal::{Locking, RunStatus};
+use crate::page::quoted;
 use crate::plan::{Plan, PlanError};
 
 /// Reading the content images is reported when it takes longer than this, and again as often.
@@ -51,6 +52,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let mut collection = batch::prepare(&config, plan, weights.sha256(), options)?;
     if collection.pending().is_empty() {
         return Ok(nothing_left(&collection, unplanned.len(), arguments));
+    }
+    if !arguments.quiet && !arguments.json {
+        let directory = quoted(&collection.directory().to_string_lossy());
+        complain!("to see it in the browser: impasto view {directory} --open");
     }
     let mut engine = devices.engine(weights)?;
 
@@ -183,16 +188,6 @@ fn resume_command(arguments: &RunArguments) -> String {
     words.extend(arguments.overrides.iter().flat_map(|pair| ["--set".to_string(), quoted(pair)]));
     words.extend(arguments.no_lock.then(|| "--no-lock".to_string()));
     words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Reports settings that have no effect, and what folders and globs hold that is not painted.
