@@ -86,7 +86,7 @@
 //!
 //! ```text
 //! 8 cli                                     commands, progress, exit codes
-//! 7 batch report                            many jobs, past failures; what pictures show
+//! 7 batch report page                       many jobs, past failures; what pictures show; the page of a run
 //! 6 render                                  one job: pyramid, levels, sweeps over tiles
 //! 5 journal                                 run directories: lock, plan, events, checkpoints
 //! 4 plan                                    settings and probes to numbers; pure
@@ -122,6 +122,8 @@ pub mod network;
 pub mod objective;
 #[doc(hidden)]
 pub mod optimise;
+#[doc(hidden)]
+pub mod page;
 pub mod plan;
 #[doc(hidden)]
 pub mod planes;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 const FLOORS: &[(usize, &[&str])] = &[
     (8, &["cli"]),
-    (7, &["batch", "report"]),
+    (7, &["batch", "report", "page"]),
     (6, &["render"]),
     (5, &["journal"]),
     (4, &["plan"]),

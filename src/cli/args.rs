@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -39,6 +40,9 @@ fn device(text: &str) -> Result<DeviceName, String> {
     DeviceName::parse(text).ok_or_else(|| "accepted are cpu and cuda:N".to_owned())
 }
 
+/// The port of `impasto view`.
+const VIEW_PORT: u16 = 8417;
+
 /// Turns photographs into poster-size paintings.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version, about, arg_required_else_help = true)]
@@ -57,6 +61,10 @@ pub enum Command {
     Plan(PlanArguments),
     /// Show how far a run is, while it runs and after.
     Status(StatusArguments),
+    /// Write a page that shows a run, as a folder that opens from the disk.
+    Report(ReportArguments),
+    /// Show a run in the browser while it works, and after.
+    View(ViewArguments),
     /// Compute the losses of a picture, layer by layer.
     Score(ScoreArguments),
     /// Measure how much a picture shows of the tiles it was made of.
@@ -135,6 +143,36 @@ pub struct StatusArguments {
     /// Print again every two seconds, until the run is over or nobody works on it.
     #[arg(long)]
     pub watch: bool,
+    /// Show the picture in work, or the last one, in a terminal that can.
+    #[arg(long, conflicts_with = "json")]
+    pub picture: bool,
+}
+
+/// `impasto report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// A run directory, the folder of its pictures, or its pipeline file.
+    pub run: PathBuf,
+    /// Where to; the folder `report` of the run directory by default.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `impasto view`.
+#[derive(Debug, Args)]
+pub struct ViewArguments {
+    /// A run directory, the folder of its pictures, or its pipeline file.
+    pub run: PathBuf,
+    /// The port; 0 takes one that is free.
+    #[arg(long, value_name = "N", default_value_t = VIEW_PORT)]
+    pub port: u16,
+    /// The address to listen at. With another than this machine's own, everybody who reaches it
+    /// sees the pictures.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub bind: IpAddr,
+    /// Open the page in the browser.
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// `impasto score`.

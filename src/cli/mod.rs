@@ -23,6 +23,8 @@ mod starter;
 mod status;
 mod status_line;
 mod table;
+mod terminal_picture;
+mod view;
 mod watch;
 mod weights;
 
@@ -68,6 +70,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Run(command) => run::run(command),
         Command::Plan(command) => plan::plan(command),
         Command::Status(command) => status::status(command),
+        Command::Report(command) => view::report(command),
+        Command::View(command) => view::view(command),
         Command::Score(command) => score::score(command),
         Command::Seams(command) => seams::seams(command),
         Command::Bench(command) => bench::bench(command),

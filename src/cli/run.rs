@@ -23,6 +23,7 @@ use crate::event::Watcher;
 use crate::files::{Home, name_text};
 use crate::image::{self, Limits};
 use crate::journal::{Locking, RunStatus};
+use crate::page::quoted;
 use crate::plan::{Job, Plan, PlanError, small_scans};
 
 /// Reading the content images is reported when it takes longer than this, and again as often.
@@ -58,6 +59,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     if !arguments.quiet {
         warn_of_small_scans(collection.pending());
+    }
+    if !arguments.quiet && !arguments.json {
+        let directory = quoted(&collection.directory().to_string_lossy());
+        complain!("to see it in the browser: impasto view {directory} --open");
     }
     let mut engine = devices.engine(weights)?;
 
@@ -231,16 +236,6 @@ fn resume_command(arguments: &RunArguments) -> String {
     );
     words.extend(arguments.no_lock.then(|| "--no-lock".to_string()));
     words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Reports settings that have no effect, and what folders and globs hold that is not painted.

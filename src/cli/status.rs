@@ -1,27 +1,27 @@
 //! `impasto status`: how far a run is, asked from outside.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::args::StatusArguments;
-use super::paths::shown;
-use super::say::say;
+use super::paths::{run_directory, shown};
+use super::say::{complain, say};
 use super::status_line::{joined, run_parts};
-use super::{Exit, Failure};
-use crate::config;
+use super::{Exit, Failure, terminal_picture, view};
 use crate::event::now;
 use crate::files::path_text;
 use crate::format::{duration, loss};
-use crate::journal::{self, JobState, JobStatus, JournalError, RunName, RunSnapshot};
+use crate::journal::{self, JobState, JobStatus, RunSnapshot};
+use crate::page::Page;
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// `impasto status`.
 pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
-    let directory = directory(&arguments.run)?;
+    let directory = run_directory(&arguments.run)?;
     loop {
         let snapshot = journal::open(&directory)?;
         if arguments.json {
@@ -34,6 +34,9 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
         } else {
             print(&snapshot);
         }
+        if arguments.picture {
+            show_picture(&directory)?;
+        }
         if !arguments.watch || snapshot.owner.is_none() {
             return Ok(Exit::Done);
         }
@@ -42,14 +45,15 @@ pub fn status(arguments: &StatusArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// The run of a run directory, an output directory or a pipeline file.
-fn directory(path: &Path) -> Result<PathBuf, Failure> {
-    let no_run = || Failure::Journal(JournalError::NoRun { path: path.into() });
-    if !path.is_file() {
-        return journal::find(path).ok_or_else(no_run);
+/// Shows the picture in work, or the last one.
+fn show_picture(directory: &Path) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::Internal(format!("there is no temporary folder: {error}")))?;
+    match Page::open(directory)?.latest_view(folder.path(), &view::limits()) {
+        Some(view) => terminal_picture::show(&view?),
+        None => complain!("there is no picture yet: the first is kept at the end of a level"),
     }
-    let name = RunName::new(path, &config::output_directory(path)?);
-    name.newest_directory().ok_or_else(no_run)
+    Ok(())
 }
 
 /// What `--json` prints.
@@ -93,14 +97,14 @@ impl<'a> Status<'a> {
                 .filter(|_| !status.is_finished())
                 .map(|speed| speed * (status.work - status.done).max(0.0)),
             checkpoint_age: status.checkpoint.map(|at| (now() - at).max(0.0)),
-            status: status.clone().now(state(status, snapshot)),
+            status: status.clone().now(snapshot.state(status)),
         };
         Self {
             directory: path_text(&snapshot.directory),
             started: snapshot.started,
             process: snapshot.owner.as_ref().map(|owner| owner.pid),
             host: snapshot.owner.as_ref().map(|owner| owner.host.as_str()),
-            state: overall_state(snapshot),
+            state: snapshot.overall_state(),
             work: status.work(),
             done: status.done(),
             seconds_left: status.seconds_left(),
@@ -110,38 +114,17 @@ impl<'a> Status<'a> {
     }
 }
 
-/// What a job's state is, now that it is known whether anybody works on the run.
-fn state(job: &JobStatus, snapshot: &RunSnapshot) -> JobState {
-    match (job.state, &snapshot.owner) {
-        (JobState::Running, None) => JobState::Interrupted,
-        (state, _) => state,
-    }
-}
-
-/// The state of the whole run, as `--json` writes it.
-fn overall_state(snapshot: &RunSnapshot) -> &'static str {
-    let states = || snapshot.status.jobs.values().map(|job| job.state);
-    match &snapshot.owner {
-        Some(_) => "running",
-        None if states().all(|state| state == JobState::Finished) => "finished",
-        None if states().all(|state| matches!(state, JobState::Finished | JobState::Failed)) => {
-            "finished-with-failures"
-        }
-        None => "interrupted",
-    }
-}
-
 fn print(snapshot: &RunSnapshot) {
     let status = &snapshot.status;
     say!("{}", snapshot.directory.display());
     let who = snapshot.owner.as_ref().map_or_else(String::new, |owner| format!(" by {owner}"));
-    say!("{}{who}  {}", overall_state(snapshot).replace('-', " "), joined(&run_parts(status)));
+    say!("{}{who}  {}", snapshot.overall_state().replace('-', " "), joined(&run_parts(status)));
     let width = status.jobs.values().map(|job| job.name.chars().count()).max().unwrap_or(0);
     for job in status.jobs.values() {
         say!(
             "  {:<width$}  {:<11}  {}",
             job.name,
-            state(job, snapshot).word(),
+            snapshot.state(job).word(),
             details(job, snapshot)
         );
     }

@@ -48,7 +48,7 @@ pub use error::Error;
 pub use format::Format;
 pub use orientation::Orientation;
 pub use picture::{ColourKind, Limits, Picture, Probe, SourceInfo};
-pub use read::{decode, decode_bytes, probe, recipe, silence_decoder_panics};
+pub use read::{decode, decode_bytes, decode_rows, probe, recipe, silence_decoder_panics};
 pub use resize::{Light, Window, resize, resize_on_trial, resize_rows};
 pub(crate) use write::RECIPE_HEAD;
 pub use write::{

@@ -74,6 +74,12 @@ pub fn find(path: &Path) -> Option<PathBuf> {
     })
 }
 
+/// Where a run keeps the preview of a finished level, both counted from 0: it stays when the picture is
+/// there.
+pub fn level_preview(run: &Path, job: usize, level: usize) -> PathBuf {
+    run.join("previews").join(format!("job-{:04}-level-{}.jpg", job + 1, level + 1))
+}
+
 /// Bytes that may still be written where `directory` is or will be; nothing where the system does
 /// not say.
 pub fn free_space(directory: &Path) -> Option<u64> {

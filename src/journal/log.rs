@@ -15,7 +15,7 @@
 //! - 1: paths as they were typed; every evaluation.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -123,30 +123,48 @@ pub struct Replay {
 /// When a line that is followed by a whole one is damaged, or lines are missing.
 pub fn replay(bytes: &[u8]) -> Result<Replay, BadLine> {
     let mut replay = Replay::default();
-    let mut bad: Option<BadLine> = None;
-    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let at = |reason, is_newer| BadLine { line: number as u64 + 1, reason, is_newer };
-        match (parse(line), &bad) {
-            (Err(LineError::Unknown), _) => {
-                return Err(at("it was written by a newer impasto", true));
-            }
-            (Ok(_), Some(bad)) => return Err(bad.clone()),
-            (Ok(line), None) if line.n == replay.lines => replay.take(line),
-            (Ok(_), None) => {
-                let reason = "it has another number than its place; lines are missing";
-                return Err(at(reason, false));
-            }
-            (Err(LineError::Damaged(reason)), None) => bad = Some(at(reason, false)),
-            (Err(LineError::Damaged(_)), Some(_)) => continue,
-        }
-        if bad.is_none() {
-            replay.whole += line.len();
-        }
-    }
+    replay.extend(bytes, &mut |_, _| {})?;
     Ok(replay)
 }
 
 impl Replay {
+    /// Reads what follows the lines that were read before, and shows each event with its time to
+    /// `on_event`.
+    fn extend(
+        &mut self,
+        bytes: &[u8],
+        on_event: &mut dyn FnMut(f64, &Event),
+    ) -> Result<(), BadLine> {
+        let before = self.lines;
+        let mut bad: Option<BadLine> = None;
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let line_number = before + number as u64 + 1;
+            let at = |reason, is_newer| BadLine { line: line_number, reason, is_newer };
+            match (parse(line), &bad) {
+                (Err(LineError::Unknown), _) => {
+                    return Err(at("it was written by a newer impasto", true));
+                }
+                (Ok(_), Some(bad)) => return Err(bad.clone()),
+                (Ok(line), None) if line.n == self.lines => {
+                    if let Record::Event(event) = &line.record {
+                        on_event(line.at, event);
+                    }
+                    self.take(line);
+                }
+                (Ok(_), None) => {
+                    let reason = "it has another number than its place; lines are missing";
+                    return Err(at(reason, false));
+                }
+                (Err(LineError::Damaged(reason)), None) => bad = Some(at(reason, false)),
+                (Err(LineError::Damaged(_)), Some(_)) => continue,
+            }
+            if bad.is_none() {
+                self.whole += line.len();
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, line: Line) {
         self.lines += 1;
         match line.record {
@@ -209,31 +227,61 @@ pub(super) struct Log {
 /// # Errors
 /// When it cannot be read, is damaged, or is of a later format.
 pub(super) fn read(path: &Path) -> Result<Replay, JournalError> {
-    let bytes = match std::fs::read(path) {
+    let mut replay = Replay::default();
+    read_on(path, &mut replay, &mut |_, _| {})?;
+    Ok(replay)
+}
+
+/// Reads what a journal has gained since `replay`, and shows each event with its time to `on_event`.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_on(
+    path: &Path,
+    replay: &mut Replay,
+    on_event: &mut dyn FnMut(f64, &Event),
+) -> Result<(), JournalError> {
+    let bytes = match read_from(path, replay.whole as u64) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
         Err(error) => return Err(JournalError::io("read", path)(error)),
     };
-    // The format is asked first: a line of another format may not be understood.
-    let head =
-        bytes.split_inclusive(|byte| *byte == b'\n').next().and_then(|line| parse(line).ok());
-    match head.map(|line| line.record) {
-        Some(Record::Format { version: found, .. }) if found > FORMAT => {
-            return Err(JournalError::Newer { path: path.into(), found, known: FORMAT });
-        }
-        Some(Record::Format { version: found, .. }) if found < FORMAT => {
-            return Err(JournalError::Older { path: path.into(), found });
-        }
-        _ => {}
+    if replay.lines == 0 {
+        refuse_other_formats(path, &bytes)?;
     }
-    let replay = replay(&bytes)
+    replay
+        .extend(&bytes, on_event)
         .map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
     match replay.format {
         None if replay.lines > 0 => Err(JournalError::Damaged {
             path: path.into(),
             reason: "its first line does not say its format".into(),
         }),
-        _ => Ok(replay),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a file from `start` on.
+fn read_from(path: &Path, start: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The format is asked first: a line of another format may not be understood.
+fn refuse_other_formats(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let head =
+        bytes.split_inclusive(|byte| *byte == b'\n').next().and_then(|line| parse(line).ok());
+    match head.map(|line| line.record) {
+        Some(Record::Format { version: found, .. }) if found > FORMAT => {
+            Err(JournalError::Newer { path: path.into(), found, known: FORMAT })
+        }
+        Some(Record::Format { version: found, .. }) if found < FORMAT => {
+            Err(JournalError::Older { path: path.into(), found })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The run directory: what makes a night's work last.
 //!
 //! `<output.directory>/.impasto/<run>/` holds `plan.json` (written once), `events.jsonl`
-//! (append-only), `lock` and `checkpoints/`. Every durable step has one order: the data is written
+//! (append-only), `lock`, `checkpoints/` and `previews/`. Every durable step has one order: the data is written
 //! and synced, then the event is appended and synced. So what an event says is there, and what is
 //! there without an event is done again.
 //!
@@ -19,17 +19,19 @@ mod log;
 mod owner;
 mod past;
 mod plan_file;
+mod reader;
 mod run;
 mod status;
 mod thinning;
 
 pub use checkpoint::Checkpoints;
-pub use directory::{RunName, find, free_space, runs};
+pub use directory::{RunName, find, free_space, level_preview, runs};
 pub use error::JournalError;
 pub use fingerprint::{ALGORITHM, Change, Fingerprint, UnreadableFile};
 pub use lock::{Locking, current_owner};
 pub use log::{BadLine, Line, Record, Replay, replay};
 pub use owner::Owner;
 pub use past::past_runs;
-pub use run::{LockedRun, RunSnapshot, open};
+pub use reader::{RunReader, RunSnapshot, open};
+pub use run::LockedRun;
 pub use status::{JobState, JobStatus, RunStatus};

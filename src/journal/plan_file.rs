@@ -35,9 +35,9 @@ pub(super) struct PlanFile {
     /// The pipeline's folder as seen from the run directory.
     home: FileId,
     /// The pipeline's file name.
-    pipeline: String,
+    pub(super) pipeline: String,
     /// The settings that all jobs share, by table and key, as a pipeline has them.
-    run: serde_json::Value,
+    pub(super) run: serde_json::Value,
     /// What is to be done.
     pub(super) jobs: Vec<JobRecord>,
     /// What the pictures depend on.

@@ -1,6 +1,5 @@
-//! A run directory, to read and, under its lock, to write.
+//! A run directory, to write under its lock.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,58 +8,14 @@ use super::checkpoint::Checkpoints;
 use super::directory::RunName;
 use super::error::JournalError;
 use super::fingerprint::Fingerprint;
-use super::lock::{Lock, Locking, current_owner};
+use super::lock::{Lock, Locking};
 use super::log::{self, Log, Record, Replay};
-use super::owner::Owner;
 use super::plan_file::PlanFile;
 use super::status::RunStatus;
 use super::thinning::Thinning;
 use crate::event::{Event, now};
-use crate::files::{self, Home};
+use crate::files;
 use crate::plan::{JobRecord, Plan};
-
-/// What can be read of a run without its lock.
-#[derive(Debug)]
-pub struct RunSnapshot {
-    /// The run directory.
-    pub directory: PathBuf,
-    /// The pipeline's folder: what the identities of files are relative to.
-    pub home: Home,
-    /// All jobs, those that were added later at the end.
-    pub jobs: Vec<JobRecord>,
-    /// Where they stand.
-    pub status: RunStatus,
-    /// When the run began, seconds since 1970.
-    pub started: f64,
-    /// The process that works in it now.
-    pub owner: Option<Owner>,
-}
-
-/// Reads a run directory, whether or not somebody works in it.
-///
-/// # Errors
-/// When there is no run, or its files are damaged or of another version.
-pub fn open(directory: &Path) -> Result<RunSnapshot, JournalError> {
-    // Whether it is being worked on is asked first: what is read afterwards is then at least as
-    // new.
-    let owner = current_owner(directory);
-    let no_run = || JournalError::NoRun { path: directory.into() };
-    let plan = PlanFile::read(&directory.join("plan.json"))?.ok_or_else(no_run)?;
-    let replay = log::read(&directory.join("events.jsonl"))?;
-    let (home, started) = (plan.home(directory), plan.started);
-    let jobs = [plan.jobs, replay.added].concat();
-    let mut status = replay.status;
-    status.describe(&jobs);
-    // A job that was added in the place of another is the one that counts.
-    let last = |job: &JobRecord| {
-        jobs.iter()
-            .rfind(|other| other.content == job.content && other.variant == job.variant)
-            .map(|job| job.index)
-    };
-    let counts: BTreeSet<usize> = jobs.iter().filter_map(last).collect();
-    status.retain(|job| counts.contains(&job));
-    Ok(RunSnapshot { directory: directory.into(), home, jobs, status, started, owner })
-}
 
 /// A run directory that this process, and no other, may write.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::event::Event;
 
 /// Between two evaluations of a job that are written.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Decides which events are written.
 #[derive(Debug, Default)]

@@ -164,6 +164,11 @@ impl<'a> Climb<'a> {
         // A level shows what the print will look like, long before it is there.
         if number + 1 < self.job.levels.len() {
             let preview = self.finish.write_preview(&canvas)?;
+            if let Some(checkpoints) = &self.progress.checkpoints
+                && let Err(error) = checkpoints.keep_preview(self.job.index, number, &preview)
+            {
+                watcher.warn(error.to_string());
+            }
             watcher.listener.on_event(&Event::Saved { job: self.job.index, path: preview.id });
         }
         self.progress.keep_level(self.job, number, &canvas, watcher)?;

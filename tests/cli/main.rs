@@ -18,6 +18,7 @@ mod limits;
 mod manual;
 mod names;
 mod originals;
+mod page;
 mod plan;
 mod runs;
 mod score;

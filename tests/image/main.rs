@@ -11,6 +11,7 @@ mod metadata;
 mod orientation;
 mod pyramid;
 mod roundtrip;
+mod rows;
 #[path = "../support/mod.rs"]
 mod support;
 mod tiff;

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use super::hdr;
-use crate::image::assemble::{Alpha, Assembler};
+use crate::image::assemble::{Alpha, Assembler, RowSink};
 use crate::image::colour::{Model, Refusal, ToWorking, described};
 use crate::image::exif::{self, ColourSpace};
 use crate::image::{ColourKind, Error, Format, Orientation, Probe};
 
 /// What a file says before its pixels.
-#[derive(Debug, Clone)]
 pub(super) struct Header {
     pub format: Format,
     /// Stored width and height in pixels, before the orientation.
@@ -32,7 +31,11 @@ pub(super) struct Header {
     pub orientation: Orientation,
     /// Bytes that decoding takes beside the planes.
     pub decoder_bytes: u64,
+    /// Whether whole rows come from the top, and not tiles.
+    pub by_rows: bool,
     pub notes: Vec<String>,
+    /// Takes the rows, where the picture is not wanted as a whole.
+    pub sink: Option<RowSink>,
 }
 
 impl Header {
@@ -58,7 +61,9 @@ impl Header {
             dpi: None,
             orientation: Orientation::UPRIGHT,
             decoder_bytes: 0,
+            by_rows: true,
             notes: Vec::new(),
+            sink: None,
         }
     }
 
@@ -131,6 +136,9 @@ impl Header {
                 Refusal::Hdr(curve) => hdr(path, self.format, curve),
             })?;
         self.notes.extend(note);
-        Ok(Assembler::new(self.size, self.orientation, model, alpha, to_working))
+        Ok(match self.sink.take() {
+            Some(sink) => Assembler::of_rows(self.size, model, alpha, to_working, sink),
+            None => Assembler::new(self.size, self.orientation, model, alpha, to_working),
+        })
     }
 }

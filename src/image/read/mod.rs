@@ -9,15 +9,18 @@ mod png;
 mod sniff;
 mod tiff;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::rc::Rc;
 
 pub use guard::silence_decoder_panics;
 use header::Header;
 
-use super::write::RECIPE_HEAD;
-use super::{Error, Format, Limits, Picture, Probe, SourceInfo};
+use super::assemble::Assembler;
+use super::write::{RECIPE_HEAD, Rows};
+use super::{Error, Format, Limits, Orientation, Picture, Probe, SourceInfo};
 use crate::memory;
 
 /// What a picture's bytes are read from.
@@ -109,14 +112,13 @@ impl<'a> Source<'a> {
         Ok(header)
     }
 
-    fn picture(&mut self, limits: &Limits) -> Result<Picture, Error> {
+    /// The header of a still that may be decoded, which takes `needed` bytes.
+    fn admit(&self, header: &Header, needed: u64, limits: &Limits) -> Result<(), Error> {
         let (path, format) = (self.path, self.format);
-        let mut header = self.header()?;
         if header.frames > 1 && format != Format::Tiff {
             let frames = header.frames;
             return Err(Error::Animated { path: path.to_path_buf(), format, frames });
         }
-        let needed = header.decode_bytes();
         if needed > limits.max_bytes {
             let (width, height) = header.orientation.oriented(header.size.0, header.size.1);
             let (path, limit) = (path.to_path_buf(), limits.max_bytes);
@@ -124,13 +126,52 @@ impl<'a> Source<'a> {
         }
         // Decoders end the process where they get no memory.
         let short = |source| Error::Memory { path: path.to_path_buf(), source };
-        memory::on_trial(usize::try_from(needed).unwrap_or(usize::MAX)).map_err(short)?;
-        let assembler = match format {
-            Format::Png => png::pixels(self, &mut header, limits),
-            Format::Jpeg => jpeg::pixels(self, &mut header),
-            Format::Tiff => tiff::pixels(self, &mut header),
-            _ => other::pixels(self, &mut header, limits),
-        }?;
+        memory::on_trial(usize::try_from(needed).unwrap_or(usize::MAX)).map_err(short)
+    }
+
+    fn assemble(&mut self, header: &mut Header, limits: &Limits) -> Result<Assembler, Error> {
+        match self.format {
+            Format::Png => png::pixels(self, header, limits),
+            Format::Jpeg => jpeg::pixels(self, header),
+            Format::Tiff => tiff::pixels(self, header),
+            _ => other::pixels(self, header, limits),
+        }
+    }
+
+    /// Hands the rows of a picture to what `create` makes for its size. A picture that is turned or
+    /// in tiles is decoded whole before.
+    fn rows<S: 'static>(
+        &mut self,
+        limits: &Limits,
+        create: impl FnOnce((u32, u32)) -> Result<S, Error>,
+        mut write: impl FnMut(&mut S, Rows<'_>) -> Result<(), Error> + 'static,
+    ) -> Result<S, Error> {
+        let mut header = self.header()?;
+        if !header.by_rows || header.orientation != Orientation::UPRIGHT {
+            let picture = self.picture(limits)?;
+            let mut sink = create((picture.width, picture.height))?;
+            let plane = picture.width as usize * picture.height as usize;
+            let (red, others) = picture.pixels.split_at(plane);
+            let (green, blue) = others.split_at(plane);
+            let colours = [red, green, blue];
+            write(&mut sink, Rows { colours, alpha: picture.alpha.as_deref() })?;
+            return Ok(sink);
+        }
+        self.admit(&header, header.decoder_bytes, limits)?;
+        // Decoders keep the sink, which is a stranger to them, and give it back with their end.
+        let sink = Rc::new(RefCell::new(create(header.size)?));
+        let shared = Rc::clone(&sink);
+        header.sink = Some(Box::new(move |rows| write(&mut shared.borrow_mut(), rows)));
+        self.assemble(&mut header, limits)?.finish_rows()?;
+        drop(header);
+        let sink = Rc::into_inner(sink).map(RefCell::into_inner);
+        sink.ok_or_else(|| self.malformed("it was not read to its end"))
+    }
+
+    fn picture(&mut self, limits: &Limits) -> Result<Picture, Error> {
+        let mut header = self.header()?;
+        self.admit(&header, header.decode_bytes(), limits)?;
+        let assembler = self.assemble(&mut header, limits)?;
         let (pixels, alpha) = assembler.finish(header.orientation);
         let probe = header.probe();
         let Header { icc, exif, xmp, notes, .. } = header;
@@ -215,6 +256,23 @@ fn recipe_in(comment: &[u8]) -> Option<String> {
 pub fn decode(path: &Path, limits: &Limits) -> Result<Picture, Error> {
     let mut source = Source::open(path)?;
     guard::run(path, source.format, || source.picture(limits))
+}
+
+/// Decodes a picture as [`decode`] does, and hands its rows from the top to what `create` makes for
+/// its width and height. The picture is never held as a whole where its file allows it: upright PNGs
+/// and TIFFs in strips; of a JPEG its bytes are. Transparent pixels have the colour of the file.
+///
+/// # Errors
+///
+/// As [`decode`], and those of `create` and `write`.
+pub fn decode_rows<S: 'static>(
+    path: &Path,
+    limits: &Limits,
+    create: impl FnOnce((u32, u32)) -> Result<S, Error>,
+    write: impl FnMut(&mut S, Rows<'_>) -> Result<(), Error> + 'static,
+) -> Result<S, Error> {
+    let mut source = Source::open(path)?;
+    guard::run(path, source.format, || source.rows(limits, create, write))
 }
 
 /// Decodes a picture from memory as [`decode`] does from a file; errors name it `path`, which need

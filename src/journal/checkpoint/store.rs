@@ -11,6 +11,7 @@ use candle_core::{DType, Device, Tensor, TensorId};
 use super::manifest::{FileSeal, Manifest, ManifestError, Stage, parse_manifest};
 use crate::event::Losses;
 use crate::files::{self, Overwrite};
+use crate::journal::directory::level_preview;
 use crate::journal::error::JournalError;
 use crate::journal::lock::Lock;
 use crate::planes::{PlaneError, PlaneFile, PlaneWriter, Shape};
@@ -66,6 +67,22 @@ impl Checkpoints {
     /// Whether it is time for the next checkpoint.
     pub fn due(&self) -> bool {
         self.last.elapsed() >= self.every
+    }
+
+    /// Keeps the preview of a finished level of `job`, a JPEG at `preview`, with the run.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn keep_preview(
+        &self,
+        job: usize,
+        level: usize,
+        preview: &Path,
+    ) -> Result<(), JournalError> {
+        let run = self.directory.ancestors().nth(2).unwrap_or(&self.directory);
+        let bytes = std::fs::read(preview).map_err(JournalError::io("read", preview))?;
+        files::write(&level_preview(run, job, level), &bytes, Overwrite::Allow)?;
+        Ok(())
     }
 
     /// A directory for the files of a level that keeps its own, such as canvases and tiles of

@@ -129,6 +129,7 @@ pub(super) fn header(source: &mut Source) -> Result<Header, Error> {
     header.exif = groups.to_blob();
     header.decoder_bytes = decoder_bytes(&layout)
         .ok_or_else(|| Problem::damaged("strips or tiles of impossible size").of(path))?;
+    header.by_rows = layout.grid().0 == 1;
     header.frames = count;
     if count > 1 {
         header.notes.push(format!("the first of {count} pages is used"));
