@@ -2,7 +2,7 @@
 //! strokes, and the pictures.
 //!
 //! ```text
-//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0] [preset=spst]
+//! cargo bench --bench tiling_modes -- CONTENT STYLE SIDE MODE OUT [core=1024] [overlap=32] [rounds=2] [visit=20] [workers=1] [gradient-context=0] [preset=spst] [octaves=1]
 //! ```
 //!
 //! MODE is exact, blocks or feathered. The start is made once, by exact levels of 100 and 40
@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
+use impasto::config;
 use impasto::event::{CancellationToken, Event, Watcher};
 use impasto::geometry::Rect;
 use impasto::image::{Limits, decode};
 use impasto::internal::{Canvas, RoundContext, Rounds, TileContext, in_content_units, resized};
-use impasto::network::{Isa, Layer, Network, Precision, Request, Weights};
+use impasto::network::{Isa, Network, Precision, Request, Weights};
 use impasto::objective::{Spec, StyleTargets, TapStatistics};
 use impasto::optimise::{Lbfgs, Method};
-use impasto::plan::{RoundMode, Visits};
+use impasto::plan::{RoundMode, Visits, resolve_spec};
 use impasto::render::{Engine, Evaluator, TilePlan, WorkerPool, picture_tensor, style_targets};
 use impasto::tiling::{CanvasFile, Grid, Pixels, Planes};
 
@@ -143,6 +144,13 @@ fn save(path: &Path, (width, height): (usize, usize), values: &[f32]) -> Result<
     Ok(encoder.write_header()?.write_image_data(&bytes)?)
 }
 
+/// The loss of the quickstart with some keys set.
+fn spec(keys: &[String]) -> Result<Spec, Anything> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/quickstart.toml");
+    let config = config::load(&file, keys).map_err(|problems| problems.to_string())?;
+    Ok(resolve_spec(&config.variants[0].settings.objective))
+}
+
 fn main() -> Result<(), Anything> {
     // `cargo bench` adds a flag of its own, and runs this without arguments beside the others.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -158,19 +166,11 @@ fn main() -> Result<(), Anything> {
     let option = |key: &str, default: usize| {
         options.get(key).and_then(|value| value.parse().ok()).unwrap_or(default)
     };
-    let spec = match options.get("preset").copied() {
-        None | Some("spst") => Spec::spst(),
-        Some("wasserstein") => Spec::wasserstein(),
-        Some(other) => return Err(format!("no preset {other}").into()),
-    };
-    // As the setting does it.
-    let halved = |block: usize| match (option("octaves", 1), block) {
-        (3, 3) | (2, 4..) => 1,
-        (3, 4..) => 2,
-        _ => 0,
-    };
-    let octaves = Layer::all().map(|layer| (layer, halved(layer.block())));
-    let spec = Spec { octaves: octaves.filter(|(_, octave)| *octave > 0).collect(), ..spec };
+    let word = |key: &str, default| options.get(key).copied().unwrap_or(default);
+    let spec = spec(&[
+        format!("objective.preset={}", word("preset", "spst")),
+        format!("objective.octaves={}", word("octaves", "1")),
+    ])?;
     let side: usize = side.parse()?;
     let out = Path::new(out);
     let engine = Engine::new(
