@@ -28,6 +28,8 @@ use crate::plan::JobRecord;
 
 /// The format that is written, and the only one that is read.
 const FORMAT: u32 = 2;
+/// Bytes of a journal that are read at once.
+const PIECE: u64 = 1 << 20;
 /// Bytes of `,"crc":"12345678"}`.
 const TAIL: usize = 18;
 
@@ -241,17 +243,31 @@ pub(super) fn read_on(
     replay: &mut Replay,
     on_event: &mut dyn FnMut(f64, &Event),
 ) -> Result<(), JournalError> {
-    let bytes = match read_from(path, replay.whole as u64) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
-        Err(error) => return Err(JournalError::io("read", path)(error)),
+    let failed = |error| JournalError::io("read", path)(error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
     };
-    if replay.lines == 0 {
-        refuse_other_formats(path, &bytes)?;
+    // A night's events are not held all at once; a piece is as long as its longest line.
+    let mut piece = PIECE;
+    loop {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(replay.whole as u64)).map_err(failed)?;
+        (&mut file).take(piece).read_to_end(&mut bytes).map_err(failed)?;
+        if replay.lines == 0 {
+            refuse_other_formats(path, &bytes)?;
+        }
+        let before = replay.whole;
+        replay
+            .extend(&bytes, on_event)
+            .map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
+        match (bytes.len() as u64 == piece, replay.whole > before) {
+            (true, true) => {}
+            (true, false) => piece *= 2,
+            (false, _) => break,
+        }
     }
-    replay
-        .extend(&bytes, on_event)
-        .map_err(|bad| JournalError::Damaged { path: path.into(), reason: bad.to_string() })?;
     match replay.format {
         None if replay.lines > 0 => Err(JournalError::Damaged {
             path: path.into(),
@@ -259,15 +275,6 @@ pub(super) fn read_on(
         }),
         _ => Ok(()),
     }
-}
-
-/// The bytes of a file from `start` on.
-fn read_from(path: &Path, start: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The format is asked first: a line of another format may not be understood.
@@ -364,6 +371,28 @@ mod tests {
         let mut zeros = whole.clone().into_bytes();
         zeros.extend([0; 700]);
         assert_eq!(replay(&zeros).unwrap().lines, 4, "zeros, as a loss of power leaves them");
+    }
+
+    #[test]
+    fn a_journal_of_several_pieces_is_read_as_it_grows_and_its_damage_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let whole = text(15_000);
+        assert!(whole.len() as u64 > 2 * PIECE, "{}", whole.len());
+        let cut = whole.len() - 40;
+        std::fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
+        let (mut replay, mut seen) = (Replay::default(), 0);
+        read_on(&path, &mut replay, &mut |_, _| seen += 1).unwrap();
+        assert_eq!((replay.lines, seen), (14_999, 14_998));
+        std::fs::write(&path, &whole).unwrap();
+        read_on(&path, &mut replay, &mut |_, _| seen += 1).unwrap();
+        assert_eq!((replay.lines, seen), (15_000, 14_999), "only what is new is read");
+        for at in [100, PIECE as usize - 3, PIECE as usize + 200, cut - 300] {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[at] ^= 4;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(matches!(read(&path), Err(JournalError::Damaged { .. })), "at {at}");
+        }
     }
 
     #[test]

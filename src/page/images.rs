@@ -171,7 +171,7 @@ fn make_content(
     path: &Path,
     limits: &Limits,
 ) -> Result<(), RenderError> {
-    let content = ContentImage::open(source, framing, limits)?;
+    let content = shrunk_content(source, framing, path, limits)?;
     let side = Scale::View.side() as f64;
     let part = (side / framing.width.max(framing.height) as f64).min(1.0);
     let canvas = framing.canvas();
@@ -187,6 +187,36 @@ fn make_content(
     let size = (inside.width as u32, inside.height as u32);
     image::encode_picture(path, size, &pixels, None, &encoding, Overwrite::Allow)?;
     Ok(())
+}
+
+/// A content image that is shrunk while it is read, so that the part that `framing` shows has the
+/// pixels of a view and the whole is never held. It passes through a file beside `path`.
+fn shrunk_content(
+    source: &Path,
+    framing: &Framing,
+    path: &Path,
+    limits: &Limits,
+) -> Result<ContentImage, RenderError> {
+    let probe = image::probe(source)?;
+    let found = (probe.width as usize, probe.height as usize);
+    let [width, height] = framing.content;
+    if found != (width, height) {
+        let planned = (width, height);
+        return Err(RenderError::ContentChanged { path: source.into(), planned, found });
+    }
+    let [left, top, part_width, part_height] = framing.crop;
+    let (side, long) = (f64::from(Scale::View.side()), width.max(height) as f64);
+    let shrunk = (side * long / part_width.max(part_height).max(1.0)).ceil().min(long);
+    let beside = path.with_extension("whole.jpg");
+    let sink = |size| PreviewWriter::create(&beside, size, shrunk as u32, Overwrite::Allow);
+    image::decode_rows(source, limits, sink, PreviewWriter::write_rows)?.finish()?;
+    let picture = image::decode(&beside, limits);
+    let _ = std::fs::remove_file(&beside);
+    let picture = picture?;
+    let across = f64::from(picture.width) / width as f64;
+    let down = f64::from(picture.height) / height as f64;
+    let crop = [left * across, top * down, part_width * across, part_height * down];
+    Ok(ContentImage::framed(picture, crop))
 }
 
 /// Makes the tiles of the picture `source` in the folder `tiles`, which has no such folder yet.

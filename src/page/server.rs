@@ -347,5 +347,7 @@ fn send(request: Request, answer: Answer) -> io::Result<()> {
     ];
     let headers = headers.iter().filter_map(|(name, value)| Header::from_bytes(*name, *value).ok());
     let (status, length) = (StatusCode(answer.status), Some(answer.length));
-    request.respond(Response::new(status, headers.collect(), answer.body, length, None))
+    let response = Response::new(status, headers.collect(), answer.body, length, None);
+    // The length is known, so nothing has to be sent in chunks.
+    request.respond(response.with_chunked_threshold(usize::MAX))
 }

@@ -95,6 +95,8 @@ fn a_report_opens_from_the_disk_and_compares_zooms_and_draws() {
         "the filmstrip: photograph, level, result",
         "return document.querySelectorAll('.strip button').length >= 3",
     );
+    let nothing = window.run("return /null|undefined|NaN/.test(document.body.innerText)");
+    assert_eq!(nothing, false, "a value that is not there is not shown");
     assert_eq!(window.run("return document.querySelectorAll('.chart .mark').length"), 2, "levels");
     let path = "return document.querySelector('.chart path.total').getAttribute('d')";
     let over_evaluations = window.run(path);
@@ -207,6 +209,10 @@ fn a_run_is_watched_from_its_middle_to_its_end_without_reloading() {
     window.until("the newest evaluation", &there);
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     window.until("the first level in the filmstrip", "return [...document.querySelectorAll('.strip button')].some(b => b.textContent.startsWith('level 1'))");
+    window.until(
+        "the first level beside the photograph",
+        "return document.querySelector('.layer.right img.base')?.src.includes('level-0-0')",
+    );
     window.screenshot("live");
     window.until(
         "the finished picture",
@@ -224,6 +230,43 @@ fn a_run_is_watched_from_its_middle_to_its_end_without_reloading() {
         "the end of the view",
         "return document.querySelector('#run .badge').textContent === 'the view has stopped'",
     );
+}
+
+#[test]
+fn a_print_is_zoomed_to_its_pixels_through_tiles() {
+    let Some(window) = Window::open(Look { dark: false, width: 900, height: 1000 }) else { return };
+    let folder = two_pictures("1");
+    let overrides = ["--set", "output.name={variant}.tif", "--set", "output.long-side-px=1200"];
+    folder.call(&[&["run", "pipeline.toml"][..], &overrides].concat()).exits(0);
+    folder.call(&["report", "out", "--out", "report"]).exits(0);
+    let (_server, live) = view(&folder, "out");
+    let disk = format!("file://{}", folder.path("report/index.html").display());
+    for page in [live, disk] {
+        window.goto(&format!("{page}#/0"));
+        window.until("both sides", "return document.querySelectorAll('.plane .base').length === 2");
+        assert_eq!(window.run("return document.querySelectorAll('img.tile').length"), 0, "{page}");
+        window.keys("++++++");
+        window.until(
+            "tiles",
+            "const all = [...document.querySelectorAll('.layer.right img.tile')];
+             return all.length > 0 && all.every(tile => tile.dataset.ready)",
+        );
+        // Every tile lies where its name says, at its own size, and the window is covered.
+        let faults = window.run(
+            "const stage = document.querySelector('.stage').getBoundingClientRect();
+             const zero = document.querySelector('.layer.right .base').getBoundingClientRect();
+             let covered = 0;
+             const wrong = [...document.querySelectorAll('.layer.right img.tile')].filter(tile => {
+               const [, level, column] = /(\\d+)\\/(\\d+)_\\d+\\.jpg/.exec(tile.src), box = tile.getBoundingClientRect();
+               covered = Math.max(covered, box.right);
+               const left = zero.left + (column * 254 - (column > 0 ? 1 : 0)) * 2 ** (11 - level) * zero.width / 1200;
+               return Math.abs(box.left - left) > 1 || tile.naturalWidth > 256;
+             });
+             return wrong.length + (covered >= Math.min(stage.right, zero.right) - 1 ? 0 : 100)",
+        );
+        assert_eq!(faults, 0, "{page}");
+        window.screenshot("tiles");
+    }
 }
 
 #[test]

@@ -328,7 +328,7 @@ const impasto = (() => {
 
   function showTitle(node, p) {
     const [before, after] = neighbours(p.job);
-    const link = (job, text, label) => job === undefined ? null : el("a", { href: `#/${job}`, "aria-label": label, title: label }, text);
+    const link = (job, text, label) => job === undefined ? "" : el("a", { href: `#/${job}`, "aria-label": label, title: label }, text);
     const focused = node.contains(document.activeElement);
     if (focused) return;
     node.replaceChildren(el("a", { href: "#/" }, "all pictures"), link(before, "←", "picture before (left arrow)"),
