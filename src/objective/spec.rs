@@ -105,7 +105,7 @@ impl Spec {
     /// and the content in units of its own.
     pub fn wasserstein() -> Self {
         Self {
-            content_weight: 1e6,
+            content_weight: 4e6,
             style_weight: 1e6,
             style_distance: StyleDistance::Wasserstein,
             relative_content: true,

@@ -47,9 +47,9 @@ pub fn resolve_spec(objective: &Objective) -> Spec {
     };
     if objective.preset == Preset::Wasserstein {
         spec.content_weight = match objective.look.unwrap_or(Look::Balanced) {
-            Look::Faithful => 2e6,
-            Look::Balanced => 1e6,
-            Look::Bold => 4e5,
+            Look::Faithful => 1e7,
+            Look::Balanced => 4e6,
+            Look::Bold => 1e6,
         };
     }
     let replace = |value: &mut f64, by: Option<f64>| *value = by.unwrap_or(*value);

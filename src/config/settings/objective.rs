@@ -58,7 +58,7 @@ settings! {
         /// Layers, weights and normalisation known from elsewhere.
         preset: Preset = Preset::Spst, Pixels;
         /// How far the painting may take over, with the preset `wasserstein`: `faithful`,
-        /// `balanced` and `bold` are content weights of 2e6, 1e6 and 4e5.
+        /// `balanced` and `bold` are content weights of 1e7, 4e6 and 1e6.
         look: Option<Look> = None => "balanced", Pixels;
         /// Weight of the content: of the photograph's features.
         content_weight: Option<f64> = None => "preset", Pixels, Number(0.0, f64::MAX);
